@@ -1,0 +1,108 @@
+"""What is learned from: the inputs as floats, ready for a framework, and the order in which they are used."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity import digits
+from parity.errors import UsageError
+from parity.spec import DataName, Dtype, Identity, Schedule
+
+
+@dataclass(frozen=True)
+class Data:
+    """Inputs [samples, features] in the run's dtype, labels [samples] int64; `digest` is the content's SHA-256."""
+
+    train_inputs: NDArray[np.floating]
+    train_labels: NDArray[np.int64]
+    test_inputs: NDArray[np.floating]
+    test_labels: NDArray[np.int64]
+    digest: str
+
+
+def load(name: DataName, folder: Path | None, dtype: Dtype) -> Data:
+    """The data `name`; `folder` holds MNIST's files and is None for the embedded digits."""
+    if name == "xor":
+        return xor(dtype)
+    source = digits.load(folder)
+    return Data(
+        scale(source.train_images, dtype),
+        source.train_labels.astype(np.int64),
+        scale(source.test_images, dtype),
+        source.test_labels.astype(np.int64),
+        digits.digest(source),
+    )
+
+
+def scale(images: NDArray[np.uint8], dtype: Dtype) -> NDArray[np.floating]:
+    """Pixels divided by 255, as torchvision's ToTensor does it: a true division, no product with a reciprocal."""
+    return images.astype(dtype) / np.dtype(dtype).type(255)
+
+
+def xor(dtype: Dtype) -> Data:
+    """The four points of exclusive or, which are also their own test set."""
+    inputs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype)
+    labels = np.array([0, 1, 1, 0], np.int64)
+    digest = hashlib.sha256(inputs.astype(np.uint8).tobytes() + labels.tobytes()).hexdigest()
+    return Data(inputs, labels, inputs, labels, digest)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The plan of a run: step k uses the samples `order[starts[k]:stops[k]]`.
+
+    `order` [passes * samples] int64 is the passes' orders end to end, indices into the training set; `starts`, `stops`
+    [steps] int64; `epoch_ends` [steps] bool marks the last step of each epoch, and the last step of the run.
+    """
+
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    epoch_ends: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def size(self) -> int:
+        """Samples of the largest batch."""
+        return int((self.stops - self.starts).max())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole plan."""
+        sha = hashlib.sha256()
+        for array in (self.order, self.starts, self.stops):
+            sha.update(np.ascontiguousarray(array))
+        return sha.hexdigest()
+
+
+def passes_needed(schedule: Schedule, samples: int) -> int:
+    """How many passes over `samples` training samples the schedule takes, the last one perhaps not whole."""
+    if schedule.batch_size > samples:
+        raise UsageError(f"a batch of {schedule.batch_size} is larger than the training set of {samples} samples")
+    if schedule.unit == "epochs":
+        return schedule.duration * schedule.passes_per_epoch
+    return -(-schedule.duration // steps_per_pass(schedule, samples))
+
+
+def steps_per_pass(schedule: Schedule, samples: int) -> int:
+    """Batches in one pass; a last partial one counts unless it is dropped."""
+    whole, rest = divmod(samples, schedule.batch_size)
+    return whole if schedule.drop_last or not rest else whole + 1
+
+
+def plan(schedule: Schedule, order: NDArray[np.int64]) -> Batches:
+    """Cut `order` [passes, samples] into the steps of the schedule."""
+    passes, samples = order.shape
+    per_pass = steps_per_pass(schedule, samples)
+    steps = schedule.duration if schedule.unit == "steps" else passes * per_pass
+    row, within = np.divmod(np.arange(steps), per_pass)
+    starts = row * samples + within * schedule.batch_size
+    stops = np.minimum(starts + schedule.batch_size, (row + 1) * samples)
+    epoch_ends = (np.arange(steps) + 1) % (per_pass * schedule.passes_per_epoch) == 0
+    epoch_ends[-1] = True
+    return Batches(order.reshape(-1), starts, stops, epoch_ends)

@@ -1,0 +1,184 @@
+"""The on-disk format of one side's run: write, read, check.
+
+A recording is a folder:
+    manifest.json               what was run, where, with what; the SHA-256 of every other file; the status
+    trace.safetensors           see TRACE
+    states/<step>.safetensors   weights, slots and step after that many updates (see tf_impl/state.py)
+    replays/<state digest>.<dtype>.safetensors   one step from that state: `inputs`, `labels` and what replay.py returns
+
+Nothing is pickled, and nothing read is believed before it is checked. A recording counts only if its manifest says
+`complete`, which is written last: a killed process leaves one that says it is not.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+
+from parity.errors import IncomparableError, UsageError
+from parity.spec import STRICT, Framework, Identity, Realisation
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+TRACE = "trace.safetensors"
+Arrays = Mapping[str, NDArray[Any]]
+# Arrays of trace.safetensors. The checksums are of what each step used; accuracy is on the test set.
+TRACE_KEYS = (
+    "cost",  # [steps], dtype of the run: mean cost of the step's batch, before its update
+    "consumed/indices",  # [steps] int64
+    "consumed/inputs",  # [steps] int64
+    "consumed/labels",  # [steps] int64
+    "epoch_cost",  # [epochs] float64: mean of the epoch's batch costs
+    "accuracy",  # [epochs] float64: share of the test set classified correctly at the end of the epoch
+    "predictions",  # [test samples] int64: classes predicted at the end of the run
+)
+Status = Literal["recording", "complete", "interrupted", "failed"]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What was run and under which conditions. `files` maps each file to its SHA-256."""
+
+    __pydantic_config__ = STRICT
+    format: int
+    status: Status
+    framework: Framework
+    identity: Identity
+    realisation: Realisation
+    # Of the identity, data, start state and batch order: what preflight compares.
+    digests: dict[str, str]
+    # Effective numerical settings, in terms both frameworks share.
+    precision: dict[str, str]
+    device: str
+    # Versions, threads, machine: shown, not compared.
+    environment: dict[str, Any]
+    # Wall-clock seconds by phase.
+    seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory_bytes: int = 0
+    files: dict[str, str] = field(default_factory=dict)
+
+
+MANIFESTS: TypeAdapter[Manifest] = TypeAdapter(Manifest)
+
+
+class Recorder:
+    """Writes one recording. Every file appears whole under its name or not at all."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write_manifest()
+
+    def save(self, name: str, arrays: Arrays) -> None:
+        """Write `arrays` to the file `name` of the recording."""
+        content = safetensors.numpy.save({key: np.asarray(value, order="C") for key, value in arrays.items()})
+        write_whole(self.folder / name, content)
+        self.manifest.files[name] = hashlib.sha256(content).hexdigest()
+
+    def finish(self, status: Status, **changes: Any) -> None:
+        """Set the status and other fields of the manifest."""
+        self.manifest = replace(self.manifest, status=status, **changes)
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        text = json.dumps(asdict(self.manifest), indent=2, allow_nan=False)
+        write_whole(self.folder / MANIFEST, text.encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is never seen half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A complete recording, read and checked; arrays of states and replays are read when asked for."""
+
+    folder: Path
+    manifest: Manifest
+    trace: Arrays
+
+    @property
+    def label(self) -> str:
+        """How the side is called in reports."""
+        return {"tf": "Keras", "torch": "torch"}[self.manifest.framework]
+
+    def state(self, step: int) -> dict[str, NDArray[Any]]:
+        """The state after `step` updates."""
+        return self.load(f"states/{step}.safetensors")
+
+    def replay(self, state_digest: str, dtype: str) -> dict[str, NDArray[Any]]:
+        """One step from the state with that digest, computed in `dtype`."""
+        return self.load(replay_file(state_digest, dtype))
+
+    def load(self, name: str) -> dict[str, NDArray[Any]]:
+        """The arrays of one file that the manifest lists, its digest checked."""
+        if name not in self.manifest.files:
+            raise IncomparableError(f"{self.folder} holds no {name}; record the run again")
+        content = read_file(self.folder / name)
+        if hashlib.sha256(content).hexdigest() != self.manifest.files[name]:
+            raise IncomparableError(f"{self.folder / name} was changed after it was recorded; record the run again")
+        try:
+            return safetensors.numpy.load(content)
+        except (SafetensorError, ValueError, TypeError, KeyError) as error:
+            raise IncomparableError(f"{self.folder / name} is damaged ({error}); record the run again") from error
+
+
+def read(folder: Path) -> Recording:
+    """The complete recording in `folder`; raises UsageError if there is none, IncomparableError if it is not whole."""
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(f"{folder} holds no recording (no {MANIFEST}); give a folder that parity.record wrote")
+    try:
+        manifest = MANIFESTS.validate_json(read_file(folder / MANIFEST), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "text"
+        raise IncomparableError(f"{folder / MANIFEST} is not valid ({where}: {first['msg']})") from error
+    if manifest.format != FORMAT:
+        raise IncomparableError(f"{folder} has format {manifest.format}, and this version reads format {FORMAT}")
+    if manifest.status != "complete":
+        raise IncomparableError(f"{folder} is not a complete recording (status: {manifest.status}); record it again")
+    recording = Recording(folder, manifest, {})
+    trace = recording.load(TRACE)
+    if set(trace) != set(TRACE_KEYS):
+        raise IncomparableError(f"{folder / TRACE} holds {sorted(trace)}, not {sorted(TRACE_KEYS)}")
+    return replace(recording, trace=trace)
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file of a recording."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise IncomparableError(f"{path} cannot be read ({error.strerror}); record the run again") from error
+
+
+def replay_file(state_digest: str, dtype: str) -> str:
+    """The name, inside a recording, of a replay."""
+    return f"replays/{state_digest}.{dtype}.safetensors"
+
+
+def digest(arrays: Arrays) -> str:
+    """SHA-256 of arrays by name: names, dtypes, shapes and values, in the order of the names."""
+    sha = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name], order="C")
+        sha.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        sha.update(array.tobytes())
+    return sha.hexdigest()

@@ -1,0 +1,184 @@
+"""What an experiment is, as frozen data.
+
+An experiment has two parts. Its *identity* is what is trained: both sides must have it equal, or there is nothing to
+compare. A *realisation* is how one side does it: choices on which two honest implementations may differ.
+No field has a default: an experiment states everything (`kind` only tells the classes apart in JSON).
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Framework = Literal["tf", "torch"]
+Dtype = Literal["float32", "float64"]
+DataName = Literal["digits", "xor"]
+ActivationName = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu"]
+InitializerName = Literal[
+    "zeros", "normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "torch_default", "keras_default"
+]
+OptimizerName = Literal["sgd", "adam"]
+LossName = Literal["softmax_cross_entropy", "binary_cross_entropy_naive"]
+
+# Nothing that a recording asserts about itself is believed: unknown fields are refused when one is read.
+STRICT = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class Dense:
+    """y = x W + b, with W `<name>/kernel` of shape (inputs, units) and b `<name>/bias` of shape (units,)."""
+
+    __pydantic_config__ = STRICT
+    name: str
+    inputs: int
+    units: int
+    kernel: InitializerName
+    bias: InitializerName
+    kind: Literal["dense"] = "dense"
+
+    def __post_init__(self) -> None:
+        require_positive(self.inputs, f"{self.name}: inputs")
+        require_positive(self.units, f"{self.name}: units")
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function; `slope` is that of leaky_relu below zero and None for the others."""
+
+    __pydantic_config__ = STRICT
+    name: str
+    function: ActivationName
+    slope: float | None
+    kind: Literal["activation"] = "activation"
+
+    def __post_init__(self) -> None:
+        if (self.slope is not None) != (self.function == "leaky_relu"):
+            raise ValueError(f"{self.name}: leaky_relu needs a slope, and {self.function} is given {self.slope}")
+
+
+Node = Dense | Activation
+
+
+@dataclass(frozen=True)
+class SGD:
+    """w -= learning_rate * g."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    kind: Literal["sgd"] = "sgd"
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning rate")
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Kingma and Ba, arXiv 1412.6980; where epsilon is added is a choice of the realisation."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    kind: Literal["adam"] = "adam"
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning rate")
+        require_positive(self.epsilon, "epsilon")
+
+
+Optimizer = SGD | Adam
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the training set is cut into steps, and how many of them.
+
+    An epoch is what costs are averaged over and accuracy is measured after: one pass over the digits, but a hundred
+    over XOR's four points.
+    """
+
+    __pydantic_config__ = STRICT
+    batch_size: int
+    shuffle: bool
+    drop_last: bool
+    passes_per_epoch: int
+    duration: int
+    unit: Literal["epochs", "steps"]
+
+    def __post_init__(self) -> None:
+        require_positive(self.batch_size, "batch size")
+        require_positive(self.passes_per_epoch, "passes per epoch")
+        require_positive(self.duration, self.unit)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What is trained. Two recordings are comparable only if this is equal."""
+
+    __pydantic_config__ = STRICT
+    data: DataName
+    model: tuple[Node, ...]
+    loss: LossName
+    optimizer: Optimizer
+    schedule: Schedule
+    seed: int
+    dtype: Dtype
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**64:
+            raise ValueError(f"seed must be from 0 to 2**64 - 1, not {self.seed}")
+        names = [node.name for node in self.model]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two nodes of the model have the same name: {names}")
+
+    @property
+    def dense(self) -> list[Dense]:
+        """The nodes that hold weights, in order."""
+        return [node for node in self.model if isinstance(node, Dense)]
+
+
+@dataclass(frozen=True)
+class Realisation:
+    """How one side does it.
+
+    `model` names the function that builds the model from the identity, as "module:function".
+    `adam_epsilon` is torch's place for Adam's epsilon ("after_correction") or Keras's ("before_correction").
+    `constants`: Keras rounds slopes, betas and the like through float32 on their way to a float64 tensor
+    ("through_float32"); torch takes them as they are ("exact").
+    """
+
+    __pydantic_config__ = STRICT
+    model: str
+    adam_epsilon: Literal["after_correction", "before_correction"]
+    constants: Literal["exact", "through_float32"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A name, one sentence on what it shows, the identity, and each side's realisation."""
+
+    __pydantic_config__ = STRICT
+    name: str
+    shows: str
+    identity: Identity
+    tf: Realisation
+    torch: Realisation
+
+
+def require_positive(value: float, what: str) -> None:
+    """Raise ValueError unless `value` is finite and above zero."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{what} must be a finite number above zero, not {value}")
+
+
+def to_dict(spec: Any) -> dict[str, Any]:
+    """The spec as plain JSON values."""
+    return json.loads(json.dumps(asdict(spec), allow_nan=False))
+
+
+def digest(spec: Any) -> str:
+    """SHA-256 of the spec's canonical JSON, in hexadecimal."""
+    text = json.dumps(to_dict(spec), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

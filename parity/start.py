@@ -1,0 +1,90 @@
+"""What a run starts from: its weights and its batch order, drawn or read from a user's files."""
+
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from parity import randomness
+from parity.data import Data, passes_needed
+from parity.errors import UsageError
+from parity.spec import Identity
+
+Weights = dict[str, NDArray[np.floating]]
+
+
+def weights(identity: Identity, file: Path | None) -> Weights:
+    """`weights/<node>/kernel` (inputs, units) and `weights/<node>/bias` (units,), drawn or read from `file`."""
+    drawn = randomness.initial_weights(identity)
+    chosen = drawn if file is None else read_weights(file, identity, drawn)
+    return {f"weights/{name}": value for name, value in chosen.items()}
+
+
+def read_weights(file: Path, identity: Identity, drawn: Weights) -> Weights:
+    """Weights from a safetensors file with `layers.<i>.kernel` and `layers.<i>.bias` for the i-th dense layer.
+
+    They must have exactly the names and shapes of `drawn`, and finite values of float32 or the run's dtype.
+    """
+    try:
+        found = safetensors.numpy.load(file.read_bytes())
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"--initial-weights {file} cannot be read as safetensors ({error})") from error
+    names = {
+        f"layers.{i}.{kind}": f"{node.name}/{kind}"
+        for i, node in enumerate(identity.dense)
+        for kind in ("kernel", "bias")
+    }
+    wrong = sorted(set(names) ^ set(found))
+    if wrong:
+        kind = "lacks" if wrong[0] in names else "has a tensor too many:"
+        raise UsageError(f"--initial-weights {file} {kind} {wrong[0]}; it needs exactly {', '.join(names)}")
+    for name, neutral in names.items():
+        check_weight(file, name, found[name], drawn[neutral].shape, identity.dtype)
+    return {neutral: found[name] for name, neutral in names.items()}
+
+
+def check_weight(file: Path, name: str, value: NDArray[np.floating], shape: tuple[int, ...], dtype: str) -> None:
+    """Refuse a tensor of the wrong shape or dtype, or with a value that is not finite."""
+    where = f"--initial-weights {file}: {name}"
+    if value.shape != shape:
+        hint = "; it is transposed" if value.ndim == 2 and value.T.shape == shape else ""
+        raise UsageError(f"{where} has shape {value.shape} and must have {shape}{hint}")
+    if value.dtype.name not in ("float32", dtype):
+        raise UsageError(f"{where} is {value.dtype.name} and must be float32, or the run's --dtype")
+    if not np.isfinite(value).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
+        raise UsageError(f"{where}[{', '.join(map(str, index))}] is {value[index]}, and every weight must be finite")
+
+
+def order(identity: Identity, data: Data, file: Path | None) -> NDArray[np.int64]:
+    """[passes, samples] indices into the training set, drawn or read from `file`."""
+    samples = len(data.train_labels)
+    passes = passes_needed(identity.schedule, samples)
+    if file is None:
+        return randomness.batch_order(identity.seed, passes, samples, identity.schedule.shuffle)
+    return read_order(file, passes, samples)
+
+
+def read_order(file: Path, passes: int, samples: int) -> NDArray[np.int64]:
+    """A batch order from an .npy file: integers, one permutation of all training samples per pass."""
+    where = f"--batch-order {file}"
+    try:
+        found = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(f"{where} cannot be read as an .npy array ({error})") from error
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "iu":
+        raise UsageError(f"{where} must hold integers, not {getattr(found, 'dtype', type(found).__name__)}")
+    if found.shape != (passes, samples):
+        raise UsageError(f"{where} has shape {found.shape} and must be (epochs, samples) = ({passes}, {samples})")
+    outside = np.argwhere((found < 0) | (found >= samples))
+    if len(outside):
+        row, column = outside[0]
+        raise UsageError(f"{where}[{row}, {column}] is {found[row, column]}, outside 0 to {samples - 1}")
+    repeated = np.argwhere(np.diff(np.sort(found, axis=1), axis=1) == 0)
+    if len(repeated):
+        row, column = repeated[0]
+        value = np.sort(found[row])[column]
+        raise UsageError(f"{where}: row {row} repeats sample {value}; each row must hold every sample once")
+    return found.astype(np.int64)

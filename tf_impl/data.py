@@ -1,0 +1,49 @@
+"""Batches of data that lives on the device, and checksums of what a step really used."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from parity.data import Batches, Data
+from parity.randomness import checksum_weights
+
+
+class OnDevice(NamedTuple):
+    """Data and Batches as tensors, with the factors [batch size, features] of the checksums."""
+
+    train_inputs: tf.Tensor
+    train_labels: tf.Tensor
+    test_inputs: tf.Tensor
+    test_labels: tf.Tensor
+    order: tf.Tensor
+    starts: tf.Tensor
+    stops: tf.Tensor
+    epoch_ends: tf.Tensor
+    checksum_weights: tf.Tensor
+
+
+def place(data: Data, batches: Batches, device: str) -> OnDevice:
+    """Copy everything a run needs to `device`, once."""
+    arrays = (
+        data.train_inputs, data.train_labels, data.test_inputs, data.test_labels,
+        batches.order, batches.starts, batches.stops, batches.epoch_ends,
+        checksum_weights(batches.size, data.train_inputs.shape[1]),
+    )  # fmt: skip
+    with tf.device(device):
+        return OnDevice(*(tf.constant(array) for array in arrays))
+
+
+def batch(data: OnDevice, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Indices [batch], inputs [batch, features] and labels [batch] of one step."""
+    indices = data.order[data.starts[step] : data.stops[step]]
+    return indices, tf.gather(data.train_inputs, indices), tf.gather(data.train_labels, indices)
+
+
+def checksum(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Sum of the values' bits times fixed odd factors, modulo 2**64, as int64; values [batch] or [batch, features]."""
+    if values.dtype.is_floating:
+        values = tf.bitcast(values, tf.int32 if values.dtype == tf.float32 else tf.int64)
+    factors = weights[: tf.shape(values)[0]]
+    if values.shape.rank == 1:
+        factors = factors[:, 0]
+    return tf.reduce_sum(tf.cast(values, tf.int64) * factors)

@@ -1,0 +1,21 @@
+"""Models from named nodes."""
+
+import keras
+import tensorflow as tf
+
+from parity.spec import Identity, Realisation
+from tf_impl.layers import layer
+
+
+def sequential(identity: Identity, realisation: Realisation) -> keras.Sequential:
+    """The identity's nodes in order, each a layer of the same name, in the dtype set in `runtime`."""
+    inputs = keras.Input((identity.model[0].inputs,), name="inputs")
+    return keras.Sequential([inputs, *(layer(node, realisation) for node in identity.model)])
+
+
+def forward(model: keras.Sequential, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Every node's output [batch, units] by the node's name, in order."""
+    outputs, x = {}, inputs
+    for node in model.layers:
+        x = outputs[node.name] = node(x)
+    return outputs

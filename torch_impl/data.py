@@ -1,0 +1,49 @@
+"""Batches of data that lives on the device, and checksums of what a step really used."""
+
+from typing import NamedTuple
+
+import torch
+
+from parity.data import Batches, Data
+from parity.randomness import checksum_weights
+
+
+class OnDevice(NamedTuple):
+    """Data and Batches as tensors, with the factors [batch size, features] of the checksums."""
+
+    train_inputs: torch.Tensor
+    train_labels: torch.Tensor
+    test_inputs: torch.Tensor
+    test_labels: torch.Tensor
+    order: torch.Tensor
+    starts: list[int]
+    stops: list[int]
+    epoch_ends: list[bool]
+    checksum_weights: torch.Tensor
+
+
+def place(data: Data, batches: Batches, device: str) -> OnDevice:
+    """Copy everything a run needs to `device`, once."""
+    tensors = (torch.tensor(array, device=device) for array in (
+        data.train_inputs, data.train_labels, data.test_inputs, data.test_labels, batches.order,
+    ))  # fmt: skip
+    # The loop itself runs in Python, so its bounds stay there.
+    bounds = (array.tolist() for array in (batches.starts, batches.stops, batches.epoch_ends))
+    weights = torch.tensor(checksum_weights(batches.size, data.train_inputs.shape[1]), device=device)
+    return OnDevice(*tensors, *bounds, weights)
+
+
+def batch(data: OnDevice, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Indices [batch], inputs [batch, features] and labels [batch] of one step."""
+    indices = data.order[data.starts[step] : data.stops[step]]
+    return indices, data.train_inputs[indices], data.train_labels[indices]
+
+
+def checksum(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Sum of the values' bits times fixed odd factors, modulo 2**64, as int64; values [batch] or [batch, features]."""
+    if values.dtype.is_floating_point:
+        values = values.view(torch.int32 if values.dtype == torch.float32 else torch.int64)
+    factors = weights[: len(values)]
+    if values.dim() == 1:
+        factors = factors[:, 0]
+    return torch.sum(values.to(torch.int64) * factors)

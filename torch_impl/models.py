@@ -1,0 +1,21 @@
+"""Models from named nodes."""
+
+from collections import OrderedDict
+
+import torch
+
+from parity.spec import Identity, Realisation
+from torch_impl.layers import layer
+
+
+def sequential(identity: Identity, realisation: Realisation) -> torch.nn.Sequential:
+    """The identity's nodes in order, each a module of the same name, in the dtype set in `runtime`."""
+    return torch.nn.Sequential(OrderedDict((node.name, layer(node, realisation)) for node in identity.model))
+
+
+def forward(model: torch.nn.Sequential, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Every node's output [batch, units] by the node's name, in order."""
+    outputs, x = {}, inputs
+    for name, node in model.named_children():
+        x = outputs[name] = node(x)
+    return outputs

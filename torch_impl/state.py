@@ -1,0 +1,71 @@
+"""Neutral names and layouts of weights and slots, and the framework's own.
+
+A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,), `slots/<slot>/<node>/...` of the
+same shapes, and `step`, the number of updates made. torch keeps a kernel transposed, as (units, inputs).
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import torch
+
+State = dict[str, np.ndarray]
+
+NAMES = {"weight": "kernel", "bias": "bias"}
+
+
+def read(model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) -> State:
+    """The state of a model and its optimizer after `step` updates, as NumPy arrays of the model's dtype."""
+    state = {f"weights/{name}": neutral(parameter) for name, parameter in parameters(model).items()}
+    for slot, tensors in slots(optimizer).items():
+        state |= {f"slots/{slot}/{name}": neutral(t) for name, t in zip(parameters(model), tensors, strict=True)}
+    return state | {"step": np.array(step, np.int64)}
+
+
+def write(model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, np.ndarray]) -> None:
+    """Give a model and its optimizer a state; one of weights alone starts with zero slots at step 0."""
+    names = parameters(model)
+    for name, parameter in names.items():
+        parameter.data.copy_(torch.tensor(state[f"weights/{name}"].T.copy()))
+    if "step" not in state:
+        return
+    for slot, key in slot_keys(optimizer).items():
+        for name, parameter in names.items():
+            values = optimizer.state[parameter]
+            values[key] = torch.tensor(state[f"slots/{slot}/{name}"].T.copy()).to(parameter)
+            # torch counts the updates of each parameter apart, beside its slots.
+            values["step"] = torch.tensor(float(state["step"]), device=parameter.device, dtype=torch.float32)
+
+
+def gradients(model: torch.nn.Module, values: Iterable[torch.Tensor]) -> State:
+    """Gradients in the order of the model's weights, by neutral name and layout."""
+    return {name: neutral(value) for name, value in zip(parameters(model), values, strict=True)}
+
+
+def parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    """The model's weights by neutral name, in order."""
+    return {
+        f"{name}/{NAMES[key]}": parameter
+        for name, node in model.named_children()
+        for key, parameter in node.named_parameters()
+    }
+
+
+def slots(optimizer: torch.optim.Optimizer) -> dict[str, list[torch.Tensor]]:
+    """The optimizer's slots, each a list in the order of the weights; before the first step they are zero."""
+    owned = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    return {
+        slot: [optimizer.state[parameter].get(key, torch.zeros_like(parameter)) for parameter in owned]
+        for slot, key in slot_keys(optimizer).items()
+    }
+
+
+def slot_keys(optimizer: torch.optim.Optimizer) -> dict[str, str]:
+    """The neutral name of each slot the optimizer keeps, and its key in torch's optimizer state."""
+    adam = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
+    return adam if isinstance(optimizer, torch.optim.Adam) else {}
+
+
+def neutral(tensor: torch.Tensor) -> np.ndarray:
+    """A copy of a tensor in the neutral layout: a matrix transposed, a vector as it is."""
+    return np.array(tensor.detach().cpu().numpy().T, order="C")

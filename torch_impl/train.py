@@ -1,0 +1,93 @@
+"""The plain loop: one step, a chunk of steps, and what the trained model predicts."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from parity.spec import Identity, Realisation
+from torch_impl.data import OnDevice, batch, checksum
+from torch_impl.losses import Loss, predicted_classes
+from torch_impl.models import forward
+from torch_impl.optimizers import optimizer
+
+Trace = dict[str, np.ndarray]
+Build = Callable[[Identity, Realisation], torch.nn.Module]
+
+
+class Step(NamedTuple):
+    """What one training step computed: outputs by node, the cost, gradients in the order of the weights."""
+
+    outputs: dict[str, torch.Tensor]
+    cost: torch.Tensor
+    gradients: list[torch.Tensor]
+
+
+def build(
+    function: Build, identity: Identity, realisation: Realisation, device: str
+) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    """The identity's model, made by `function`, and its optimizer, on `device`."""
+    model = function(identity, realisation).to(device)
+    return model, optimizer(model, identity.optimizer, realisation)
+
+
+def train_step(
+    model: torch.nn.Module, loss: Loss, updater: torch.optim.Optimizer, inputs: torch.Tensor, labels: torch.Tensor
+) -> Step:
+    """Forward, backward and update on one batch: inputs [batch, features], labels [batch]."""
+    updater.zero_grad()
+    outputs = forward(model, inputs)
+    cost = loss(list(outputs.values())[-1], labels)
+    cost.backward()
+    updater.step()
+    weights = updater.param_groups[0]["params"]
+    return Step(outputs, cost, [weight.grad for weight in weights])
+
+
+def chunk_function(
+    model: torch.nn.Module, loss: Loss, updater: torch.optim.Optimizer, data: OnDevice
+) -> Callable[[int, int], Trace]:
+    """A function (first, last) that trains steps first to last - 1 and returns their trace.
+
+    The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels` [steps] int64 of what each step used,
+    and `accuracy` [steps] on the test set after the last step of an epoch, NaN elsewhere.
+    """
+
+    # Eager: torch.compile needs a C++ compiler, which a user's machine may not have.
+    def chunk(first: int, last: int) -> Trace:
+        costs, accuracies = [], []
+        indices_used, inputs_used, labels_used = [], [], []
+        for step in range(first, last):
+            indices, inputs, labels = batch(data, step)
+            done = train_step(model, loss, updater, inputs, labels)
+            costs.append(done.cost.detach())
+            indices_used.append(checksum(indices, data.checksum_weights))
+            inputs_used.append(checksum(inputs, data.checksum_weights))
+            labels_used.append(checksum(labels, data.checksum_weights))
+            measured = torch.tensor(torch.nan, dtype=torch.float64, device=inputs.device)
+            if data.epoch_ends[step]:
+                measured = accuracy(model, data)
+            accuracies.append(measured)
+        names = ("cost", "indices", "inputs", "labels", "accuracy")
+        arrays = (costs, indices_used, inputs_used, labels_used, accuracies)
+        return {name: torch.stack(array).cpu().numpy() for name, array in zip(names, arrays, strict=True)}
+
+    return chunk
+
+
+def accuracy(model: torch.nn.Module, data: OnDevice) -> torch.Tensor:
+    """Share of the test set that is classified correctly, a float64 scalar."""
+    right = torch.eq(predict(model, data.test_inputs), data.test_labels)
+    return torch.mean(right.to(torch.float64))
+
+
+@torch.no_grad()
+def predict(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """[samples] int64: the class predicted for each input."""
+    return predicted_classes(list(forward(model, inputs).values())[-1])
+
+
+def predictions(model: torch.nn.Module, data: OnDevice) -> np.ndarray:
+    """[test samples] int64: the class predicted for each sample of the test set."""
+    return predict(model, data.test_inputs).cpu().numpy()
