@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from parity import digits
 from parity.errors import UsageError
-from parity.spec import DataName, Dtype, Identity, Schedule
+from parity.spec import DataName, Dtype, Schedule
 
 
 @dataclass(frozen=True)

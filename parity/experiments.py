@@ -56,9 +56,7 @@ def mnist(name: str, shows: str, widths: list[int]) -> Experiment:
         model=mlp(widths, hidden="relu", output="linear", kernel="normal", bias="torch_default"),
         loss="softmax_cross_entropy",
         optimizer=ADAM,
-        schedule=Schedule(
-            batch_size=100, shuffle=True, drop_last=True, passes_per_epoch=1, duration=15, unit="epochs"
-        ),
+        schedule=Schedule(batch_size=100, shuffle=True, drop_last=True, passes_per_epoch=1, duration=15, unit="epochs"),
         seed=0,
         dtype="float32",
     )

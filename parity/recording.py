@@ -51,6 +51,7 @@ class Manifest:
     __pydantic_config__ = STRICT
     format: int
     status: Status
+    experiment: str
     framework: Framework
     identity: Identity
     realisation: Realisation

@@ -40,6 +40,7 @@ Tell = Callable[[dict[str, Any]], None]
 class RecordJob:
     """Train one side and record it in the folder `out`; paths are None for the embedded digits and drawn values."""
 
+    experiment: str
     identity: Identity
     realisation: Realisation
     data: Path | None
@@ -147,11 +148,11 @@ def new_manifest(side: SimpleNamespace, job: RecordJob, device: str, digests: di
         "numpy": np.__version__,
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "cpus": os.cpu_count(),
     }
     return Manifest(
         format=recording.FORMAT,
         status="recording",
+        experiment=job.experiment,
         framework=side.name,
         identity=job.identity,
         realisation=job.realisation,

@@ -10,6 +10,7 @@ from tf_impl import state as states
 from tf_impl.losses import loss
 from tf_impl.train import Build, build, train_step
 
+
 def replay(
     function: Build,
     identity: Identity,

@@ -10,6 +10,7 @@ from torch_impl import state as states
 from torch_impl.losses import loss
 from torch_impl.train import Build, build, train_step
 
+
 def replay(
     function: Build,
     identity: Identity,

@@ -1,0 +1,33 @@
+# make run     train mnist_relu in both frameworks, on the embedded digits
+# make test    the test suite
+# make setup   only install
+# make lint    what CI checks besides the tests
+# Each installs what it needs into .venv first; what is there already is skipped.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test setup lint
+
+run: $(VENV)/installed
+	$(BIN)/python -m parity.run mnist_relu
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+setup: $(VENV)/installed
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/installed: pyproject.toml requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -r requirements.txt
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install -e '.[tf,torch,report,dev]'
+	touch $@

@@ -1,0 +1,67 @@
+"""Judge two recordings against each other; no framework is needed for it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from parity import options as opts
+from parity import recording
+from parity.errors import UsageError
+from parity.recording import Recording, write_whole
+from parity.report import console
+from parity.verdict import Verdict, judge
+from parity.verdict.checks import EXIT_STATUS
+
+EPILOG = """\
+example:
+  python -m parity.compare runs/mnist_relu-20260101-120000/tf runs/mnist_relu-20260101-120000/torch
+exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient
+"""
+VERDICT_FORMAT = 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse, judge, report; returns the exit status."""
+    parser = opts.Parser(prog="parity.compare", description=__doc__, epilog=EPILOG)
+    parser.add_argument("first", type=Path, metavar="DIR_A", help="a folder that parity.record wrote")
+    parser.add_argument("second", type=Path, metavar="DIR_B", help="another one")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write verdict.json and the pictures there")
+    parser.add_argument("--no-figures", action="store_true", help="write no pictures")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors and the verdict")
+    options = parser.parse_args(arguments)
+    if options.out is not None:
+        opts.make_empty(options.out)
+    return compare(options.first, options.second, options.out, not options.no_figures, options.quiet)
+
+
+def compare(first: Path, second: Path, out: Path | None, figures: bool, quiet: bool) -> int:
+    """Read, judge and report two recordings, with files where `out` is given; returns the exit status."""
+    a, b = recording.read(first), recording.read(second)
+    verdict = judge(a, b)
+    if out is not None:
+        write_whole(out / "verdict.json", verdict_json(a, verdict).encode())
+    console.show(a, b, verdict, quiet)
+    if out is not None and figures:
+        draw(a, b, out)
+    return EXIT_STATUS[verdict.verdict]
+
+
+def verdict_json(a: Recording, verdict: Verdict) -> str:
+    """The verdict as JSON: an output, never read back."""
+    content = {"format": VERDICT_FORMAT, "experiment": a.manifest.experiment, **asdict(verdict)}
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def draw(a: Recording, b: Recording, out: Path) -> None:
+    """Draw the pictures, if matplotlib is there to do it."""
+    try:
+        # Imported late: it costs as much as everything else here together, and is an extra.
+        from parity.report import figures
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed: use --no-figures, or pip install matplotlib") from error
+    figures.draw(a, b, out)
+
+
+if __name__ == "__main__":
+    opts.run_command(main)

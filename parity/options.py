@@ -1,0 +1,237 @@
+"""The options that parity.run and parity.record share, and the experiment and job they make."""
+
+import argparse
+import difflib
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from parity import data, start
+from parity.errors import ParityError, UsageError
+from parity.experiments import ADAM, EXPERIMENTS, activation
+from parity.spec import (
+    SGD,
+    Activation,
+    ActivationName,
+    Dense,
+    Dtype,
+    Experiment,
+    Framework,
+    Identity,
+    InitializerName,
+    Node,
+    OptimizerName,
+    Realisation,
+)
+from parity.worker import RecordJob
+
+EMBEDDED = "embedded"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with one line for an error, and no abbreviations that a later option could make ambiguous."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> Any:
+        raise UsageError(f"{message} (see python -m {self.prog} --help)")
+
+
+def add_experiment_options(parser: argparse.ArgumentParser) -> None:
+    """Everything that says what is trained, and where it is written."""
+    parser.add_argument("experiment", metavar="EXPERIMENT", help=f"one of {', '.join(EXPERIMENTS)}")
+    parser.add_argument(
+        "--data",
+        metavar="embedded|DIR",
+        default=EMBEDDED,
+        help="the 5,000 embedded digits (default), or a folder with MNIST's four IDX files, gzipped or not",
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=int, metavar="N", help="how long to train")
+    length.add_argument("--steps", type=int, metavar="N", help="how long to train, in batches")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="samples in a batch")
+    parser.add_argument("--lr", type=float, metavar="X", help="learning rate")
+    parser.add_argument("--seed", type=int, metavar="N", help="of weights and batch order (default 0)")
+    parser.add_argument("--activation", metavar="NAME", help=f"of the hidden layers: {listed(ActivationName)}")
+    parser.add_argument(
+        "--init",
+        metavar="NAME",
+        help=f"of the kernels, torch_default and keras_default of the biases too: {listed(InitializerName)}",
+    )
+    parser.add_argument("--optimizer", metavar="NAME", help=f"{listed(OptimizerName)}, at torch's default settings")
+    parser.add_argument("--dtype", metavar="NAME", help=f"{listed(Dtype)} (default float32)")
+    parser.add_argument(
+        "--choice",
+        metavar="[SIDE:]FIELD=VALUE",
+        action="append",
+        default=[],
+        help="do something another framework's way, on both sides or on one: adam_epsilon=before_correction (Keras's; "
+        "torch's is after_correction), constants=through_float32 (Keras's; torch's is exact)",
+    )
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="default auto: a GPU if found")
+    parser.add_argument(
+        "--initial-weights",
+        type=Path,
+        metavar="FILE.safetensors",
+        help="layers.0.kernel (inputs, outputs), layers.0.bias (outputs,), ... of the dense layers in order",
+    )
+    parser.add_argument(
+        "--batch-order",
+        type=Path,
+        metavar="FILE.npy",
+        help="integers [epochs, samples]: indices into the training set in its original order",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default runs/EXPERIMENT-TIME; must be new or empty")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors and the verdict")
+
+
+def listed(names: Any) -> str:
+    """The values of a Literal, for a help text."""
+    return ", ".join(get_args(names))
+
+
+def experiment(options: argparse.Namespace) -> Experiment:
+    """The experiment that the options ask for."""
+    chosen = EXPERIMENTS[one_of(options.experiment, EXPERIMENTS, "experiment")]
+    try:
+        chosen = replace(chosen, identity=changed(chosen.identity, options))
+        for choice in options.choice:
+            chosen = choose(chosen, choice)
+        return chosen
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def changed(identity: Identity, options: argparse.Namespace) -> Identity:
+    """The identity with the options' values in place of the experiment's own."""
+    schedule = identity.schedule
+    for unit in ("epochs", "steps"):
+        if getattr(options, unit) is not None:
+            schedule = replace(schedule, duration=getattr(options, unit), unit=unit)
+    if options.batch_size is not None:
+        schedule = replace(schedule, batch_size=options.batch_size)
+    optimizer = identity.optimizer
+    if options.optimizer is not None:
+        name = one_of(options.optimizer, get_args(OptimizerName), "optimizer")
+        # torch.optim.SGD's default learning rate is that of torch.optim.Adam, 0.001.
+        optimizer = ADAM if name == "adam" else SGD(learning_rate=ADAM.learning_rate)
+    if options.lr is not None:
+        optimizer = replace(optimizer, learning_rate=options.lr)
+    model = identity.model
+    if options.activation is not None:
+        model = with_activation(model, one_of(options.activation, get_args(ActivationName), "activation"))
+    if options.init is not None:
+        model = with_initializer(model, one_of(options.init, get_args(InitializerName), "initializer"))
+    return replace(
+        identity,
+        schedule=schedule,
+        optimizer=optimizer,
+        model=model,
+        seed=identity.seed if options.seed is None else options.seed,
+        dtype=identity.dtype if options.dtype is None else one_of(options.dtype, get_args(Dtype), "dtype"),
+    )
+
+
+def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node, ...]:
+    """The model with another activation behind each hidden layer; what follows the last layer stays."""
+    dense = [node for node in model if isinstance(node, Dense)]
+    if len(dense) == 1:
+        raise UsageError("--activation changes the hidden layers, and this experiment has none")
+    nodes: list[Node] = []
+    for position, node in enumerate(dense[:-1], start=1):
+        nodes += [node] if name == "linear" else [node, activation(position, name)]
+    return (*nodes, *model[model.index(dense[-1]) :])
+
+
+def with_initializer(model: tuple[Node, ...], name: InitializerName) -> tuple[Node, ...]:
+    """The model with another initializer of its kernels; a framework's default is one of the biases too."""
+    changes: dict[str, Any] = {"kernel": name}
+    if name in ("torch_default", "keras_default"):
+        changes["bias"] = name
+    return tuple(node if isinstance(node, Activation) else replace(node, **changes) for node in model)
+
+
+def choose(chosen: Experiment, choice: str) -> Experiment:
+    """The experiment with one field of the realisation set, on both sides or on the one named before a colon."""
+    match = re.fullmatch(r"(?:(\w+):)?(\w+)=(\w+)", choice)
+    if not match:
+        raise UsageError(f"--choice {choice}: write FIELD=VALUE, or tf:FIELD=VALUE for one side")
+    side, field, value = match.groups()
+    values = {f.name: get_args(f.type) for f in fields(Realisation) if get_args(f.type)}
+    field = one_of(field, values, "choice")
+    value = one_of(value, values[field], f"value of {field}")
+    sides = [one_of(side, get_args(Framework), "side")] if side else get_args(Framework)
+    return replace(chosen, **{name: replace(getattr(chosen, name), **{field: value}) for name in sides})
+
+
+def one_of(name: str, names: Iterable[str], what: str) -> Any:
+    """`name` if it is among `names`; otherwise a UsageError that offers the nearest."""
+    names = list(names)
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    raise UsageError(f"unknown {what} {name!r}; {hint}")
+
+
+def out_folder(options: argparse.Namespace) -> Path:
+    """The folder that the options ask for, or a new one under runs; made, empty and writable."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return make_empty(options.out or Path("runs") / f"{options.experiment}-{stamp}")
+
+
+def make_empty(folder: Path) -> Path:
+    """Make `folder` if it is not there; refuse it if it holds anything or cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = any(folder.iterdir())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"--out {folder} cannot be written ({error.strerror}); give another folder") from None
+    if occupied:
+        raise UsageError(f"--out {folder} is not empty; give a new folder, nothing recorded is ever overwritten")
+    return folder
+
+
+def job(options: argparse.Namespace, chosen: Experiment, side: Framework, out: Path) -> RecordJob:
+    """The job of one side."""
+    return RecordJob(
+        experiment=chosen.name,
+        identity=chosen.identity,
+        realisation=getattr(chosen, side),
+        data=None if options.data == EMBEDDED else Path(options.data),
+        initial_weights=options.initial_weights,
+        batch_order=options.batch_order,
+        device=options.device,
+        out=out,
+    )
+
+
+def check_inputs(asked: RecordJob) -> None:
+    """Read everything the job will read, so that what is wrong is said before a framework is started."""
+    identity = asked.identity
+    content = data.load(identity.data, asked.data, identity.dtype)
+    start.order(identity, content, asked.batch_order)
+    start.weights(identity, asked.initial_weights)
+
+
+def run_command(main: Callable[[Sequence[str]], int]) -> None:
+    """Run a command's `main`, turn its failures into one line on standard error, and exit with its status."""
+    # A request to end is taken like Ctrl-C: the workers are stopped and leave recordings that say so.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ParityError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.status)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

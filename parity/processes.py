@@ -1,0 +1,109 @@
+"""The parent's side of the workers: start, ask, listen, stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from types import TracebackType
+
+from parity.errors import ParityError, UsageError, WorkerError
+from parity.spec import Framework
+from parity.worker import RecordJob
+
+Progress = Callable[[int, int], None]
+# What a worker is given to leave an interrupted recording behind before it is killed.
+GRACE_SECONDS = 3
+LAST_LINES = 5
+
+
+def available_cpus() -> int:
+    """The cores this process may use, which a container may limit below what the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Worker:
+    """One framework's process. Use it as a context manager; it is gone when the block ends, however it ends."""
+
+    def __init__(self, framework: Framework, device: str, threads: int) -> None:
+        self.framework = framework
+        # The first answer comes when the framework has been imported, which takes seconds.
+        self.ready = False
+        self.log = tempfile.TemporaryFile("w+", errors="replace")
+        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
+        if device == "cpu":
+            # Spares TensorFlow its search for a GPU, and torch the memory of a context on one.
+            environment["CUDA_VISIBLE_DEVICES"] = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "parity.worker", framework, "--threads", str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            bufsize=1,
+            env=environment,
+            # Ctrl-C reaches this process alone, which then stops the workers in order.
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process: by closing its input if it is idle, else by asking, and at last by force."""
+        assert self.process.stdin
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def record(self, job: RecordJob, progress: Progress) -> None:
+        """Run a job to its end; `progress` is called with (steps done, steps in all)."""
+        if not self.ready:
+            self._answer(progress)
+            self.ready = True
+        try:
+            assert self.process.stdin
+            self.process.stdin.write(json.dumps(asdict(job), default=str) + "\n")
+        except BrokenPipeError:
+            raise self._died() from None
+        self._answer(progress)
+
+    def _answer(self, progress: Progress) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            answer = json.loads(line)
+            if "done" in answer:
+                return
+            if "error" in answer:
+                raise self._reported(answer["error"], answer["status"])
+            progress(answer["progress"], answer["of"])
+        raise self._died()
+
+    def _reported(self, message: str, status: int | None) -> ParityError:
+        if status == UsageError.status:
+            return UsageError(message)
+        return WorkerError(f"the {self.framework} worker failed: {' '.join(message.split())}\n{self._last_lines()}")
+
+    def _died(self) -> WorkerError:
+        code = self.process.wait()
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+        return WorkerError(f"the {self.framework} worker {how}\n{self._last_lines()}")
+
+    def _last_lines(self) -> str:
+        self.log.seek(0)
+        lines = [line.rstrip() for line in self.log if line.strip()]
+        return "\n".join(f"  {self.framework}: {line}" for line in lines[-LAST_LINES:])

@@ -1,0 +1,40 @@
+"""Train an experiment in one framework and record it, to be compared elsewhere."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+from parity import options as opts
+from parity.processes import Worker, available_cpus
+from parity.report import console
+from parity.spec import Framework
+
+EPILOG = """\
+example:
+  python -m parity.record mnist_relu --framework tf --out a
+  python -m parity.record mnist_relu --framework torch --out b
+  python -m parity.compare a b
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse, train, write; returns the exit status."""
+    parser = opts.Parser(prog="parity.record", description=__doc__, epilog=EPILOG)
+    opts.add_experiment_options(parser)
+    parser.add_argument("--framework", required=True, metavar="|".join(get_args(Framework)))
+    options = parser.parse_args(arguments)
+    side = opts.one_of(options.framework, get_args(Framework), "framework")
+    experiment = opts.experiment(options)
+    opts.check_inputs(opts.job(options, experiment, side, options.out))
+    out = opts.out_folder(options)
+    with (
+        console.Progress(options.quiet) as progress,
+        Worker(side, options.device, available_cpus()) as worker,
+    ):
+        worker.record(opts.job(options, experiment, side, out), progress.of(side))
+    if not options.quiet:
+        print(f"recorded in {out}; compare it with: python -m parity.compare {out} OTHER")
+    return 0
+
+
+if __name__ == "__main__":
+    opts.run_command(main)

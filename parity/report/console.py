@@ -1,0 +1,139 @@
+"""What a person sees: progress while training, then the verdict and what it rests on."""
+
+import sys
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+from rich.text import Text
+
+from parity.recording import Recording
+from parity.spec import Framework
+from parity.verdict import Check, Verdict
+
+COLOURS = {
+    "passed": "green", "failed": "red", "not_judged": "yellow",
+    "parity": "bold green", "mismatch": "bold red", "incomparable": "bold yellow", "insufficient": "bold yellow",
+}  # fmt: skip
+NAMES: dict[Framework, str] = {"tf": "Keras", "torch": "torch"}
+# More failures than this say nothing new.
+FAILURES_SHOWN = 5
+
+
+class Progress:
+    """A bar for each side while it trains; nothing where the output is no terminal."""
+
+    def __init__(self, quiet: bool) -> None:
+        columns = (
+            TextColumn("{task.description:6}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
+            TimeElapsedColumn(),
+        )  # fmt: skip
+        console = Console(stderr=True)
+        self.bars = RichProgress(*columns, console=console, disable=quiet or not console.is_terminal)
+
+    def __enter__(self) -> "Progress":
+        self.bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.bars.stop()
+
+    def of(self, side: Framework) -> Callable[[int, int], None]:
+        """A function (steps done, steps in all) that moves the side's bar."""
+        task: TaskID = self.bars.add_task(NAMES[side], total=None)
+        return lambda done, steps: self.bars.update(task, completed=done, total=steps)
+
+
+def show(a: Recording, b: Recording, verdict: Verdict, quiet: bool) -> None:
+    """Print the verdict; unless quiet, also one line for each level and each of the first failures."""
+    # Wide enough for a line to stay a line where the output is a file.
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+    if not quiet:
+        console.print(header(a))
+        console.print(sides(a, b))
+        console.print(levels(verdict))
+        for check in failures(verdict):
+            console.print(Text(f"failed: {check.level} {check.name}: {check.where or ''} {check.reason}", "red"))
+    console.print(Text.assemble("verdict: ", (verdict.verdict, COLOURS[verdict.verdict])))
+
+
+def header(a: Recording) -> str:
+    """What was trained, in one line."""
+    identity = a.manifest.identity
+    widths = "-".join(str(n) for n in [identity.dense[0].inputs, *(node.units for node in identity.dense)])
+    steps = len(a.trace["cost"])
+    return f"\n{a.manifest.experiment}: {widths}, {identity.optimizer.kind}, {identity.dtype}, {steps} steps"
+
+
+def sides(a: Recording, b: Recording) -> Table:
+    """Versions, device, time, and how each side ended."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "versions", "device", "training", "last epoch's cost", "accuracy"):
+        table.add_column(column)
+    for recording in (a, b):
+        environment = recording.manifest.environment
+        versions = [f"{name} {environment[name]}" for name in ("tensorflow", "keras", "torch") if name in environment]
+        cost, accuracy = recording.trace["epoch_cost"], recording.trace["accuracy"]
+        table.add_row(
+            recording.label,
+            ", ".join(versions),
+            recording.manifest.device,
+            f"{recording.manifest.seconds.get('train', 0):.1f} s",
+            f"{cost[-1]:.9g}" if len(cost) else "",
+            f"{accuracy[-1]:.4f}" if len(accuracy) else "",
+        )
+    return table
+
+
+def levels(verdict: Verdict) -> Table:
+    """One or more lines for each level that was reached."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for level in dict.fromkeys(check.level for check in verdict.checks):
+        checks = [check for check in verdict.checks if check.level == level]
+        results = {check.result for check in checks}
+        result = next(name for name in ("failed", "not_judged", "passed") if name in results)
+        table.add_row(level, Text(result.replace("_", " "), COLOURS[result]), SUMMARIES[level](checks))
+    return table
+
+
+def counted(checks: Sequence[Check]) -> str:
+    """How many passed, and which."""
+    passed = [check.name for check in checks if check.result == "passed"]
+    return f"{len(passed)} of {len(checks)} equal: {', '.join(passed)}"
+
+
+def worst(checks: Sequence[Check]) -> str:
+    """For each precision, how many tensors are within rounding, and the one that uses most of its bound."""
+    lines = []
+    for dtype in dict.fromkeys(check.name.split()[0] for check in checks):
+        mine = [check for check in checks if check.name.startswith(dtype)]
+        passed = sum(check.result == "passed" for check in mine)
+        line = f"{dtype}: {passed} of {len(mine)} tensors of the first step within rounding"
+        top = max(mine, key=used)
+        if top.measured is not None and top.bound:
+            line += f"; most of its bound uses {top.where}: {top.measured:.2g} of {top.bound:.2g}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def used(check: Check) -> float:
+    """The share of its bound that a check uses."""
+    return check.measured / check.bound if check.measured is not None and check.bound else 0.0
+
+
+def reasons(checks: Sequence[Check]) -> str:
+    """What each check says."""
+    return "\n".join(f"{check.name}: {check.reason}" for check in checks)
+
+
+SUMMARIES = {
+    "preflight": counted, "consumed": counted, "lockstep": worst, "trajectory": reasons, "outcome": reasons,
+}  # fmt: skip
+
+
+def failures(verdict: Verdict) -> list[Check]:
+    """The first failed checks, in the order of the computation."""
+    return [check for check in verdict.checks if check.result == "failed"][:FAILURES_SHOWN]

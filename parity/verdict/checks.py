@@ -1,0 +1,77 @@
+"""What a check and a verdict are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.recording import Recording
+
+Level = Literal["preflight", "consumed", "lockstep", "trajectory", "outcome"]
+Result = Literal["passed", "failed", "not_judged"]
+VerdictName = Literal["parity", "mismatch", "incomparable", "insufficient"]
+
+EXIT_STATUS: dict[VerdictName, int] = {"parity": 0, "mismatch": 1, "incomparable": 3, "insufficient": 3}
+# Levels that must have passed before anything is called parity.
+DECISIVE: tuple[Level, ...] = ("preflight", "consumed", "lockstep")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question and its answer.
+
+    `measured` passes if it is not above `bound`, both in the unit that `reason` names; None where there is no number.
+    `where` is the place of the worst deviation.
+    """
+
+    name: str
+    level: Level
+    result: Result
+    measured: float | None
+    bound: float | None
+    where: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer, with the checks it rests on."""
+
+    verdict: VerdictName
+    checks: tuple[Check, ...]
+
+    @classmethod
+    def of(cls, checks: Sequence[Check]) -> "Verdict":
+        """What follows from the checks."""
+        return cls(conclude(checks), tuple(checks))
+
+
+def conclude(checks: Sequence[Check]) -> VerdictName:
+    """Incomparable if preflight failed, mismatch if another level did, parity if the decisive levels all passed."""
+    failed = {check.level for check in checks if check.result == "failed"}
+    if "preflight" in failed:
+        return "incomparable"
+    if failed:
+        return "mismatch"
+    for level in DECISIVE:
+        results = [check.result for check in checks if check.level == level]
+        if not results or any(result != "passed" for result in results):
+            return "insufficient"
+    return "parity"
+
+
+def equal_arrays(
+    name: str, level: Level, a: Recording, b: Recording, x: NDArray[Any], y: NDArray[Any], unit: str
+) -> Check:
+    """Integer arrays that must agree in every element; `unit` names what an index counts."""
+    if x.shape != y.shape or x.dtype != y.dtype or x.size == 0:
+        shapes = f"{a.label} has {x.dtype} {x.shape}, {b.label} {y.dtype} {y.shape}"
+        return Check(name, level, "failed", None, 0, None, f"{shapes}; there is nothing to compare")
+    differing = np.flatnonzero(x != y)
+    if len(differing) == 0:
+        return Check(name, level, "passed", 0, 0, None, f"equal at every {unit} ({x.size})")
+    first = f"{unit} {differing[0]}"
+    reason = f"differs at {len(differing)} of {x.size} {unit}s, first at {first}"
+    return Check(name, level, "failed", len(differing), 0, first, reason)

@@ -1,0 +1,30 @@
+"""Were the two runs given the same task? If not, nothing else is worth comparing."""
+
+from parity.recording import Recording
+from parity.verdict.checks import Check
+
+WHAT = {
+    "identity": "the experiment's settings",
+    "data": "the training and test data",
+    "start": "the start state (weights, slots)",
+    "order": "the batch order",
+}
+
+
+def checks(a: Recording, b: Recording) -> list[Check]:
+    """One check for each digest and each effective numerical setting."""
+    ours, theirs = a.manifest.digests, b.manifest.digests
+    found = [equal(name, what, a, b, ours.get(name), theirs.get(name)) for name, what in WHAT.items()]
+    ours, theirs = a.manifest.precision, b.manifest.precision
+    settings = sorted(set(ours) | set(theirs))
+    found += [equal(f"precision {s}", f"precision: {s}", a, b, ours.get(s), theirs.get(s)) for s in settings]
+    return found
+
+
+def equal(name: str, what: str, a: Recording, b: Recording, ours: str | None, theirs: str | None) -> Check:
+    """Both present and the same."""
+    if ours is not None and ours == theirs:
+        return Check(name, "preflight", "passed", None, None, None, f"{what}: equal ({ours[:12]})")
+    shown = [value[:12] if value else "missing" for value in (ours, theirs)]
+    reason = f"{what}: {a.label} {shown[0]}, {b.label} {shown[1]}; record both with the same options"
+    return Check(name, "preflight", "failed", None, None, None, reason)
