@@ -76,7 +76,7 @@ class Batches:
         """SHA-256 of the whole plan."""
         sha = hashlib.sha256()
         for array in (self.order, self.starts, self.stops):
-            sha.update(np.ascontiguousarray(array))
+            sha.update(array.tobytes())
         return sha.hexdigest()
 
 

@@ -11,6 +11,8 @@ from parity.spec import (
     Activation,
     ActivationName,
     Adam,
+    AdamEpsilon,
+    Constants,
     Dense,
     Experiment,
     Identity,
@@ -81,9 +83,10 @@ def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
     return both(name, shows, identity, adam_epsilon="before_correction", constants="through_float32")
 
 
-def both(name: str, shows: str, identity: Identity, **choices: str) -> Experiment:
+def both(name: str, shows: str, identity: Identity, adam_epsilon: AdamEpsilon, constants: Constants) -> Experiment:
     """An experiment whose sides are realised alike."""
-    return Experiment(name, shows, identity, Realisation(TF_MODEL, **choices), Realisation(TORCH_MODEL, **choices))
+    tf, torch = (Realisation(model, adam_epsilon, constants) for model in (TF_MODEL, TORCH_MODEL))
+    return Experiment(name, shows, identity, tf, torch)
 
 
 EXPERIMENTS = {

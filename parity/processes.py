@@ -1,5 +1,6 @@
 """The parent's side of the workers: start, ask, listen, stop."""
 
+import contextlib
 import json
 import os
 import signal
@@ -32,7 +33,7 @@ class Worker:
         self.framework = framework
         # The first answer comes when the framework has been imported, which takes seconds.
         self.ready = False
-        self.log = tempfile.TemporaryFile("w+", errors="replace")
+        self.log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115, closed in `stop`
         environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
         if device == "cpu":
             # Spares TensorFlow its search for a GPU, and torch the memory of a context on one.
@@ -58,10 +59,8 @@ class Worker:
     def stop(self) -> None:
         """End the process: by closing its input if it is idle, else by asking, and at last by force."""
         assert self.process.stdin
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        except BrokenPipeError:
-            pass
         if self.process.poll() is None:
             self.process.terminate()
         try:
@@ -69,6 +68,7 @@ class Worker:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.log.close()
 
     def record(self, job: RecordJob, progress: Progress) -> None:
         """Run a job to its end; `progress` is called with (steps done, steps in all)."""

@@ -20,6 +20,8 @@ InitializerName = Literal[
 ]
 OptimizerName = Literal["sgd", "adam"]
 LossName = Literal["softmax_cross_entropy", "binary_cross_entropy_naive"]
+AdamEpsilon = Literal["after_correction", "before_correction"]
+Constants = Literal["exact", "through_float32"]
 
 # Nothing that a recording asserts about itself is believed: unknown fields are refused when one is read.
 STRICT = {"extra": "forbid"}
@@ -151,8 +153,8 @@ class Realisation:
 
     __pydantic_config__ = STRICT
     model: str
-    adam_epsilon: Literal["after_correction", "before_correction"]
-    constants: Literal["exact", "through_float32"]
+    adam_epsilon: AdamEpsilon
+    constants: Constants
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,6 @@ def digest(digits: Digits) -> str:
     sha = hashlib.sha256()
     for images, labels in ((digits.train_images, digits.train_labels), (digits.test_images, digits.test_labels)):
         sha.update(struct.pack(">q", len(images)))
-        sha.update(np.ascontiguousarray(images))
-        sha.update(np.ascontiguousarray(labels))
+        sha.update(images.tobytes())
+        sha.update(labels.tobytes())
     return sha.hexdigest()

@@ -24,6 +24,8 @@ from parity.spec import Activation, Adam, Dense, Dtype, Identity, Realisation
 
 Array = NDArray[np.float64]
 Arrays = Mapping[str, Array]
+# E of the cost, and the gradient by the model's outputs with its E.
+LossErrors = tuple[Array, tuple[Array, Array]]
 
 # Below this, errors cannot be followed in float64 here, since their squares underflow.
 SMALLEST = 1e-150
@@ -39,19 +41,27 @@ def step_bounds(
 
     `state` is what the step started from, `replay` what one side computed of it in float64.
     """
-    u = UNIT_ROUNDOFF[dtype]
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        # A cost that is no number has no bound either: its checks fail or say that both sides are NaN.
+        errors = step_errors(identity, realisation, state, replay, UNIT_ROUNDOFF[dtype])
+    # Each framework may take a denormal number for zero.
+    floor = max(SMALLEST, float(np.finfo(dtype).tiny))
+    return {name: SAFETY * error + floor for name, error in errors.items()}
+
+
+def step_errors(
+    identity: Identity, realisation: Realisation, state: Arrays, replay: Arrays, u: float
+) -> dict[str, Array]:
+    """E of every tensor of a replay, in the order of the computation."""
     weights = {name.removeprefix("weights/"): value for name, value in state.items() if name.startswith("weights/")}
     outputs = forward(identity, weights, replay, u)
     last = identity.model[-1].name
-    cost, delta = LOSSES[identity.loss](replay[f"outputs/{last}"], outputs[last], replay["labels"], u)
+    cost, delta = LOSSES[identity.loss](replay[f"outputs/{last}"], outputs[last], replay["labels"].astype(np.int64), u)
     gradients = backward(identity, weights, replay, outputs, delta, u)
     errors = {f"outputs/{name}": error for name, error in outputs.items()}
     errors |= {"cost": cost}
     errors |= {f"gradients/{name}": gradients[name] for name in weights}
-    errors |= update(identity, realisation, state, replay, gradients, u)
-    # Each framework may take a denormal number for zero.
-    floor = max(SMALLEST, float(np.finfo(dtype).tiny))
-    return {name: SAFETY * error + floor for name, error in errors.items()}
+    return errors | update(identity, realisation, state, replay, gradients, u)
 
 
 def forward(identity: Identity, weights: Arrays, replay: Arrays, u: float) -> dict[str, Array]:
@@ -117,7 +127,7 @@ def backward(
     return gradients
 
 
-def softmax_cross_entropy(logits: Array, error: Array, labels: NDArray[np.int64], u: float) -> tuple[Array, tuple]:
+def softmax_cross_entropy(logits: Array, error: Array, labels: NDArray[np.int64], u: float) -> LossErrors:
     """E of the cost, and the gradient by the logits with its E: (softmax - one_hot) / batch."""
     batch = len(logits)
     shifted = logits - logits.max(axis=1, keepdims=True)
@@ -136,15 +146,14 @@ def softmax_cross_entropy(logits: Array, error: Array, labels: NDArray[np.int64]
     return np.asarray(mean), ((p - y) / batch, quadrature(p_error, ULPS * u * (p + y)) / batch)
 
 
-def binary_cross_entropy_naive(h: Array, error: Array, labels: NDArray[np.int64], u: float) -> tuple[Array, tuple]:
+def binary_cross_entropy_naive(h: Array, error: Array, labels: NDArray[np.int64], u: float) -> LossErrors:
     """E of the cost, and the gradient by the probabilities with its E: (-y / h + (1 - y) / (1 - h)) / batch."""
     batch, y = len(h), labels[:, None]
     right = np.where(y == 1, h, 1 - h)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        per_sample = quadrature(error / right, ULPS * u * (np.abs(np.log(right)) + 1))
-        mean = np.sqrt((per_sample**2).sum()) / batch
-        delta_error = quadrature(error / right**2, ULPS * u / right) / batch
-        return np.asarray(mean), (np.where(y == 1, -1 / right, 1 / right) / batch, delta_error)
+    per_sample = quadrature(error / right, ULPS * u * (np.abs(np.log(right)) + 1))
+    mean = np.sqrt((per_sample**2).sum()) / batch
+    delta_error = quadrature(error / right**2, ULPS * u / right) / batch
+    return np.asarray(mean), (np.where(y == 1, -1 / right, 1 / right) / batch, delta_error)
 
 
 LOSSES = {
