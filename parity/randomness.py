@@ -16,8 +16,8 @@ from parity.spec import Identity, InitializerName
 class Purpose(IntEnum):
     """What a stream of random words is for; the value is part of its key.
 
-    Any values would do. With these, seeds 0 to 3 start every experiment at a finite cost; of all seeds, one in seven
-    saturates the ReLU net on XOR so far that its unprotected cost is NaN from the first step.
+    Any values would do. With these, seeds 0 to 3 start every experiment at a finite cost; some seeds saturate the
+    ReLU nets on XOR so far that their unprotected cost is NaN from the first step.
     """
 
     WEIGHTS = 0

@@ -147,8 +147,9 @@ class Realisation:
 
     `model` names the function that builds the model from the identity, as "module:function".
     `adam_epsilon` is torch's place for Adam's epsilon ("after_correction") or Keras's ("before_correction").
-    `constants`: Keras rounds slopes, betas and the like through float32 on their way to a float64 tensor
-    ("through_float32"); torch takes them as they are ("exact").
+    `constants`: Keras rounds the slope of leaky ReLU, and the betas in the bias correction of its own Adam, through
+    float32 even in a float64 model ("through_float32"); torch takes them as they are ("exact"). torch's Adam has none
+    that are rounded.
     """
 
     __pydantic_config__ = STRICT

@@ -13,12 +13,9 @@ def optimizer(model: keras.Model, spec: Optimizer, realisation: Realisation) -> 
         built = keras.optimizers.SGD(learning_rate=spec.learning_rate)
     else:
         adam = keras.optimizers.Adam if realisation.adam_epsilon == "before_correction" else TorchAdam
-        built = adam(
-            learning_rate=spec.learning_rate,
-            beta_1=constant(spec.beta_1, realisation),
-            beta_2=constant(spec.beta_2, realisation),
-            epsilon=constant(spec.epsilon, realisation),
-        )
+        # Keras rounds the betas of its bias correction if they are Python floats; epsilon reaches the kernel exact.
+        betas = constant(spec.beta_1, realisation), constant(spec.beta_2, realisation)
+        built = adam(spec.learning_rate, *betas, epsilon=spec.epsilon)
     built.build(model.trainable_variables)
     return built
 

@@ -17,7 +17,7 @@ NAMES = {"weight": "kernel", "bias": "bias"}
 def read(model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) -> State:
     """The state of a model and its optimizer after `step` updates, as NumPy arrays of the model's dtype."""
     state = {f"weights/{name}": neutral(parameter) for name, parameter in parameters(model).items()}
-    for slot, tensors in slots(optimizer).items():
+    for slot, tensors in slots(model, optimizer).items():
         state |= {f"slots/{slot}/{name}": neutral(t) for name, t in zip(parameters(model), tensors, strict=True)}
     return state | {"step": np.array(step, np.int64)}
 
@@ -37,9 +37,10 @@ def write(model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: Mappi
             values["step"] = torch.tensor(float(state["step"]), device=parameter.device, dtype=torch.float32)
 
 
-def gradients(model: torch.nn.Module, values: Iterable[torch.Tensor]) -> State:
-    """Gradients in the order of the model's weights, by neutral name and layout."""
-    return {name: neutral(value) for name, value in zip(parameters(model), values, strict=True)}
+def gradients(model: torch.nn.Module, values: Iterable[torch.Tensor | None]) -> State:
+    """Gradients in the order of the model's weights, by neutral name and layout; a weight without one is left out."""
+    named = zip(parameters(model), values, strict=True)
+    return {name: neutral(value) for name, value in named if value is not None}
 
 
 def parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
@@ -51,11 +52,10 @@ def parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     }
 
 
-def slots(optimizer: torch.optim.Optimizer) -> dict[str, list[torch.Tensor]]:
+def slots(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, list[torch.Tensor]]:
     """The optimizer's slots, each a list in the order of the weights; before the first step they are zero."""
-    owned = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     return {
-        slot: [optimizer.state[parameter].get(key, torch.zeros_like(parameter)) for parameter in owned]
+        slot: [optimizer.state[p].get(key, torch.zeros_like(p)) for p in model.parameters()]
         for slot, key in slot_keys(optimizer).items()
     }
 

@@ -41,8 +41,7 @@ def train_step(
     cost = loss(list(outputs.values())[-1], labels)
     cost.backward()
     updater.step()
-    weights = updater.param_groups[0]["params"]
-    return Step(outputs, cost, [weight.grad for weight in weights])
+    return Step(outputs, cost, [weight.grad for weight in model.parameters()])
 
 
 def chunk_function(

@@ -8,7 +8,8 @@ module `E` is the size of a tensor's accumulated error, elementwise, `u` the uni
   errors that are independent of each other the factor n becomes sqrt(n) (Higham and Mary, SIAM J. Sci. Comput. 41(5),
   2019). The scale is |A| |B|, not |A B|: what cancels keeps its error.
 - Elementary functions: ULPS units in the last place of the result; measured are at most four (TensorFlow's tanh).
-- A kink (ReLU): where the pre-activation's sign is within its error, the whole gradient may pass or not.
+- A kink (ReLU): where the pre-activation's sign is within its error, the whole gradient may pass or not, and FLIPS
+  such units may add up in one sum.
 - An update that divides by sqrt(v): followed at both ends of the gradient's error, since it is far from linear there.
 
 SAFETY covers what quadrature leaves out, correlated errors above all; `python -m benchmarks.step_bound` measures how
@@ -32,6 +33,8 @@ SMALLEST = 1e-150
 UNIT_ROUNDOFF: dict[Dtype, float] = {"float64": 2.0**-53, "float32": 2.0**-24}
 ULPS = 8
 SAFETY = 10
+# A kink passes all of a gradient or none, so errors there do not average out: so many full ones are allowed.
+FLIPS = 3
 
 
 def step_bounds(
@@ -91,7 +94,7 @@ def slope(node: Activation, x: Array, error: Array) -> tuple[Array, Array]:
         return 1 - h**2, 2 * np.abs(h) * (1 - h**2) * error
     below = {"relu": 0.0, "leaky_relu": node.slope or 0.0, "linear": 1.0}[node.function]
     unsure = np.abs(x) <= SAFETY * error
-    return np.where(x > 0, 1.0, below), np.where(unsure, (1 - below) / SAFETY, 0.0)
+    return np.where(x > 0, 1.0, below), np.where(unsure, FLIPS * (1 - below) / SAFETY, 0.0)
 
 
 def backward(

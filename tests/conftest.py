@@ -1,0 +1,86 @@
+"""What the tests share: a live worker for each framework, and experiments recorded on both sides."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parity import recording
+from parity.experiments import EXPERIMENTS
+from parity.processes import Worker
+from parity.recording import Recording
+from parity.spec import Experiment, Framework
+from parity.worker import RecordJob
+
+SIDES: tuple[Framework, ...] = ("tf", "torch")
+Pair = tuple[Recording, Recording]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests that take minutes, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slow"):
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="takes minutes; use --slow"))
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The folder with the real MNIST files, named by PARITY_MNIST."""
+    folder = os.environ.get("PARITY_MNIST")
+    if not folder:
+        pytest.skip("PARITY_MNIST does not name the folder of MNIST's four files")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[dict[Framework, Worker]]:
+    """A process for each framework that lives as long as the tests."""
+    with Worker("tf", "cpu", 1) as tf, Worker("torch", "cpu", 1) as torch:
+        yield {"tf": tf, "torch": torch}
+
+
+def shortened(name: str, steps: int, **changes: Any) -> Experiment:
+    """An experiment cut to so many steps, with other fields of its identity changed."""
+    experiment = EXPERIMENTS[name]
+    schedule = replace(experiment.identity.schedule, duration=steps, unit="steps")
+    identity = replace(experiment.identity, **({"schedule": schedule} | changes))
+    return replace(experiment, identity=identity)
+
+
+def both_sides(experiment: Experiment, **choices: Any) -> Experiment:
+    """The experiment with fields of both realisations changed."""
+    return replace(experiment, tf=replace(experiment.tf, **choices), torch=replace(experiment.torch, **choices))
+
+
+@pytest.fixture(scope="session")
+def record_pair(workers: dict[Framework, Worker]) -> Callable[..., Pair]:
+    """A function (experiment, folder, data=None) that records both sides at once."""
+
+    def record(experiment: Experiment, folder: Path, data: Path | None = None) -> Pair:
+        def one(side: Framework) -> Recording:
+            realisation = getattr(experiment, side)
+            job = RecordJob(
+                experiment.name, experiment.identity, realisation, data, None, None, "cpu", folder / side
+            )
+            workers[side].record(job, lambda done, steps: None)
+            return recording.read(folder / side)
+
+        with ThreadPoolExecutor(2) as pool:
+            ours, theirs = pool.map(one, SIDES)
+        return ours, theirs
+
+    return record
+
+
+@pytest.fixture(scope="session")
+def clean_pair(record_pair: Callable[..., Pair], tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """mnist_relu's first epoch, both sides."""
+    return record_pair(shortened("mnist_relu", 40), tmp_path_factory.mktemp("clean"))
