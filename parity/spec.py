@@ -140,6 +140,11 @@ class Identity:
         """The nodes that hold weights, in order."""
         return [node for node in self.model if isinstance(node, Dense)]
 
+    @property
+    def weights(self) -> list[str]:
+        """The names of all weights, in order."""
+        return [f"{node.name}/{kind}" for node in self.dense for kind in ("kernel", "bias")]
+
 
 @dataclass(frozen=True)
 class Realisation:

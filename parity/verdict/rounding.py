@@ -56,14 +56,15 @@ def step_errors(
     identity: Identity, realisation: Realisation, state: Arrays, replay: Arrays, u: float
 ) -> dict[str, Array]:
     """E of every tensor of a replay, in the order of the computation."""
-    weights = {name.removeprefix("weights/"): value for name, value in state.items() if name.startswith("weights/")}
+    weights = {name: state[f"weights/{name}"] for name in identity.weights}
     outputs = forward(identity, weights, replay, u)
     last = identity.model[-1].name
     cost, delta = LOSSES[identity.loss](replay[f"outputs/{last}"], outputs[last], replay["labels"].astype(np.int64), u)
-    gradients = backward(identity, weights, replay, outputs, delta, u)
+    found = backward(identity, weights, replay, outputs, delta, u)
+    gradients = {name: found[name] for name in identity.weights}
     errors = {f"outputs/{name}": error for name, error in outputs.items()}
     errors |= {"cost": cost}
-    errors |= {f"gradients/{name}": gradients[name] for name in weights}
+    errors |= {f"gradients/{name}": error for name, error in gradients.items()}
     return errors | update(identity, realisation, state, replay, gradients, u)
 
 

@@ -1,0 +1,53 @@
+"""Print, as JSON, which functions of one side its jobs execute: python tests/executed.py tf|torch FOLDER
+
+A script of its own, since a process loads one framework, and the one that runs the tests loads none.
+"""
+
+import json
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from conftest import both_sides, shortened
+
+from parity import worker
+from parity.spec import Framework
+from parity.worker import RecordJob
+
+
+def jobs(side: Framework, folder: Path) -> list[RecordJob]:
+    """Jobs that between them reach every choice and every kind of node."""
+    experiments = [
+        shortened("mnist_relu", 40),
+        both_sides(shortened("mnist_relu", 2), adam_epsilon="before_correction", constants="through_float32"),
+        shortened("xor_leaky_relu", 2),
+        both_sides(shortened("xor_leaky_relu", 2), constants="exact"),
+    ]
+    return [
+        RecordJob(e.name, e.identity, getattr(e, side), None, None, None, "cpu", folder / str(i))
+        for i, e in enumerate(experiments)
+    ]
+
+
+def main(side: Framework, folder: Path) -> None:
+    executed = set()
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        code = frame.f_code
+        if event == "call":
+            # AutoGraph runs a rewritten copy of a function, under a prefixed name but with the function's globals.
+            package, _, module = frame.f_globals.get("__name__", "").partition(".")
+            if package == f"{side}_impl":
+                executed.add(f"{module}.{code.co_name.removeprefix('tf__')}")
+
+    sys.setprofile(note)
+    loaded = worker.load_side(side, threads=1)
+    for job in jobs(side, folder):
+        worker.record(loaded, job, lambda message: None)
+    sys.setprofile(None)
+    print(json.dumps(sorted(executed)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))  # type: ignore[arg-type]

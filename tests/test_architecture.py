@@ -1,0 +1,201 @@
+"""The rules of the house, proven: what imports what, what mirrors what, and that nothing mirrored goes unused."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FRAMEWORKS = {"tensorflow", "keras", "torch", "torchvision", "tensorflow_datasets"}
+IMPLEMENTATIONS = {"tf_impl", "torch_impl"}
+JUDGES = {"parity.verdict", "parity.diagnosis", "parity.report", "parity.compare", "parity.run"}
+# What stands on one side only, and why.
+ONE_SIDED = {
+    "activations.ExactLeakyReLU": "Keras's stock layer rounds its slope; torch's does not",
+    "optimizers.TorchAdam": "torch's formula, which torch has as a stock class",
+    "optimizers.KerasAdam": "Keras's formula, which Keras has as a stock class",
+    "state.neutral": "the neutral layout is Keras's own; torch's is transposed",
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of everything a file imports, at any depth."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found
+
+
+def roots(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def python_files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def violations(root: Path) -> list[str]:
+    """Every breach of the import rules under `root`."""
+    found = []
+    for path in sorted((root / "parity").rglob("*.py")):
+        for name in roots(imports(path)) & (FRAMEWORKS | IMPLEMENTATIONS):
+            found.append(f"{path.name} imports {name}: parity knows no framework")
+    for own, other in (("tf_impl", "torch_impl"), ("torch_impl", "tf_impl")):
+        for path in sorted((root / own).rglob("*.py")):
+            names = imports(path)
+            foreign = {"tensorflow", "keras"} if own == "torch_impl" else {"torch", "torchvision"}
+            for name in roots(names) & ({other} | foreign):
+                found.append(f"{own}/{path.name} imports {name}: a process loads one framework")
+            for name in names:
+                if any(name == judge or name.startswith(f"{judge}.") for judge in JUDGES):
+                    found.append(f"{own}/{path.name} imports {name}: what is judged cannot see its judge")
+    for path in [p for package in ("parity", "tf_impl", "torch_impl") for p in sorted((root / package).rglob("*.py"))]:
+        text = path.read_text()
+        used = {g for g in ("default_rng", "np.random", "torch.rand", "manual_seed", "tf.random") if g in text}
+        for generator in sorted(used | (roots(imports(path)) & {"random", "secrets"})):
+            if path.name != "randomness.py":
+                found.append(f"{path.name} uses {generator}: randomness originates in randomness.py alone")
+    for path in sorted((root / "parity" / "verdict").rglob("*.py")):
+        for name in imports(path):
+            if name.startswith("parity.") and not name.startswith(
+                ("parity.verdict", "parity.recording", "parity.spec")
+            ):
+                found.append(f"verdict/{path.name} imports {name}: a verdict rests on recordings alone")
+    standard = sys.stdlib_module_names
+    for name in roots(imports(root / "parity" / "spec.py")) - set(standard):
+        found.append(f"spec.py imports {name}: it needs the standard library only")
+    return found
+
+
+def test_import_rules():
+    assert violations(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "breach"),
+    [
+        ("parity/verdict/lockstep.py", "import torch", "parity knows no framework"),
+        ("parity/report/console.py", "from tf_impl.train import predict", "parity knows no framework"),
+        ("tf_impl/losses.py", "import torch", "a process loads one framework"),
+        ("torch_impl/losses.py", "from tf_impl import losses", "a process loads one framework"),
+        ("torch_impl/train.py", "from parity.verdict import judge", "cannot see its judge"),
+        ("tf_impl/layers.py", "x = tf.random.normal([1])", "randomness originates"),
+        ("parity/verdict/outcome.py", "from parity import worker", "recordings alone"),
+        ("parity/spec.py", "import numpy", "standard library only"),
+    ],
+)
+def test_import_rules_find_a_planted_breach(file, line, breach, tmp_path):
+    copy_sources(tmp_path)
+    path = tmp_path / file
+    path.write_text(f"{path.read_text()}\n{line}\n")
+    found = violations(tmp_path)
+    assert len(found) in (1, 2)  # "from a import b" names a and a.b
+    assert all(breach in text for text in found)
+
+
+def copy_sources(target: Path) -> None:
+    for package in ("parity", "tf_impl", "torch_impl"):
+        for path in python_files(package):
+            copy = target / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(path.read_text())
+
+
+def definitions(folder: Path) -> dict[str, list[str]]:
+    """Functions and classes by "module.name", with a function's argument names."""
+    found = {}
+    for path in sorted(folder.glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef):
+                found[f"{path.stem}.{node.name}"] = [argument.arg for argument in node.args.args]
+            elif isinstance(node, ast.ClassDef):
+                found[f"{path.stem}.{node.name}"] = []
+    return found
+
+
+def asymmetries(root: Path) -> list[str]:
+    """Every file, function or argument that one side has and the other has not."""
+    files = [{path.name for path in (root / side).glob("*.py")} for side in ("tf_impl", "torch_impl")]
+    found = [f"{name} stands on one side only" for name in sorted(files[0] ^ files[1])]
+    ours, theirs = definitions(root / "tf_impl"), definitions(root / "torch_impl")
+    found += [f"{name} stands on one side only" for name in sorted(set(ours) ^ set(theirs)) if name not in ONE_SIDED]
+    found += [
+        f"{name} takes {ours[name]} in tf_impl and {theirs[name]} in torch_impl"
+        for name in sorted(set(ours) & set(theirs))
+        if ours[name] != theirs[name]
+    ]
+    return found
+
+
+def test_both_sides_hold_the_same_functions():
+    assert asymmetries(ROOT) == []
+
+
+def test_the_exceptions_are_still_needed():
+    names = {*definitions(ROOT / "tf_impl"), *definitions(ROOT / "torch_impl")}
+    both = set(definitions(ROOT / "tf_impl")) & set(definitions(ROOT / "torch_impl"))
+    assert set(ONE_SIDED) <= names - both
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "asymmetry"),
+    [
+        ("def predict(", "def forecast(", "train.forecast stands on one side only"),
+        ("data: OnDevice)", "digits: OnDevice)", "train.accuracy takes"),
+    ],
+)
+def test_the_mirror_test_finds_a_planted_difference(old, new, asymmetry, tmp_path):
+    copy_sources(tmp_path)
+    path = tmp_path / "torch_impl" / "train.py"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    assert any(asymmetry in found for found in asymmetries(tmp_path))
+
+
+def test_the_mirror_test_finds_a_missing_file(tmp_path):
+    copy_sources(tmp_path)
+    (tmp_path / "tf_impl" / "losses.py").unlink()
+    assert "losses.py stands on one side only" in asymmetries(tmp_path)
+
+
+@pytest.mark.parametrize("side", ["tf", "torch"])
+def test_every_function_is_executed(side, tmp_path):
+    """Each function of a side runs in some job of tests/executed.py."""
+    script = ROOT / "tests" / "executed.py"
+    done = subprocess.run([sys.executable, script, side, tmp_path], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    executed = set(json.loads(done.stdout.splitlines()[-1]))
+    defined = definitions(ROOT / f"{side}_impl")
+    functions = {name for name in defined if name.split(".")[1].islower()}
+    assert functions - executed == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["parity"],
+        ["parity.run", "--help"],
+        ["parity.record", "--help"],
+        ["parity.compare", "--help"],
+    ],
+)
+def test_no_framework_is_loaded(arguments):
+    """These commands work, and import none of the frameworks although they are installed."""
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = {arguments!r}\n"
+        "try:\n"
+        f"    runpy.run_module({arguments[0]!r}, run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code, end.code\n"
+        f"assert not set(sys.modules) & {FRAMEWORKS | IMPLEMENTATIONS | {'matplotlib'}!r}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "mnist_relu" in done.stdout
