@@ -218,6 +218,8 @@ def job(options: argparse.Namespace, chosen: Experiment, side: Framework, out: P
 def check_inputs(asked: RecordJob) -> None:
     """Read everything the job will read, so that what is wrong is said before a framework is started."""
     identity = asked.identity
+    if asked.data is not None and identity.data != "digits":
+        raise UsageError(f"--data is for experiments on digits, and {asked.experiment} has none")
     content = data.load(identity.data, asked.data, identity.dtype)
     start.order(identity, content, asked.batch_order)
     start.weights(identity, asked.initial_weights)

@@ -57,7 +57,7 @@ def within(name: str, a: Recording, b: Recording, ours: Arrays, theirs: Arrays, 
     if not x.shape == y.shape == bound.shape or x.size == 0:
         return failed(name, key, f"{a.label} has shape {x.shape}, {b.label} {y.shape}, expected {bound.shape}")
     both_nan = np.isnan(x) & np.isnan(y)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         # Equal infinities differ by NaN, and a bound that is not a number allows nothing.
         difference = np.where(x == y, 0.0, np.abs(x - y))
         ratio = np.where(difference == 0, 0.0, difference / np.nan_to_num(bound, nan=0.0, posinf=0.0))

@@ -33,8 +33,10 @@ def agreement(x: NDArray[np.float64], y: NDArray[np.float64], digits: int) -> Ch
 
 def first_disagreement(x: NDArray[np.float64], y: NDArray[np.float64], digits: int) -> int:
     """The first index at which x and y do not agree to so many digits; their length if there is none."""
+    finite = np.isfinite(x) & np.isfinite(y)
     with np.errstate(invalid="ignore"):
-        agree = (x == y) | (np.abs(x - y) <= 10.0**-digits * np.maximum(np.abs(x), np.abs(y)))
+        close = np.abs(x - y) <= 10.0**-digits * np.maximum(np.abs(x), np.abs(y))
+    agree = (x == y) | (finite & close)
     return int(np.argmin(agree)) if not agree.all() else len(x)
 
 

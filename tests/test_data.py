@@ -1,0 +1,75 @@
+"""Inputs, and how a run is cut into steps."""
+
+import numpy as np
+import pytest
+from conftest import shortened
+
+from parity import data
+from parity.errors import UsageError
+from parity.randomness import batch_order, checksum_weights
+from parity.spec import Schedule
+
+
+def schedule(**changes):
+    fields = {"batch_size": 3, "shuffle": False, "drop_last": True, "passes_per_epoch": 1, "duration": 2}
+    return Schedule(**(fields | {"unit": "epochs"} | changes))
+
+
+def cut(asked, samples):
+    """The plan of a schedule over so many samples, in file order, as a list of batches."""
+    order = np.tile(np.arange(samples), (data.passes_needed(asked, samples), 1))
+    batches = data.plan(asked, order)
+    taken = [batches.order[a:b].tolist() for a, b in zip(batches.starts, batches.stops, strict=True)]
+    return taken, np.flatnonzero(batches.epoch_ends).tolist()
+
+
+def test_partial_batch_dropped():
+    assert cut(schedule(), 7) == ([[0, 1, 2], [3, 4, 5]] * 2, [1, 3])
+
+
+def test_partial_batch_kept():
+    assert cut(schedule(drop_last=False), 7) == ([[0, 1, 2], [3, 4, 5], [6]] * 2, [2, 5])
+
+
+def test_steps_may_end_within_an_epoch():
+    assert cut(schedule(duration=3, unit="steps"), 7) == ([[0, 1, 2], [3, 4, 5], [0, 1, 2]], [1, 2])
+
+
+def test_an_epoch_of_several_passes():
+    taken, ends = cut(schedule(passes_per_epoch=2), 3)
+    assert taken == [[0, 1, 2]] * 4
+    assert ends == [1, 3]
+
+
+def test_a_batch_larger_than_the_data():
+    with pytest.raises(UsageError, match="batch of 3 is larger than the training set of 2"):
+        data.passes_needed(schedule(), 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_pixels_are_divided_by_255(dtype):
+    images = np.arange(256, dtype=np.uint8)[None]
+    scaled = data.scale(images, dtype)
+    assert scaled.dtype == dtype
+    assert (scaled == (np.arange(256) / np.float64(255)).astype(dtype)).all()
+
+
+def test_xor():
+    points = data.load("xor", None, "float32")
+    assert points.train_inputs.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    assert points.train_labels.tolist() == [0, 1, 1, 0]
+
+
+def test_checksums_are_numpys(record_pair, tmp_path):
+    """What the loops say they used is what the plan told them to use, computed here once more."""
+    experiment = shortened("mnist_softmax", 3)
+    content = data.load("digits", None, "float32")
+    batches = data.plan(experiment.identity.schedule, batch_order(0, 1, 4000, shuffle=True))
+    factors = checksum_weights(100, 784)
+    for recording in record_pair(experiment, tmp_path):
+        for step in range(3):
+            used = batches.order[batches.starts[step] : batches.stops[step]]
+            bits = content.train_inputs[used].view(np.int32).astype(np.int64)
+            assert recording.trace["consumed/inputs"][step] == (bits * factors).sum()
+            assert recording.trace["consumed/indices"][step] == (used * factors[:, 0]).sum()
+            assert recording.trace["consumed/labels"][step] == (content.train_labels[used] * factors[:, 0]).sum()

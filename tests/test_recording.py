@@ -1,0 +1,125 @@
+"""What is written reads back; what is damaged, incomplete or foreign is refused by name."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from parity import recording
+from parity.errors import IncomparableError, UsageError
+
+
+@pytest.fixture
+def copy(clean_pair, tmp_path):
+    """A copy of torch's recording, to be damaged."""
+    return shutil.copytree(clean_pair[1].folder, tmp_path / "copy")
+
+
+def rewrite_manifest(folder, **changes):
+    path = folder / recording.MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_recording_holds_what_it_promises(clean_pair):
+    for recorded in clean_pair:
+        trace = recorded.trace
+        assert set(trace) == set(recording.TRACE_KEYS)
+        assert trace["cost"].shape == (40,)
+        assert trace["cost"].dtype == np.float32
+        assert trace["epoch_cost"].shape == trace["accuracy"].shape == (1,)
+        assert trace["epoch_cost"][0] == pytest.approx(trace["cost"].astype(np.float64).mean())
+        assert trace["predictions"].shape == (1000,)
+        assert trace["predictions"].dtype == np.int64
+        assert all(trace[f"consumed/{name}"].shape == (40,) for name in ("indices", "inputs", "labels"))
+        assert recorded.manifest.status == "complete"
+        assert recorded.manifest.peak_memory_bytes > 10**8
+        assert set(recorded.manifest.seconds) == {"prepare", "train", "replay"}
+        assert int(recorded.state(0)["step"]) == 0
+        assert int(recorded.state(40)["step"]) == 40
+
+
+def test_states_hold_weights_and_slots_under_the_same_names(clean_pair):
+    ours, theirs = (recorded.state(40) for recorded in clean_pair)
+    assert set(ours) == set(theirs)
+    assert {name: value.shape for name, value in ours.items()} == {n: v.shape for n, v in theirs.items()}
+    assert ours["weights/dense_1/kernel"].shape == (784, 256)
+    assert ours["slots/second_moment/dense_1/kernel"].any()
+
+
+def test_accuracy_is_that_of_the_predictions(clean_pair):
+    labels = np.tile(np.arange(10), 100)
+    for recorded in clean_pair:
+        assert recorded.trace["accuracy"][-1] == np.mean(recorded.trace["predictions"] == labels)
+
+
+def test_no_recording(tmp_path):
+    with pytest.raises(UsageError, match="holds no recording"):
+        recording.read(tmp_path)
+
+
+@pytest.mark.parametrize("status", ["recording", "interrupted", "failed"])
+def test_an_incomplete_recording_is_refused(status, copy):
+    rewrite_manifest(copy, status=status)
+    with pytest.raises(IncomparableError, match=f"status: {status}"):
+        recording.read(copy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 2}, "format 2"),
+        ({"format": "1"}, "format: Input should be a valid integer"),
+        ({"status": "perfect"}, "status: Input should be"),
+        ({"surprise": 1}, "surprise: Unexpected keyword argument"),
+        ({"identity": {}}, "identity"),
+    ],
+)
+def test_a_wrong_manifest_is_refused(changes, message, copy):
+    rewrite_manifest(copy, **changes)
+    with pytest.raises(IncomparableError, match=message):
+        recording.read(copy)
+
+
+def test_a_manifest_that_is_no_json(copy):
+    (copy / recording.MANIFEST).write_text("{")
+    with pytest.raises(IncomparableError, match="is not valid"):
+        recording.read(copy)
+
+
+def test_a_changed_file_is_refused(copy):
+    path = copy / recording.TRACE
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(IncomparableError, match="was changed after it was recorded"):
+        recording.read(copy)
+
+
+def test_a_missing_file_is_refused(copy):
+    (copy / recording.TRACE).unlink()
+    with pytest.raises(IncomparableError, match="cannot be read"):
+        recording.read(copy)
+
+
+def test_a_half_written_file_is_never_seen(tmp_path, monkeypatch):
+    """If writing breaks off, the file's name still shows the old content."""
+    path = tmp_path / "file"
+    recording.write_whole(path, b"old")
+
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(recording.os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        recording.write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+
+
+def test_digest_tells_name_dtype_shape_and_value_apart():
+    base = np.arange(4, dtype=np.float32)
+    variants = [
+        {"a": base}, {"b": base}, {"a": base.astype(np.float64)}, {"a": base.reshape(2, 2)}, {"a": base + 1},
+    ]  # fmt: skip
+    assert len({recording.digest(arrays) for arrays in variants}) == len(variants)
+    assert recording.digest({"a": base, "b": base}) == recording.digest({"b": base, "a": base})

@@ -1,0 +1,223 @@
+"""The judge on recordings whose deviations are known, since they are made here."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+
+from parity.recording import Recording
+from parity.verdict import Verdict, checks, judge
+from parity.verdict.checks import Check
+from parity.verdict.lockstep import within
+from parity.verdict.trajectory import first_disagreement
+
+
+@dataclass(frozen=True)
+class Edited(Recording):
+    """A recording whose replays are changed as they are read."""
+
+    change: Callable[[dict[str, np.ndarray], str], object]
+
+    def replay(self, state_digest, dtype):
+        arrays = super().replay(state_digest, dtype)
+        self.change(arrays, dtype)
+        return arrays
+
+
+@pytest.fixture
+def edited(clean_pair):
+    """A function that returns torch's recording with an edit applied to each replay."""
+    original = clean_pair[1]
+    return lambda change: Edited(original.folder, original.manifest, original.trace, change)
+
+
+def failures(verdict):
+    return [(check.level, check.name) for check in verdict.checks if check.result == "failed"]
+
+
+def with_trace(recording, **arrays):
+    return replace(recording, trace={**recording.trace, **{k.replace("__", "/"): v for k, v in arrays.items()}})
+
+
+def test_a_recording_agrees_with_itself(clean_pair):
+    verdict = judge(clean_pair[0], clean_pair[0])
+    assert verdict.verdict == "parity"
+    assert all(check.measured in (0, None) for check in verdict.checks if check.level == "lockstep")
+
+
+def test_the_verdict_does_not_depend_on_the_order(clean_pair):
+    assert judge(*clean_pair).verdict == judge(*reversed(clean_pair)).verdict == "parity"
+
+
+@pytest.mark.parametrize("name", ["identity", "data", "start", "order"])
+def test_preflight_finds_another_task(name, clean_pair):
+    ours, theirs = clean_pair
+    digests = {**theirs.manifest.digests, name: "f" * 64}
+    verdict = judge(ours, replace(theirs, manifest=replace(theirs.manifest, digests=digests)))
+    assert verdict.verdict == "incomparable"
+    assert failures(verdict) == [("preflight", name)]
+    assert {check.level for check in verdict.checks} == {"preflight"}
+
+
+def test_preflight_finds_another_precision_and_a_missing_digest(clean_pair):
+    ours, theirs = clean_pair
+    precision = {**theirs.manifest.precision, "matmul": "tf32"}
+    digests = {name: value for name, value in theirs.manifest.digests.items() if name != "order"}
+    verdict = judge(ours, replace(theirs, manifest=replace(theirs.manifest, precision=precision, digests=digests)))
+    assert failures(verdict) == [("preflight", "order"), ("preflight", "precision matmul")]
+
+
+def test_consumed_names_the_first_step(clean_pair):
+    ours, theirs = clean_pair
+    changed = theirs.trace["consumed/inputs"].copy()
+    changed[[7, 30]] += 1
+    verdict = judge(ours, with_trace(theirs, consumed__inputs=changed))
+    failed = next(check for check in verdict.checks if check.result == "failed")
+    assert (failed.name, failed.where, failed.measured) == ("inputs", "step 7", 2)
+    assert verdict.verdict == "mismatch"
+
+
+@pytest.mark.parametrize("length", [0, 39])
+def test_missing_steps_fail(length, clean_pair):
+    ours, theirs = clean_pair
+    verdict = judge(ours, with_trace(theirs, consumed__labels=theirs.trace["consumed/labels"][:length]))
+    assert ("consumed", "labels") in failures(verdict)
+
+
+def test_nothing_to_compare_is_a_failure(clean_pair):
+    empty = [with_trace(r, consumed__labels=r.trace["consumed/labels"][:0]) for r in clean_pair]
+    assert ("consumed", "labels") in failures(judge(*empty))
+
+
+@pytest.mark.parametrize(("key", "length"), [("cost", 39), ("accuracy", 0), ("predictions", 999), ("epoch_cost", 0)])
+def test_traces_of_different_lengths_fail(key, length, clean_pair):
+    ours, theirs = clean_pair
+    assert judge(ours, with_trace(theirs, **{key: theirs.trace[key][:length]})).verdict == "mismatch"
+
+
+# What is done to torch's float64 replay, and the first tensor that must be named.
+CHANGES = {
+    "outputs/dense_1": lambda a: a["outputs/dense_1"].__setitem__((3, 5), a["outputs/dense_1"][3, 5] * (1 + 1e-9)),
+    "cost": lambda a: a.update(cost=a["cost"] * 1.01),
+    "gradients/dense_2/kernel": lambda a: a["gradients/dense_2/kernel"].__imul__(1.001),
+    "slots/second_moment/dense_3/bias": lambda a: a["slots/second_moment/dense_3/bias"].__imul__(1.0001),
+    "weights/dense_1/bias": lambda a: a["weights/dense_1/bias"].__iadd__(1e-9),
+    "weights/dense_2/kernel": lambda a: a.update({"weights/dense_2/kernel": a["weights/dense_2/kernel"].T.copy()}),
+}
+
+
+@pytest.mark.parametrize("tensor", CHANGES)
+def test_lockstep_names_the_changed_tensor(tensor, edited, clean_pair):
+    theirs = edited(lambda arrays, dtype: CHANGES[tensor](arrays) if dtype == "float64" else None)
+    verdict = judge(clean_pair[0], theirs)
+    assert failures(verdict) == [("lockstep", f"float64 {tensor}")]
+    assert verdict.verdict == "mismatch"
+
+
+def test_lockstep_names_the_changed_element(edited, clean_pair):
+    theirs = edited(lambda arrays, dtype: CHANGES["outputs/dense_1"](arrays) if dtype == "float64" else None)
+    failed = next(check for check in judge(clean_pair[0], theirs).checks if check.result == "failed")
+    assert failed.where == "outputs/dense_1[3, 5]"
+    assert failed.measured > failed.bound
+    assert "Keras" in failed.reason
+
+
+@pytest.mark.parametrize("name", ["gradients/dense_3/bias", "inputs", "labels", "step"])
+def test_a_missing_tensor_fails(name, edited, clean_pair):
+    verdict = judge(clean_pair[0], edited(lambda arrays, dtype: arrays.pop(name)))
+    assert ("lockstep", f"float64 {name}") in failures(verdict)
+
+
+def test_a_tensor_too_many_fails(edited, clean_pair):
+    verdict = judge(clean_pair[0], edited(lambda arrays, dtype: arrays.update(extra=np.zeros(3))))
+    assert ("lockstep", "float64 extra") in failures(verdict)
+
+
+def test_replays_of_other_inputs_fail(edited, clean_pair):
+    verdict = judge(clean_pair[0], edited(lambda arrays, dtype: arrays["inputs"].__iadd__(1e-3)))
+    assert ("lockstep", "float64 inputs") in failures(verdict)
+
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "bound", "result"),
+    [
+        ([1.0, 2.0], [1.0, 2.0 + 1e-10], 1e-9, "passed"),
+        ([1.0, 2.0], [1.0, 2.0 + 1e-8], 1e-9, "failed"),
+        ([1.0, NAN], [1.0, 2.0], 1e-9, "failed"),
+        ([1.0, NAN], [1.0, NAN], 1e-9, "not_judged"),
+        ([1.5, NAN], [1.0, NAN], 1e-9, "failed"),
+        ([1.0, INF], [1.0, INF], 1e-9, "passed"),
+        ([1.0, INF], [1.0, -INF], 1e-9, "failed"),
+        ([1.0, INF], [1.0, 2.0], 1e-9, "failed"),
+        ([1.0, 2.0], [1.0, 2.1], NAN, "failed"),
+        ([1.0, 2.0], [1.0, 2.1], INF, "failed"),
+        ([1.0, 2.0], [1.0, 2.0], 0.0, "passed"),
+        ([1.0, 2.0], [1.0, 2.0 + 4e-16], 0.0, "failed"),
+        ([], [], 1e-9, "failed"),
+    ],
+)
+def test_within(x, y, bound, result, clean_pair):
+    ours, theirs = {"t": np.array(x)}, {"t": np.array(y)}
+    check = within("t", *clean_pair, ours, theirs, "t", np.full(len(x), bound))
+    assert check.result == result
+
+
+def test_within_refuses_to_transpose(clean_pair):
+    matrix = np.arange(6.0).reshape(2, 3)
+    check = within("t", *clean_pair, {"t": matrix}, {"t": matrix.T}, "t", np.ones((2, 3)))
+    assert check.result == "failed"
+
+
+def test_nan_on_both_sides_is_not_parity(edited, clean_pair):
+    """Both costs NaN: nothing differs, and nothing is proven."""
+    theirs = edited(lambda arrays, dtype: arrays.update(cost=np.array(NAN)))
+    verdict = judge(theirs, theirs)
+    assert verdict.verdict == "insufficient"
+    assert any("NaN on both sides" in check.reason for check in verdict.checks)
+
+
+def test_agreement_in_digits():
+    x = np.array([1.0, 1.0, 1.0, 1.0])
+    y = np.array([1.0, 1.0 + 1e-7, 1.0 + 1e-5, 1.0])
+    assert [first_disagreement(x, y, digits) for digits in (6, 4, 2)] == [2, 4, 4]
+    assert first_disagreement(np.array([NAN]), np.array([1.0]), 2) == 0
+    assert first_disagreement(np.array([INF]), np.array([-INF]), 2) == 0
+
+
+def test_costs_that_stop_being_finite_are_named(clean_pair):
+    broken = []
+    for recording, step in zip(clean_pair, (5, 9), strict=True):
+        cost = recording.trace["cost"].copy()
+        cost[step:] = NAN
+        broken.append(with_trace(recording, cost=cost))
+    same = [replace(broken[0], manifest=recording.manifest, folder=recording.folder) for recording in clean_pair]
+    reasons = [check.reason for check in judge(*same).checks if check.name == "cost is finite"]
+    assert "both sides' costs stop being finite at step 5" in reasons[0]
+    reasons = [check.reason for check in judge(*broken).checks if check.name == "cost is finite"]
+    assert "at different steps: 5 and 9" in reasons[0]
+
+
+def check(level, result):
+    return Check("x", level, result, None, None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("results", "verdict"),
+    [
+        ({"preflight": "passed", "consumed": "passed", "lockstep": "passed"}, "parity"),
+        ({"preflight": "passed", "consumed": "passed", "lockstep": "passed", "outcome": "not_judged"}, "parity"),
+        ({"preflight": "passed", "consumed": "passed", "lockstep": "not_judged"}, "insufficient"),
+        ({"preflight": "passed", "consumed": "passed"}, "insufficient"),
+        ({}, "insufficient"),
+        ({"preflight": "passed", "consumed": "passed", "lockstep": "passed", "outcome": "failed"}, "mismatch"),
+        ({"preflight": "failed", "consumed": "failed"}, "incomparable"),
+    ],
+)
+def test_conclusion(results, verdict):
+    assert Verdict.of([check(level, result) for level, result in results.items()]).verdict == verdict
+    assert checks.EXIT_STATUS[verdict] == {"parity": 0, "mismatch": 1, "incomparable": 3, "insufficient": 3}[verdict]
