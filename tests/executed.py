@@ -19,7 +19,7 @@ from parity.worker import RecordJob
 def jobs(side: Framework, folder: Path) -> list[RecordJob]:
     """Jobs that between them reach every choice and every kind of node."""
     experiments = [
-        shortened("mnist_relu", 40),
+        shortened("mnist_relu", 2),
         both_sides(shortened("mnist_relu", 2), adam_epsilon="before_correction", constants="through_float32"),
         shortened("xor_leaky_relu", 2),
         both_sides(shortened("xor_leaky_relu", 2), constants="exact"),
