@@ -19,13 +19,11 @@ import numpy as np
 
 from parity import recording
 from parity.experiments import EXPERIMENTS
+from parity.job import RecordJob
 from parity.processes import Worker
 from parity.recording import Recording
-from parity.spec import Experiment, Framework
+from parity.spec import FRAMEWORKS, Experiment, Framework
 from parity.verdict import lockstep
-from parity.worker import RecordJob
-
-SIDES: tuple[Framework, ...] = ("tf", "torch")
 
 
 def record_start(workers: dict[Framework, Worker], experiment: Experiment, folder: Path) -> list[Recording]:
@@ -34,7 +32,7 @@ def record_start(workers: dict[Framework, Worker], experiment: Experiment, folde
         realisation = getattr(experiment, side)
         job = RecordJob(experiment.name, experiment.identity, realisation, None, None, None, "cpu", folder / side)
         worker.record(job, lambda done, steps: None)
-    return [recording.read(folder / side) for side in SIDES]
+    return [recording.read(folder / side) for side in FRAMEWORKS]
 
 
 def largest_difference(a: Recording, b: Recording) -> tuple[float, str]:

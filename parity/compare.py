@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 from parity import options as opts
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and the verdict")
     options = parser.parse_args(arguments)
     if options.out is not None:
+        if not options.no_figures:
+            require_figures()
         opts.make_empty(options.out)
     return compare(options.first, options.second, options.out, not options.no_figures, options.quiet)
 
@@ -42,7 +45,10 @@ def compare(first: Path, second: Path, out: Path | None, figures: bool, quiet: b
     if out is not None:
         write_whole(out / "verdict.json", verdict_json(a, verdict).encode())
     console.show(a, b, verdict, quiet)
-    if out is not None and figures:
+    if out is not None and figures and a.lengths == b.lengths:
+        # Imported late: it costs as much as everything else here together.
+        from parity.report.figures import draw
+
         draw(a, b, out)
     return EXIT_STATUS[verdict.verdict]
 
@@ -53,14 +59,10 @@ def verdict_json(a: Recording, verdict: Verdict) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def draw(a: Recording, b: Recording, out: Path) -> None:
-    """Draw the pictures, if matplotlib is there to do it."""
-    try:
-        # Imported late: it costs as much as everything else here together, and is an extra.
-        from parity.report import figures
-    except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed: use --no-figures, or pip install matplotlib") from error
-    figures.draw(a, b, out)
+def require_figures() -> None:
+    """Refuse, before anything is trained or judged, to draw without matplotlib, which is an extra."""
+    if find_spec("matplotlib") is None:
+        raise UsageError("matplotlib is not installed: use --no-figures, or pip install matplotlib")
 
 
 if __name__ == "__main__":

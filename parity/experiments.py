@@ -80,7 +80,7 @@ def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
         dtype="float32",
     )
     # The published program ran in TensorFlow, whose leaky ReLU rounds its slope.
-    return both(name, shows, identity, adam_epsilon="before_correction", constants="through_float32")
+    return both(name, shows, identity, adam_epsilon="after_correction", constants="through_float32")
 
 
 def both(name: str, shows: str, identity: Identity, adam_epsilon: AdamEpsilon, constants: Constants) -> Experiment:

@@ -2,11 +2,13 @@
 
 import argparse
 import difflib
+import itertools
 import re
 import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -15,7 +17,10 @@ from typing import Any, get_args
 from parity import data, start
 from parity.errors import ParityError, UsageError
 from parity.experiments import ADAM, EXPERIMENTS, activation
+from parity.job import RecordJob
 from parity.spec import (
+    DTYPES,
+    FRAMEWORKS,
     SGD,
     Activation,
     ActivationName,
@@ -28,10 +33,12 @@ from parity.spec import (
     Node,
     OptimizerName,
     Realisation,
+    is_read,
 )
-from parity.worker import RecordJob
 
 EMBEDDED = "embedded"
+# EX_SOFTWARE of sysexits.h
+STATUS_OF_A_BUG = 70
 
 
 class Parser(argparse.ArgumentParser):
@@ -135,7 +142,7 @@ def changed(identity: Identity, options: argparse.Namespace) -> Identity:
         optimizer=optimizer,
         model=model,
         seed=identity.seed if options.seed is None else options.seed,
-        dtype=identity.dtype if options.dtype is None else one_of(options.dtype, get_args(Dtype), "dtype"),
+        dtype=identity.dtype if options.dtype is None else one_of(options.dtype, DTYPES, "dtype"),
     )
 
 
@@ -167,7 +174,9 @@ def choose(chosen: Experiment, choice: str) -> Experiment:
     values = {f.name: get_args(f.type) for f in fields(Realisation) if get_args(f.type)}
     field = one_of(field, values, "choice")
     value = one_of(value, values[field], f"value of {field}")
-    sides = [one_of(side, get_args(Framework), "side")] if side else get_args(Framework)
+    sides = [one_of(side, FRAMEWORKS, "side")] if side else FRAMEWORKS
+    if not any(is_read(field, chosen.identity, getattr(chosen, name)) for name in sides):
+        raise UsageError(f"--choice {choice} changes nothing here: {chosen.name} with these options never uses {field}")
     return replace(chosen, **{name: replace(getattr(chosen, name), **{field: value}) for name in sides})
 
 
@@ -183,8 +192,19 @@ def one_of(name: str, names: Iterable[str], what: str) -> Any:
 
 def out_folder(options: argparse.Namespace) -> Path:
     """The folder that the options ask for, or a new one under runs; made, empty and writable."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    return make_empty(options.out or Path("runs") / f"{options.experiment}-{stamp}")
+    if options.out is not None:
+        return make_empty(options.out)
+    name = Path("runs") / f"{options.experiment}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for attempt in itertools.count(2):
+        try:
+            # Of two runs started in the same second, one finds the name taken.
+            name.mkdir(parents=True)
+            return name
+        except FileExistsError:
+            name = name.with_name(f"{name.name.partition('.')[0]}.{attempt}")
+        except OSError as error:
+            raise UsageError(f"{name} cannot be written ({error.strerror}); give a folder with --out") from None
+    raise AssertionError("unreachable")
 
 
 def make_empty(folder: Path) -> Path:
@@ -201,7 +221,7 @@ def make_empty(folder: Path) -> Path:
     return folder
 
 
-def job(options: argparse.Namespace, chosen: Experiment, side: Framework, out: Path) -> RecordJob:
+def job(options: argparse.Namespace, chosen: Experiment, side: Framework, device: str, out: Path) -> RecordJob:
     """The job of one side."""
     return RecordJob(
         experiment=chosen.name,
@@ -210,7 +230,7 @@ def job(options: argparse.Namespace, chosen: Experiment, side: Framework, out: P
         data=None if options.data == EMBEDDED else Path(options.data),
         initial_weights=options.initial_weights,
         batch_order=options.batch_order,
-        device=options.device,
+        device=device,
         out=out,
     )
 
@@ -234,6 +254,13 @@ def run_command(main: Callable[[Sequence[str]], int]) -> None:
     except ParityError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.status)
+    except MemoryError:
+        print("error: this takes more memory than there is; ask for fewer steps or a smaller network", file=sys.stderr)
+        sys.exit(UsageError.status)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except Exception:
+        # Python's own status for an exception would mean "mismatch".
+        traceback.print_exc()
+        sys.exit(STATUS_OF_A_BUG)

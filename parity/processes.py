@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from types import TracebackType
 
 from parity.errors import ParityError, UsageError, WorkerError
+from parity.job import RecordJob
 from parity.spec import Framework
-from parity.worker import RecordJob
 
 Progress = Callable[[int, int], None]
 # What a worker is given to leave an interrupted recording behind before it is killed.
@@ -22,7 +23,7 @@ LAST_LINES = 5
 
 
 def available_cpus() -> int:
-    """The cores this process may use, which a container may limit below what the machine has."""
+    """The cores this process may be scheduled on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -31,13 +32,14 @@ class Worker:
 
     def __init__(self, framework: Framework, device: str, threads: int) -> None:
         self.framework = framework
-        # The first answer comes when the framework has been imported, which takes seconds.
-        self.ready = False
+        # None until the framework has been imported, which takes seconds.
+        self.devices: list[str] | None = None
         self.log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115, closed in `stop`
-        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
+        # Keras would take the backend that a user's own settings name.
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1", "KERAS_BACKEND": "tensorflow"}
         if device == "cpu":
             # Spares TensorFlow its search for a GPU, and torch the memory of a context on one.
-            environment["CUDA_VISIBLE_DEVICES"] = ""
+            quiet["CUDA_VISIBLE_DEVICES"] = ""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "parity.worker", framework, "--threads", str(threads)],
             stdin=subprocess.PIPE,
@@ -45,7 +47,7 @@ class Worker:
             stderr=self.log,
             text=True,
             bufsize=1,
-            env=environment,
+            env=os.environ | quiet,
             # Ctrl-C reaches this process alone, which then stops the workers in order.
             start_new_session=True,
         )
@@ -54,27 +56,19 @@ class Worker:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
+        stop([self])
 
-    def stop(self) -> None:
-        """End the process: by closing its input if it is idle, else by asking, and at last by force."""
-        assert self.process.stdin
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            self.process.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
+    def wait_until_ready(self) -> list[str]:
+        """The devices that the framework found, once it has been imported."""
+        if self.devices is None:
+            found = self._answer(lambda done, steps: None)
+            assert isinstance(found, list)
+            self.devices = found
+        return self.devices
 
     def record(self, job: RecordJob, progress: Progress) -> None:
         """Run a job to its end; `progress` is called with (steps done, steps in all)."""
-        if not self.ready:
-            self._answer(progress)
-            self.ready = True
+        self.wait_until_ready()
         try:
             assert self.process.stdin
             self.process.stdin.write(json.dumps(asdict(job), default=str) + "\n")
@@ -82,12 +76,12 @@ class Worker:
             raise self._died() from None
         self._answer(progress)
 
-    def _answer(self, progress: Progress) -> None:
+    def _answer(self, progress: Progress) -> str | list[str]:
         assert self.process.stdout
         for line in self.process.stdout:
             answer = json.loads(line)
             if "done" in answer:
-                return
+                return answer["done"]
             if "error" in answer:
                 raise self._reported(answer["error"], answer["status"])
             progress(answer["progress"], answer["of"])
@@ -107,3 +101,22 @@ class Worker:
         self.log.seek(0)
         lines = [line.rstrip() for line in self.log if line.strip()]
         return "\n".join(f"  {self.framework}: {line}" for line in lines[-LAST_LINES:])
+
+
+def stop(workers: list[Worker]) -> None:
+    """End the workers' processes: ask all of them, then after a grace period end what is left by force."""
+    try:
+        for worker in workers:
+            with contextlib.suppress(BrokenPipeError):
+                assert worker.process.stdin
+                worker.process.stdin.close()
+            worker.process.terminate()
+        deadline = time.monotonic() + GRACE_SECONDS
+        for worker in workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.process.wait(max(0, deadline - time.monotonic()))
+    finally:
+        # Also when a second Ctrl-C cuts the grace short.
+        for worker in workers:
+            worker.process.kill()
+            worker.process.wait()

@@ -1,12 +1,12 @@
 """Train an experiment in one framework and record it, to be compared elsewhere."""
 
 from collections.abc import Sequence
-from typing import get_args
+from pathlib import Path
 
 from parity import options as opts
 from parity.processes import Worker, available_cpus
 from parity.report import console
-from parity.spec import Framework
+from parity.spec import FRAMEWORKS
 
 EPILOG = """\
 example:
@@ -20,17 +20,17 @@ def main(arguments: Sequence[str]) -> int:
     """Parse, train, write; returns the exit status."""
     parser = opts.Parser(prog="parity.record", description=__doc__, epilog=EPILOG)
     opts.add_experiment_options(parser)
-    parser.add_argument("--framework", required=True, metavar="|".join(get_args(Framework)))
+    parser.add_argument("--framework", required=True, metavar="|".join(FRAMEWORKS))
     options = parser.parse_args(arguments)
-    side = opts.one_of(options.framework, get_args(Framework), "framework")
+    side = opts.one_of(options.framework, FRAMEWORKS, "framework")
     experiment = opts.experiment(options)
-    opts.check_inputs(opts.job(options, experiment, side, options.out))
+    opts.check_inputs(opts.job(options, experiment, side, options.device, Path()))
     out = opts.out_folder(options)
     with (
         console.Progress(options.quiet) as progress,
         Worker(side, options.device, available_cpus()) as worker,
     ):
-        worker.record(opts.job(options, experiment, side, out), progress.of(side))
+        worker.record(opts.job(options, experiment, side, options.device, out), progress.of(side))
     if not options.quiet:
         print(f"recorded in {out}; compare it with: python -m parity.compare {out} OTHER")
     return 0

@@ -24,12 +24,15 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
+from parity import layout, spec
 from parity.errors import IncomparableError, UsageError
-from parity.spec import STRICT, Framework, Identity, Realisation
+from parity.spec import LABELS, STRICT, Framework, Identity, Realisation
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
+# What is read at most, in bytes: an ordinary file of a run has some MB, a manifest some KB.
+LARGEST_FILE, LARGEST_MANIFEST = 2**30, 2**20
 Arrays = Mapping[str, NDArray[Any]]
 # Arrays of trace.safetensors. The checksums are of what each step used; accuracy is on the test set.
 TRACE_KEYS = (
@@ -78,6 +81,8 @@ class Recorder:
         self.folder = folder
         self.manifest = manifest
         folder.mkdir(parents=True, exist_ok=True)
+        if (folder / MANIFEST).exists():
+            raise UsageError(f"{folder} already holds a recording; give a new folder")
         self._write_manifest()
 
     def save(self, name: str, arrays: Arrays) -> None:
@@ -118,21 +123,34 @@ class Recording:
     @property
     def label(self) -> str:
         """How the side is called in reports."""
-        return {"tf": "Keras", "torch": "torch"}[self.manifest.framework]
+        return LABELS[self.manifest.framework]
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """How many values each array of the trace holds."""
+        return {key: len(self.trace[key]) for key in TRACE_KEYS}
 
     def state(self, step: int) -> dict[str, NDArray[Any]]:
         """The state after `step` updates."""
-        return self.load(f"states/{step}.safetensors")
+        state = self.load(state_file(step))
+        layout.check_step(
+            f"{self.folder / state_file(step)}", self.manifest.identity, state, self.manifest.identity.dtype
+        )
+        if int(state.get("step", -1)) != step:
+            raise IncomparableError(f"{self.folder / state_file(step)} is of another step; record the run again")
+        return state
 
     def replay(self, state_digest: str, dtype: str) -> dict[str, NDArray[Any]]:
-        """One step from the state with that digest, computed in `dtype`."""
-        return self.load(replay_file(state_digest, dtype))
+        """One step in `dtype` from the state with that digest, whose values were converted to `dtype` first."""
+        replay = self.load(replay_file(state_digest, dtype))
+        layout.check_step(f"{self.folder}, {dtype} replay", self.manifest.identity, replay, dtype)
+        return replay
 
     def load(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays of one file that the manifest lists, its digest checked."""
         if name not in self.manifest.files:
             raise IncomparableError(f"{self.folder} holds no {name}; record the run again")
-        content = read_file(self.folder / name)
+        content = read_file(self.folder, name, LARGEST_FILE)
         if hashlib.sha256(content).hexdigest() != self.manifest.files[name]:
             raise IncomparableError(f"{self.folder / name} was changed after it was recorded; record the run again")
         try:
@@ -146,7 +164,7 @@ def read(folder: Path) -> Recording:
     if not (folder / MANIFEST).is_file():
         raise UsageError(f"{folder} holds no recording (no {MANIFEST}); give a folder that parity.record wrote")
     try:
-        manifest = MANIFESTS.validate_json(read_file(folder / MANIFEST), strict=True)
+        manifest = MANIFESTS.validate_json(read_file(folder, MANIFEST, LARGEST_MANIFEST), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "text"
@@ -159,15 +177,32 @@ def read(folder: Path) -> Recording:
     trace = recording.load(TRACE)
     if set(trace) != set(TRACE_KEYS):
         raise IncomparableError(f"{folder / TRACE} holds {sorted(trace)}, not {sorted(TRACE_KEYS)}")
-    return replace(recording, trace=trace)
+    layout.check_trace(f"{folder / TRACE}", manifest.identity, trace)
+    recording = replace(recording, trace=trace)
+    computed = {"identity": spec.digest(manifest.identity), "start": digest(recording.state(0))}
+    for name, value in computed.items():
+        if manifest.digests.get(name) != value:
+            raise IncomparableError(f"{folder / MANIFEST}: the digest of {name} is not that of the recording")
+    return recording
 
 
-def read_file(path: Path) -> bytes:
-    """The content of a file of a recording."""
+def read_file(folder: Path, name: str, largest: int) -> bytes:
+    """The content of a file of a recording, which must really lie in it and be no larger than `largest` bytes."""
+    path = folder / name
     try:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise IncomparableError(f"{path} leads out of the recording; record the run again")
+        size = path.stat().st_size
+        if size > largest:
+            raise IncomparableError(f"{path} has {size} bytes, and at most {largest} are read")
         return path.read_bytes()
     except OSError as error:
         raise IncomparableError(f"{path} cannot be read ({error.strerror}); record the run again") from error
+
+
+def state_file(step: int) -> str:
+    """The name, inside a recording, of the state after `step` updates."""
+    return f"states/{step}.safetensors"
 
 
 def replay_file(state_digest: str, dtype: str) -> str:

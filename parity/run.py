@@ -1,17 +1,17 @@
 """Train an experiment in both frameworks and say whether they computed the same."""
 
 import argparse
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 from parity import options as opts
-from parity.compare import compare
-from parity.processes import Worker, available_cpus
+from parity.compare import compare, require_figures
+from parity.errors import ParityError, UsageError
+from parity.processes import Worker, available_cpus, stop
 from parity.report import console
-from parity.spec import Experiment, Framework
+from parity.spec import FRAMEWORKS, Experiment, Framework
 
 EPILOG = """\
 example:
@@ -20,7 +20,6 @@ example:
 writes DIR/tf and DIR/torch (one recording each), DIR/verdict.json, DIR/costs.png and DIR/accuracy.png
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient, 4 a worker failed, 130 interrupted
 """
-SIDES: tuple[Framework, ...] = get_args(Framework)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,32 +29,70 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--no-figures", action="store_true", help="write no pictures")
     options = parser.parse_args(arguments)
     experiment = opts.experiment(options)
-    opts.check_inputs(opts.job(options, experiment, "tf", Path()))
+    opts.check_inputs(opts.job(options, experiment, "tf", options.device, Path()))
+    if not options.no_figures:
+        require_figures()
     out = opts.out_folder(options)
+    try:
+        for side in FRAMEWORKS:
+            # Of two runs that are given the same folder, one finds it taken.
+            (out / side).mkdir()
+    except FileExistsError:
+        raise UsageError(f"--out {out} is in use by another run; give a new folder") from None
     record_both(options, experiment, out)
-    return compare(out / "tf", out / "torch", out, not options.no_figures, options.quiet)
+    status = compare(out / "tf", out / "torch", out, not options.no_figures, options.quiet)
+    if not options.quiet:
+        print(f"written to {out}")
+    return status
 
 
 def record_both(options: argparse.Namespace, experiment: Experiment, out: Path) -> None:
     """Record both sides: at once where there is a core for each, else one after the other."""
     cpus = available_cpus()
-    at_once = min(len(SIDES), cpus)
-    threads = cpus // at_once
-    with (
-        console.Progress(options.quiet) as progress,
-        ThreadPoolExecutor(at_once) as pool,
-        # Left first: a worker that is stopped ends the thread that listens to it.
-        ExitStack() as stack,
-    ):
-        workers = {side: stack.enter_context(Worker(side, options.device, threads)) for side in SIDES}
-        futures = [
-            pool.submit(worker.record, opts.job(options, experiment, side, out / side), progress.of(side))
-            for side, worker in workers.items()
-        ]
-        # A side that fails does not take the other one's recording with it.
-        wait(futures)
-        for future in futures:
-            future.result()
+    at_once = min(len(FRAMEWORKS), cpus)
+    workers: dict[Framework, Worker] = {}
+    with console.Progress(options.quiet) as progress, ThreadPoolExecutor(at_once) as pool:
+        try:
+            for side in FRAMEWORKS:
+                workers[side] = Worker(side, options.device, cpus // at_once)
+            failures = outcome([pool.submit(worker.wait_until_ready) for worker in workers.values()])
+            if any(isinstance(error, UsageError) for error in failures):
+                raise together(failures)
+            device = common_device(options.device, workers)
+            # A side that fails does not take the other one's recording with it.
+            jobs: list[Callable[[], None]] = []
+            for side, worker in workers.items():
+                if worker.devices is not None:
+                    job, bar = opts.job(options, experiment, side, device, out / side), progress.of(side)
+                    jobs.append(lambda worker=worker, job=job, bar=bar: worker.record(job, bar))  # type: ignore[misc]
+            failures += outcome([pool.submit(job) for job in jobs])
+        finally:
+            # Before the pool waits for its threads, which listen to the workers.
+            stop(list(workers.values()))
+    if failures:
+        raise together(failures)
+
+
+def common_device(wanted: str, workers: dict[Framework, Worker]) -> str:
+    """What "auto" means for a pair: a GPU only if both frameworks find one."""
+    if wanted != "auto":
+        return wanted
+    return "gpu" if all("gpu" in (worker.devices or []) for worker in workers.values()) else "cpu"
+
+
+def outcome(futures: Sequence[Future[Any]]) -> list[ParityError]:
+    """Wait for all and return the failures; what is no failure of a worker is raised."""
+    wait(futures)
+    errors = [future.exception() for future in futures]
+    for error in errors:
+        if error is not None and not isinstance(error, ParityError):
+            raise error
+    return [error for error in errors if isinstance(error, ParityError)]
+
+
+def together(failures: list[ParityError]) -> ParityError:
+    """All failures as one, of the first one's kind."""
+    return type(failures[0])("\n".join(str(failure) for failure in failures))
 
 
 if __name__ == "__main__":

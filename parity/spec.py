@@ -9,10 +9,15 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, get_args
 
 Framework = Literal["tf", "torch"]
-Dtype = Literal["float32", "float64"]
+FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
+# How reports call each side.
+LABELS: dict[Framework, str] = {"tf": "Keras", "torch": "torch"}
+Dtype = Literal["float64", "float32"]
+DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 DataName = Literal["digits", "xor"]
 ActivationName = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu"]
 InitializerName = Literal[
@@ -134,6 +139,13 @@ class Identity:
         names = [node.name for node in self.model]
         if len(set(names)) != len(names):
             raise ValueError(f"two nodes of the model have the same name: {names}")
+        if not self.model or not isinstance(self.model[0], Dense):
+            raise ValueError("a model starts with a dense layer")
+        for before, after in pairwise(self.dense):
+            if before.units != after.inputs:
+                raise ValueError(f"{after.name} takes {after.inputs} inputs and {before.name} gives {before.units}")
+        if self.loss == "binary_cross_entropy_naive" and self.dense[-1].units != 1:
+            raise ValueError("binary cross-entropy needs one output")
 
     @property
     def dense(self) -> list[Dense]:
@@ -173,6 +185,15 @@ class Experiment:
     identity: Identity
     tf: Realisation
     torch: Realisation
+
+
+def is_read(field: str, identity: Identity, realisation: Realisation) -> bool:
+    """Whether a choice of the realisation matters to what is trained."""
+    adam = isinstance(identity.optimizer, Adam)
+    if field == "adam_epsilon":
+        return adam
+    leaky = any(isinstance(node, Activation) and node.function == "leaky_relu" for node in identity.model)
+    return leaky or (adam and realisation.adam_epsilon == "before_correction")
 
 
 def require_positive(value: float, what: str) -> None:

@@ -1,8 +1,9 @@
 """One framework in a process of its own, taking jobs: python -m parity.worker tf|torch --threads N
 
 Started by `parity.processes`, never by hand. Jobs come as lines of JSON on standard input; each is answered on
-standard output by any number of {"progress": steps done, "of": steps} and one {"done": ...} or {"error": ...}. The
-end of standard input ends the process, so it cannot outlive its parent for longer than a chunk of steps.
+standard output by any number of {"progress": steps done, "of": steps} and one {"done": ...} or {"error": ...}. Before
+the first job comes {"done": the devices found}. The end of standard input ends the process, so it cannot outlive its
+parent by more than a chunk of steps.
 """
 
 import argparse
@@ -15,9 +16,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, TextIO
 
@@ -26,46 +25,28 @@ from pydantic import TypeAdapter
 
 from parity import data, recording, start
 from parity.errors import ParityError, UsageError
-from parity.recording import Manifest, Recorder
-from parity.spec import Dtype, Framework, Identity, Realisation, digest
+from parity.job import RecordJob
+from parity.recording import Arrays, Manifest, Recorder
+from parity.spec import DTYPES, Dtype, Framework, digest
 
 MODULES = ("runtime", "data", "losses", "optimizers", "state", "train", "replay")
-# Training is cut into about this many chunks, so that progress is seen.
-CHUNKS = 100
-REPLAY_DTYPES: tuple[Dtype, ...] = ("float64", "float32")
-Tell = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class RecordJob:
-    """Train one side and record it in the folder `out`; paths are None for the embedded digits and drawn values."""
-
-    experiment: str
-    identity: Identity
-    realisation: Realisation
-    data: Path | None
-    initial_weights: Path | None
-    batch_order: Path | None
-    device: str
-    out: Path
-
-
+PACKAGES = {"tensorflow", "keras", "torch"}
 JOBS: TypeAdapter[RecordJob] = TypeAdapter(RecordJob)
+# How long a chunk of steps should take: short enough to stop within it, long enough to cost nothing.
+CHUNK_SECONDS = 0.25
+Tell = Callable[[dict[str, Any]], None]
 
 
 def record(side: SimpleNamespace, job: RecordJob, tell: Tell) -> None:
     """Train as the job says, replay the first step in both precisions, and leave a complete recording."""
     began = time.perf_counter()
-    identity = job.identity
-    device = choose_device(side, job.device)
+    identity, device = job.identity, choose_device(side, job.device)
     content = data.load(identity.data, job.data, identity.dtype)
     batches = data.plan(identity.schedule, start.order(identity, content, job.batch_order))
-    start_weights = start.weights(identity, job.initial_weights)
-
     side.runtime.set_dtype(identity.dtype)
-    with_device = side.runtime.devices()[device]
-    model, updater = side.train.build(load_function(job.realisation.model), identity, job.realisation, with_device)
-    side.state.write(model, updater, start_weights)
+    place = side.runtime.devices()[device]
+    model, updater = side.train.build(load_function(job.realisation.model), identity, job.realisation, place)
+    side.state.write(model, updater, start.weights(identity, job.initial_weights))
     first_state = side.state.read(model, updater, 0)
     digests = {
         "identity": digest(identity),
@@ -75,59 +56,67 @@ def record(side: SimpleNamespace, job: RecordJob, tell: Tell) -> None:
     }
     recorder = Recorder(job.out, new_manifest(side, job, device, digests))
     try:
-        recorder.save("states/0.safetensors", first_state)
-        on_device = side.data.place(content, batches, with_device)
+        recorder.save(recording.state_file(0), first_state)
+        on_device = side.data.place(content, batches, place)
         chunk = side.train.chunk_function(model, side.losses.loss(identity.loss), updater, on_device)
         ready = time.perf_counter()
-        pieces = []
-        for first, last in chunks(len(batches)):
-            pieces.append(chunk(first, last))
-            tell({"progress": last, "of": len(batches)})
+        read = lambda step: side.state.read(model, updater, step)  # noqa: E731
+        pieces = train(chunk, read, len(batches), recorder, tell)
         trained = time.perf_counter()
-        predictions = side.train.predictions(model, on_device)
-        recorder.save(recording.TRACE, join(pieces, batches, predictions))
-        recorder.save(f"states/{len(batches)}.safetensors", side.state.read(model, updater, len(batches)))
+        recorder.save(recording.TRACE, join(pieces, batches, side.train.predictions(model, on_device)))
         used = batches.order[batches.starts[0] : batches.stops[0]]
-        for dtype in REPLAY_DTYPES:
+        for dtype in DTYPES:
             arrays = replay(side, job, first_state, content.train_inputs[used], content.train_labels[used], dtype)
             recorder.save(recording.replay_file(digests["start"], dtype), arrays)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         recorder.finish("interrupted")
         raise
     except Exception:
         recorder.finish("failed")
         raise
     seconds = {"prepare": ready - began, "train": trained - ready, "replay": time.perf_counter() - trained}
-    # Linux counts the peak resident size in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    recorder.finish("complete", seconds=seconds, peak_memory_bytes=peak)
+    recorder.finish("complete", seconds=seconds, peak_memory_bytes=peak_memory())
+
+
+def train(
+    chunk: Callable[[int, int], Arrays], read: Callable[[int], Arrays], steps: int, recorder: Recorder, tell: Tell
+) -> list[Arrays]:
+    """Train all steps in chunks, save the state after the first step and the last, return the chunks' traces."""
+    pieces, first, length = [], 0, 1
+    while first < steps:
+        last, began = min(first + length, steps), time.perf_counter()
+        pieces.append(chunk(first, last))
+        if last in (1, steps):
+            recorder.save(recording.state_file(last), read(last))
+        tell({"progress": last, "of": steps})
+        # The first chunk's time is that of its compilation, and says nothing of a step's.
+        growth = 10 if first == 0 else CHUNK_SECONDS / (time.perf_counter() - began)
+        first, length = last, max(1, int(length * min(growth, 10)))
+    return pieces
 
 
 def replay(
-    side: SimpleNamespace, job: RecordJob, state: recording.Arrays, inputs: np.ndarray, labels: np.ndarray, dtype: Dtype
+    side: SimpleNamespace, job: RecordJob, state: Arrays, inputs: np.ndarray, labels: np.ndarray, dtype: Dtype
 ) -> dict[str, np.ndarray]:
-    """One step from `state` on one batch, computed in `dtype`, from values that float32 holds exactly."""
+    """One step from `state` on one batch, computed in `dtype`."""
     side.runtime.set_dtype(dtype)
-    rounded = {
-        name: value.astype(np.float32).astype(dtype) if value.dtype.kind == "f" else value
-        for name, value in state.items()
-    }
-    inputs = inputs.astype(np.float32).astype(dtype)
     device = side.runtime.devices()[choose_device(side, job.device)]
+    converted = {name: convert(value, dtype) if value.dtype.kind == "f" else value for name, value in state.items()}
+    inputs = convert(inputs, dtype)
     build = load_function(job.realisation.model)
-    arrays = side.replay.replay(build, job.identity, job.realisation, rounded, inputs, labels, device)
+    arrays = side.replay.replay(build, job.identity, job.realisation, converted, inputs, labels, device)
     return {"inputs": inputs, "labels": labels} | arrays
 
 
-def chunks(steps: int) -> Iterator[tuple[int, int]]:
-    """The run cut into (first, last), last excluded."""
-    length = -(-steps // CHUNKS)
-    for first in range(0, steps, length):
-        yield first, min(first + length, steps)
+def convert(values: np.ndarray, dtype: Dtype) -> np.ndarray:
+    """The values in `dtype`; denormals of float32 become zero, as the frameworks take them in float32."""
+    # Said here, since torch's switch makes NumPy flush them too, but only in torch's process.
+    if values.dtype == np.float32:
+        values = np.where(np.abs(values) < np.finfo(np.float32).tiny, np.float32(0), values)
+    return values.astype(dtype)
 
 
-def join(pieces: list[dict[str, np.ndarray]], batches: data.Batches, predictions: np.ndarray) -> recording.Arrays:
+def join(pieces: list[Arrays], batches: data.Batches, predictions: np.ndarray) -> Arrays:
     """The chunks' traces as the arrays of trace.safetensors."""
     trace = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     ends = np.flatnonzero(batches.epoch_ends)
@@ -163,6 +152,12 @@ def new_manifest(side: SimpleNamespace, job: RecordJob, device: str, digests: di
     )
 
 
+def peak_memory() -> int:
+    """Bytes of the largest resident size so far."""
+    # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def choose_device(side: SimpleNamespace, wanted: str) -> str:
     """ "cpu" or "gpu"; "auto" takes a GPU where the framework finds one."""
     found = side.runtime.devices()
@@ -185,24 +180,34 @@ def load_side(framework: Framework, threads: int) -> SimpleNamespace:
     try:
         modules = {name: importlib.import_module(f"{package}.{name}") for name in MODULES}
     except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed: pip install 'keras-torch-parity[{framework}]'") from error
+        if error.name not in PACKAGES:
+            raise
+        needed = "tensorflow keras" if framework == "tf" else "torch"
+        raise UsageError(f"{error.name} is not installed: pip install {needed}") from error
     modules["runtime"].configure(threads)
     return SimpleNamespace(name=framework, **modules)
 
 
 def serve(framework: Framework, threads: int, jobs: TextIO, tell: Tell) -> None:
-    """Take jobs until there are no more."""
-    try:
-        side = load_side(framework, threads)
-        tell({"done": "ready"})
-        for line in jobs:
+    """Take jobs until there are no more; one that fails does not keep the next from running."""
+    side = load_side(framework, threads)
+    tell({"done": sorted(side.runtime.devices())})
+    for line in jobs:
+        try:
             record(side, JOBS.validate_json(line), tell)
             tell({"done": "record"})
-    except ParityError as error:
-        tell({"error": str(error), "status": error.status})
-    except Exception as error:
-        traceback.print_exc()
-        tell({"error": f"{type(error).__name__}: {error}", "status": None})
+        except Exception as error:
+            tell(described(error))
+
+
+def described(error: Exception) -> dict[str, Any]:
+    """The answer that says what went wrong; what the user cannot mend leaves its traceback in the log."""
+    if isinstance(error, BrokenPipeError):
+        raise error
+    if isinstance(error, ParityError):
+        return {"error": str(error), "status": error.status}
+    traceback.print_exception(error)
+    return {"error": f"{type(error).__name__}: {error}", "status": None}
 
 
 def interrupt(*_: Any) -> None:
@@ -224,9 +229,13 @@ def main() -> None:
         print(json.dumps(message), file=answers, flush=True)
 
     try:
-        serve(options.framework, options.threads, sys.stdin, tell)
+        try:
+            serve(options.framework, options.threads, sys.stdin, tell)
+        except Exception as error:
+            tell(described(error))
     except (KeyboardInterrupt, BrokenPipeError):
-        sys.exit(130)
+        # Not sys.exit: the frameworks' own threads may hold the interpreter back, and there is nothing left to save.
+        os._exit(130)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,11 @@ import pytest
 
 from parity import recording
 from parity.experiments import EXPERIMENTS
+from parity.job import RecordJob
 from parity.processes import Worker
 from parity.recording import Recording
-from parity.spec import Experiment, Framework
-from parity.worker import RecordJob
+from parity.spec import FRAMEWORKS, Experiment, Framework
 
-SIDES: tuple[Framework, ...] = ("tf", "torch")
 Pair = tuple[Recording, Recording]
 
 
@@ -72,7 +71,7 @@ def record_pair(workers: dict[Framework, Worker]) -> Callable[..., Pair]:
             return recording.read(folder / side)
 
         with ThreadPoolExecutor(2) as pool:
-            ours, theirs = pool.map(one, SIDES)
+            ours, theirs = pool.map(one, FRAMEWORKS)
         return ours, theirs
 
     return record

@@ -12,8 +12,8 @@ from typing import Any
 from conftest import both_sides, shortened
 
 from parity import worker
+from parity.job import RecordJob
 from parity.spec import Framework
-from parity.worker import RecordJob
 
 
 def jobs(side: Framework, folder: Path) -> list[RecordJob]:

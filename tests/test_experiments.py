@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from conftest import both_sides, shortened
 
+from parity import randomness, recording
 from parity.experiments import EXPERIMENTS
+from parity.job import RecordJob
 from parity.options import with_activation, with_initializer
 from parity.spec import SGD, Experiment
 from parity.verdict import judge
@@ -71,6 +74,41 @@ def test_parity_on_the_real_files(record_pair, mnist_folder, tmp_path):
     assert ours.trace["predictions"].shape == (10_000,)
 
 
+@pytest.mark.parametrize("seed", [3, 5])
+def test_an_adam_step_far_from_linear(seed, record_pair, tmp_path):
+    """tanh saturates, so many gradients are no larger than their own error: each side may round to its own end."""
+    experiment = shortened("mnist_relu", 1, seed=seed)
+    model = with_activation(experiment.identity.model, "tanh")
+    experiment = replace(experiment, identity=replace(experiment.identity, model=model))
+    assert judge(*record_pair(experiment, tmp_path)).verdict == "parity"
+
+
+@pytest.mark.parametrize("name", ["xor_relu", "xor_leaky_relu"])
+@pytest.mark.parametrize("seed", [16, 19, 22])
+def test_a_saturated_start_proves_nothing(name, seed, record_pair, tmp_path):
+    """The unprotected cost is NaN or infinite from the first step: not parity, and not a mismatch either."""
+    pair = record_pair(shortened(name, 3, seed=seed), tmp_path)
+    ended = [not np.isfinite(recorded.trace["cost"]).all() for recorded in pair]
+    assert ended[0] == ended[1]
+    assert judge(*pair).verdict == ("insufficient" if ended[0] else "parity")
+
+
+def test_denormal_weights(workers, tmp_path):
+    """A weight that is a denormal in float32 is zero to both sides, as in a pruned net."""
+    experiment = shortened("mnist_softmax", 3)
+    weights = {f"layers.0.{n.split('/')[1]}": v for n, v in randomness.initial_weights(experiment.identity).items()}
+    weights["layers.0.kernel"][0, 0] = 1e-40
+    safetensors.numpy.save_file(weights, tmp_path / "weights")
+    pair = []
+    for side, worker in workers.items():
+        realisation = getattr(experiment, side)
+        files = None, tmp_path / "weights", None
+        job = RecordJob("", experiment.identity, realisation, *files, "cpu", tmp_path / side)
+        worker.record(job, lambda done, steps: None)
+        pair.append(recording.read(tmp_path / side))
+    assert judge(*pair).verdict == "parity"
+
+
 def test_float64_costs_agree_for_long(record_pair, tmp_path):
     """In float64 rounding takes long to show: the costs agree to 6 digits far beyond where float32 loses them."""
     ours, theirs = record_pair(shortened("mnist_relu", 120, dtype="float64"), tmp_path)
@@ -86,14 +124,5 @@ def test_stock_adams_differ_and_the_update_shows_it(record_pair, tmp_path):
     assert verdict.verdict == "mismatch"
     failed = [check.name for check in verdict.checks if check.result == "failed"]
     assert failed
+    assert {check.level for check in verdict.checks if check.result == "failed"} == {"lockstep"}
     assert all(name.split()[1].startswith("weights/") for name in failed)
-
-
-@pytest.mark.parametrize("side", ["tf", "torch"])
-def test_the_compiled_loop_is_the_replayed_step(side, record_pair, tmp_path):
-    """The loop's own state after one step is what replay computes from its start state."""
-    recorded = dict(zip(("tf", "torch"), record_pair(shortened("mnist_relu", 1), tmp_path), strict=True))[side]
-    replayed = recorded.replay(recorded.manifest.digests["start"], "float32")
-    for name, value in recorded.state(1).items():
-        np.testing.assert_allclose(value, replayed[name], rtol=1e-5, atol=1e-7, err_msg=name)
-    assert recorded.trace["cost"][0] == pytest.approx(float(replayed["cost"]), rel=1e-6)

@@ -14,9 +14,11 @@ import pytest
 
 from parity import recording
 from parity.recording import Recording
+from parity.spec import LABELS
 from parity.verdict import judge
 
 ROOT = Path(__file__).parents[1]
+TRAINED = "done = train_step(model, loss, updater, inputs, labels)\n"
 TAKEN = "indices, inputs, labels = batch(data, step)\n"
 # (fault, side): file, text, replacement
 EDITS = {
@@ -70,6 +72,16 @@ EDITS = {
         "    return torch.nn.CrossEntropyLoss()",
         "    stock = torch.nn.CrossEntropyLoss()\n    return lambda outputs, labels: stock(outputs[1:], labels[1:])",
     ),
+    ("weights shrunk inside the loop", "tf"): (
+        "train.py",
+        TRAINED,
+        TRAINED + "            model.trainable_variables[0].assign(0.9 * model.trainable_variables[0])\n",
+    ),
+    ("weights shrunk inside the loop", "torch"): (
+        "train.py",
+        TRAINED,
+        TRAINED + "            next(model.parameters()).data.mul_(0.9)\n",
+    ),
 }
 # The level and the name of the first check that fails.
 FOUND_BY = {
@@ -78,6 +90,7 @@ FOUND_BY = {
     "one bias not trained": ("lockstep", "float64 slots/first_moment/dense_2/bias"),
     "batch order shifted by one": ("consumed", "indices"),
     "cost averaged over 99 samples": ("lockstep", "float64 cost"),
+    "weights shrunk inside the loop": ("loop", "{label} weights/dense_1/kernel"),
 }
 
 
@@ -110,7 +123,8 @@ def test_fault_is_found(fault, side, faulty, clean_pair):
     verdict = judge(*pair)
     first = next(check for check in verdict.checks if check.result == "failed")
     assert verdict.verdict == "mismatch"
-    assert (first.level, first.name) == FOUND_BY[fault]
+    level, name = FOUND_BY[fault]
+    assert (first.level, first.name) == (level, name.format(label=LABELS[side]))
 
 
 def test_without_a_fault_there_is_parity(clean_pair):

@@ -1,10 +1,12 @@
 """What is written reads back; what is damaged, incomplete or foreign is refused by name."""
 
+import hashlib
 import json
 import shutil
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from parity import recording
 from parity.errors import IncomparableError, UsageError
@@ -78,6 +80,73 @@ def test_an_incomplete_recording_is_refused(status, copy):
 def test_a_wrong_manifest_is_refused(changes, message, copy):
     rewrite_manifest(copy, **changes)
     with pytest.raises(IncomparableError, match=message):
+        recording.read(copy)
+
+
+def test_a_digest_that_is_not_the_recordings(copy):
+    digests = json.loads((copy / recording.MANIFEST).read_text())["digests"]
+    rewrite_manifest(copy, digests=digests | {"start": "../" * 9})
+    with pytest.raises(IncomparableError, match="the digest of start is not that of the recording"):
+        recording.read(copy)
+
+
+def test_an_identity_that_was_changed(copy):
+    identity = json.loads((copy / recording.MANIFEST).read_text())["identity"]
+    rewrite_manifest(copy, identity=identity | {"seed": 7})
+    with pytest.raises(IncomparableError, match="the digest of identity is not that of the recording"):
+        recording.read(copy)
+
+
+def resave(folder, name, **arrays):
+    """Change arrays of a file, its digest in the manifest included."""
+    content = safetensors.numpy.save({**safetensors.numpy.load_file(folder / name), **arrays})
+    (folder / name).write_bytes(content)
+    files = json.loads((folder / recording.MANIFEST).read_text())["files"]
+    rewrite_manifest(folder, files=files | {name: hashlib.sha256(content).hexdigest()})
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("cost", np.zeros(39, np.float32), "39 steps in 1 epochs, not 40 steps"),
+        ("cost", np.zeros((40, 1), np.float32), "cost is float32 .40, 1. and must be float32 .40,."),
+        ("accuracy", np.zeros(1, np.float32), "accuracy is float32"),
+        ("consumed/labels", np.zeros(40, np.int32), "consumed/labels is int32"),
+        ("extra", np.zeros(1), "holds"),
+    ],
+)
+def test_a_trace_of_the_wrong_layout(name, array, message, copy):
+    resave(copy, recording.TRACE, **{name: array})
+    with pytest.raises(IncomparableError, match=message):
+        recording.read(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("outputs/dense_1", np.zeros((100, 255)), "outputs/dense_1 is float64 .100, 255. and must be"),
+        ("cost", np.zeros((), np.float32), "cost is float32"),
+        ("labels", np.full(100, 10), "labels are not all from 0 to 9"),
+    ],
+)
+def test_a_replay_of_the_wrong_layout(name, array, message, copy):
+    start = recording.read(copy).manifest.digests["start"]
+    resave(copy, recording.replay_file(start, "float64"), **{name: array})
+    with pytest.raises(IncomparableError, match=message):
+        recording.read(copy).replay(start, "float64")
+
+
+def test_a_file_that_leads_out_is_refused(copy, tmp_path):
+    (copy / recording.TRACE).rename(tmp_path / "elsewhere")
+    (copy / recording.TRACE).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(IncomparableError, match="leads out of the recording"):
+        recording.read(copy)
+
+
+def test_a_huge_file_is_not_read(copy):
+    with (copy / recording.TRACE).open("ab") as file:
+        file.truncate(2**40)
+    with pytest.raises(IncomparableError, match="1099511627776 bytes"):
         recording.read(copy)
 
 

@@ -11,14 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from parity.recording import Recording
-from parity.spec import Framework
+from parity.spec import LABELS, Framework
 from parity.verdict import Check, Verdict
 
 COLOURS = {
     "passed": "green", "failed": "red", "not_judged": "yellow",
     "parity": "bold green", "mismatch": "bold red", "incomparable": "bold yellow", "insufficient": "bold yellow",
 }  # fmt: skip
-NAMES: dict[Framework, str] = {"tf": "Keras", "torch": "torch"}
 # More failures than this say nothing new.
 FAILURES_SHOWN = 5
 
@@ -43,7 +42,7 @@ class Progress:
 
     def of(self, side: Framework) -> Callable[[int, int], None]:
         """A function (steps done, steps in all) that moves the side's bar."""
-        task: TaskID = self.bars.add_task(NAMES[side], total=None)
+        task: TaskID = self.bars.add_task(LABELS[side], total=None)
         return lambda done, steps: self.bars.update(task, completed=done, total=steps)
 
 
@@ -130,7 +129,8 @@ def reasons(checks: Sequence[Check]) -> str:
 
 
 SUMMARIES = {
-    "preflight": counted, "consumed": counted, "lockstep": worst, "trajectory": reasons, "outcome": reasons,
+    "preflight": counted, "consumed": counted, "lockstep": worst, "loop": worst, "trajectory": reasons,
+    "outcome": reasons,
 }  # fmt: skip
 
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from parity.recording import Recording
 
-Level = Literal["preflight", "consumed", "lockstep", "trajectory", "outcome"]
+Level = Literal["preflight", "consumed", "lockstep", "loop", "trajectory", "outcome"]
 Result = Literal["passed", "failed", "not_judged"]
 VerdictName = Literal["parity", "mismatch", "incomparable", "insufficient"]
 
 EXIT_STATUS: dict[VerdictName, int] = {"parity": 0, "mismatch": 1, "incomparable": 3, "insufficient": 3}
 # Levels that must have passed before anything is called parity.
-DECISIVE: tuple[Level, ...] = ("preflight", "consumed", "lockstep")
+DECISIVE: tuple[Level, ...] = ("preflight", "consumed", "lockstep", "loop")
 
 
 @dataclass(frozen=True)

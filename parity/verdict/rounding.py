@@ -12,7 +12,7 @@ module `E` is the size of a tensor's accumulated error, elementwise, `u` the uni
   such units may add up in one sum.
 - An update that divides by sqrt(v): followed at both ends of the gradient's error, since it is far from linear there.
 
-SAFETY covers what quadrature leaves out, correlated errors above all; `python -m benchmarks.step_bound` measures how
+SAFETY covers what quadrature leaves out, correlated errors above all; `python -m benchmarks.start_step` measures how
 much of it is used.
 """
 
@@ -208,11 +208,12 @@ def adam_step(
             return adam.learning_rate / correction_1 * first / (root / np.sqrt(correction_2) + adam.epsilon)
         return adam.learning_rate * np.sqrt(correction_2) / correction_1 * first / (root + adam.epsilon)
 
-    here = moved(g)
-    ends = [np.abs(moved(g + side * SAFETY * error) - here) / SAFETY for side in (-1, 1)]
+    # One side may be at one end of the gradient's error and the other side at the other.
+    low, here, high = (moved(g + side * SAFETY * error) for side in (-1, 0, 1))
+    ends = np.maximum(np.abs(high - low), np.maximum(np.abs(high - here), np.abs(low - here))) / SAFETY
     # Keras computes 1 - beta**t in the weights' dtype, which loses as many digits as beta is close to 1.
     lost = 1 / correction_1 + 1 / correction_2 if realisation.adam_epsilon == "before_correction" else 0
-    return here, quadrature(np.maximum(*ends), (ULPS + lost) * u * np.abs(here))
+    return here, quadrature(ends, (ULPS + lost) * u * np.abs(here))
 
 
 def quadrature(*errors: Array) -> Array:

@@ -45,8 +45,11 @@ def non_finite(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[Check]:
     firsts = [int(np.argmax(~np.isfinite(v))) if not np.isfinite(v).all() else None for v in (x, y)]
     if firsts == [None, None]:
         return []
+    name = "cost is finite"
     if firsts[0] == firsts[1]:
         reason = f"both sides' costs stop being finite at step {firsts[0]} ({x[firsts[0]]} and {y[firsts[0]]})"
-    else:
-        reason = f"the costs stop being finite at different steps: {firsts[0]} and {firsts[1]}"
-    return [Check("cost is finite", "trajectory", "not_judged", None, None, None, reason)]
+        return [Check(name, "trajectory", "not_judged", None, None, None, reason)]
+    reason = f"the costs stop being finite at different steps: {firsts[0]} and {firsts[1]}"
+    # Rounding may move the step at which a cost overflows, but not whether the run ends in a number.
+    same_end = np.isfinite(x[-1]) == np.isfinite(y[-1])
+    return [Check(name, "trajectory", "not_judged" if same_end else "failed", None, None, None, reason)]

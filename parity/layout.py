@@ -1,0 +1,69 @@
+"""Shapes and dtypes of the arrays in a recording, checked before anything computes with them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.errors import IncomparableError
+from parity.spec import Dense, Identity
+
+Shape = tuple[int, ...]
+
+
+def weight_shapes(identity: Identity) -> dict[str, Shape]:
+    """The shape of each weight, by name, in order."""
+    return {
+        f"{node.name}/{kind}": shape
+        for node in identity.dense
+        for kind, shape in (("kernel", (node.inputs, node.units)), ("bias", (node.units,)))
+    }
+
+
+def step_shapes(identity: Identity) -> dict[str, Shape]:
+    """The shape of each float of a state or a replay; the first batch is always a whole one."""
+    batch = identity.schedule.batch_size
+    shapes: dict[str, Shape] = {"inputs": (batch, identity.dense[0].inputs), "cost": ()}
+    units = 0
+    for node in identity.model:
+        units = node.units if isinstance(node, Dense) else units
+        shapes[f"outputs/{node.name}"] = (batch, units)
+    groups = ("gradients", "weights", "slots/first_moment", "slots/second_moment")
+    return shapes | {f"{group}/{name}": shape for group in groups for name, shape in weight_shapes(identity).items()}
+
+
+def check_step(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]], dtype: str) -> None:
+    """Refuse a known array of the wrong shape or dtype, or a label that is no class; missing ones are the verdict's."""
+    shapes: dict[str, tuple[Shape, str]] = {name: (shape, dtype) for name, shape in step_shapes(identity).items()}
+    shapes |= {"labels": ((identity.schedule.batch_size,), "int64"), "step": ((), "int64")}
+    for name, array in arrays.items():
+        if name in shapes:
+            check_array(where, name, array, *shapes[name])
+    labels, classes = arrays.get("labels"), max(2, identity.dense[-1].units)
+    if labels is not None and not ((labels >= 0) & (labels < classes)).all():
+        raise IncomparableError(f"{where}: labels are not all from 0 to {classes - 1}; record the run again")
+
+
+def check_trace(where: str, identity: Identity, trace: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a trace whose arrays have the wrong dtype or not the length that the schedule asks for."""
+    schedule = identity.schedule
+    steps, epochs = len(trace["cost"].reshape(-1)), len(trace["epoch_cost"].reshape(-1))
+    if {"steps": steps, "epochs": epochs}[schedule.unit] != schedule.duration:
+        raise IncomparableError(f"{where}: {steps} steps in {epochs} epochs, not {schedule.duration} {schedule.unit}")
+    lengths: dict[str, tuple[int, str]] = {
+        "cost": (steps, identity.dtype),
+        "epoch_cost": (epochs, "float64"),
+        "accuracy": (epochs, "float64"),
+        "predictions": (trace["predictions"].size, "int64"),
+    }
+    lengths |= {f"consumed/{name}": (steps, "int64") for name in ("indices", "inputs", "labels")}
+    for name, (length, dtype) in lengths.items():
+        check_array(where, name, trace[name], (length,), dtype)
+
+
+def check_array(where: str, name: str, array: NDArray[Any], shape: Shape, dtype: str) -> None:
+    """Refuse an array of another shape or dtype."""
+    if array.shape != shape or array.dtype != np.dtype(dtype):
+        found = f"{array.dtype} {array.shape}"
+        raise IncomparableError(f"{where}: {name} is {found} and must be {dtype} {shape}; record the run again")
