@@ -99,6 +99,6 @@ def batch_order(seed: int, passes: int, samples: int, shuffle: bool) -> NDArray[
 
 
 def checksum_weights(batch_size: int, features: int) -> NDArray[np.int64]:
-    """[batch_size, features] odd factors: a sum of products with them tells any two orders and values apart."""
+    """[batch_size, features] odd factors: a sum of products with them depends on every value and its place."""
     raw = words(0, Purpose.CHECKSUM, 0, batch_size * features) | np.uint64(1)
     return raw.view(np.int64).reshape(batch_size, features)

@@ -1,16 +1,15 @@
 """The commands, as a user types them: files, output, messages and exit status."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
+from test_processes import running_in, wait_for
 
 from parity import randomness, recording
 from parity.experiments import EXPERIMENTS
@@ -275,28 +274,13 @@ def test_interruption(tmp_path):
     command = [sys.executable, "-m", "parity.run", "xor_tanh", "--out", "out"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     manifests = [tmp_path / "out" / side / recording.MANIFEST for side in ("tf", "torch")]
-    deadline = time.monotonic() + 120
-    while not all(path.exists() for path in manifests):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(lambda: all(path.exists() for path in manifests))
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors == "interrupted\n"
     assert [json.loads(path.read_text())["status"] for path in manifests] == ["interrupted", "interrupted"]
-    assert workers_in(tmp_path) == []
+    assert running_in(tmp_path) == []
     done = run("parity.compare", "out/tf", "out/torch", folder=tmp_path)
     assert (done.returncode, done.stdout) == (3, "")
     assert "status: interrupted" in done.stderr
-
-
-def workers_in(folder):
-    """The command lines of processes that run in `folder`."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.readlink(process / "cwd") == str(folder):
-                found.append((process / "cmdline").read_bytes())
-        except OSError:
-            pass
-    return found

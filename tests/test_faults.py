@@ -64,13 +64,13 @@ EDITS = {
     ),
     ("cost averaged over 99 samples", "tf"): (
         "losses.py",
-        "stock(labels, outputs)",
-        "stock(labels[1:], outputs[1:])",
+        "(labels, outputs)",
+        "(labels[1:], outputs[1:])",
     ),
     ("cost averaged over 99 samples", "torch"): (
         "losses.py",
-        "    return torch.nn.CrossEntropyLoss()",
-        "    stock = torch.nn.CrossEntropyLoss()\n    return lambda outputs, labels: stock(outputs[1:], labels[1:])",
+        "CrossEntropyLoss()(outputs, labels)",
+        "CrossEntropyLoss()(outputs[1:], labels[1:])",
     ),
     ("weights shrunk inside the loop", "tf"): (
         "train.py",

@@ -14,15 +14,14 @@ Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 def loss(name: LossName) -> Loss:
     """The cost function called `name`."""
     return {
-        "softmax_cross_entropy": softmax_cross_entropy(),
+        "softmax_cross_entropy": softmax_cross_entropy,
         "binary_cross_entropy_naive": binary_cross_entropy_naive,
     }[name]
 
 
-def softmax_cross_entropy() -> Loss:
+def softmax_cross_entropy(outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Cross-entropy of softmax, from logits [batch, classes]: the stock class."""
-    stock = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    return lambda outputs, labels: stock(labels, outputs)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, outputs)
 
 
 def binary_cross_entropy_naive(outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -53,12 +53,13 @@ def describe() -> dict[str, Any]:
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "backend": keras.backend.backend(),
         "deterministic": True,
         "devices": sorted(devices()),
     }
 
 
 def constant(value: float, realisation: Realisation) -> float:
-    """A constant of a formula, exact or rounded through float32, as a stock class must be given it."""
+    """A constant in the form that makes Keras use it exact, or rounded through float32."""
     # tf.cast takes a Python float through float32 whatever the target; a NumPy float64 it leaves alone.
     return np.float64(value) if realisation.constants == "exact" else value

@@ -13,14 +13,14 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def loss(name: LossName) -> Loss:
     """The cost function called `name`."""
     return {
-        "softmax_cross_entropy": softmax_cross_entropy(),
+        "softmax_cross_entropy": softmax_cross_entropy,
         "binary_cross_entropy_naive": binary_cross_entropy_naive,
     }[name]
 
 
-def softmax_cross_entropy() -> Loss:
+def softmax_cross_entropy(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of softmax, from logits [batch, classes]: the stock class."""
-    return torch.nn.CrossEntropyLoss()
+    return torch.nn.CrossEntropyLoss()(outputs, labels)
 
 
 def binary_cross_entropy_naive(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

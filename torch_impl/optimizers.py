@@ -37,10 +37,11 @@ class KerasAdam(torch.optim.Adam):
         self.in_correction = in_correction
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, closure: None = None) -> None:
         for group in self.param_groups:
             for parameter in group["params"]:
-                self.update_step(parameter, group)
+                if parameter.grad is not None:
+                    self.update_step(parameter, group)
 
     def update_step(self, parameter: torch.Tensor, group: dict) -> None:
         """One weight's update, with the slots of the stock class."""

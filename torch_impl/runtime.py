@@ -52,6 +52,6 @@ def describe() -> dict[str, Any]:
 
 
 def constant(value: float, realisation: Realisation) -> float:
-    """A constant of a formula, exact or rounded through float32, as a stock class must be given it."""
+    """A constant as it is, or rounded through float32 as Keras rounds it."""
     # torch computes with Python floats as they are, so Keras's rounding is done here.
     return value if realisation.constants == "exact" else float(np.float32(value))

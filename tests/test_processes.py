@@ -1,0 +1,114 @@
+"""Workers: one failed job does not end them, a user's settings do not reach them, nothing outlives its parent."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import shortened
+
+from parity import recording
+from parity.errors import UsageError, WorkerError
+from parity.job import RecordJob
+from parity.processes import Worker
+
+
+def job(experiment, side, out, **changes):
+    fields = {"data": None, "initial_weights": None, "batch_order": None, "device": "cpu"} | changes
+    return RecordJob("test", experiment.identity, getattr(experiment, side), out=out, **fields)
+
+
+def quietly(done, steps):
+    pass
+
+
+@pytest.mark.parametrize("side", ["tf", "torch"])
+def test_a_failed_job_is_followed_by_the_next(side, workers, tmp_path):
+    experiment = shortened("xor_tanh", 3)
+    with pytest.raises(UsageError, match="--device gpu"):
+        workers[side].record(job(experiment, side, tmp_path / "a", device="gpu"), quietly)
+    with pytest.raises(UsageError, match="cannot be read as safetensors"):
+        workers[side].record(job(experiment, side, tmp_path / "b", initial_weights=Path("none")), quietly)
+    workers[side].record(job(experiment, side, tmp_path / "c"), quietly)
+    assert recording.read(tmp_path / "c").manifest.status == "complete"
+
+
+def test_a_recording_is_never_overwritten(workers, tmp_path):
+    experiment = shortened("xor_tanh", 3)
+    workers["torch"].record(job(experiment, "torch", tmp_path), quietly)
+    before = (tmp_path / recording.MANIFEST).read_bytes()
+    with pytest.raises(UsageError, match="already holds a recording"):
+        workers["torch"].record(job(experiment, "torch", tmp_path), quietly)
+    assert (tmp_path / recording.MANIFEST).read_bytes() == before
+
+
+def test_progress_counts_all_steps(workers, tmp_path):
+    seen = []
+    workers["torch"].record(job(shortened("xor_tanh", 500), "torch", tmp_path), lambda *done: seen.append(done))
+    assert seen == sorted(seen)
+    assert seen[-1] == (500, 500)
+    assert {steps for _, steps in seen} == {500}
+
+
+def test_keras_uses_tensorflow_whatever_the_user_set(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    with Worker("tf", "cpu", 1) as worker:
+        worker.record(job(shortened("xor_tanh", 3), "tf", tmp_path), quietly)
+    assert recording.read(tmp_path).manifest.environment["backend"] == "tensorflow"
+
+
+def test_a_killed_worker_is_named_and_its_recording_is_not_whole(tmp_path):
+    with Worker("torch", "cpu", 1) as worker:
+
+        def kill(done, steps):
+            worker.process.send_signal(signal.SIGKILL)
+
+        with pytest.raises(WorkerError, match="the torch worker was killed by SIGKILL"):
+            worker.record(job(shortened("xor_tanh", 20001), "torch", tmp_path), kill)
+    assert json.loads((tmp_path / recording.MANIFEST).read_text())["status"] == "recording"
+
+
+def test_two_interrupts_leave_no_process(tmp_path):
+    """The second Ctrl-C comes while the first one's grace period runs."""
+    options = ["xor_tanh", "--framework", "torch", "--steps", "200000", "--out", "out"]
+    process = subprocess.Popen([sys.executable, "-m", "parity.record", *options], cwd=tmp_path, stderr=subprocess.PIPE)
+    wait_for(lambda: (tmp_path / "out" / recording.MANIFEST).exists())
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    wait_for(lambda: running_in(tmp_path) == [])
+
+
+def test_a_worker_ends_with_its_parent(tmp_path):
+    options = ["xor_tanh", "--framework", "torch", "--steps", "200000", "--out", "out"]
+    process = subprocess.Popen([sys.executable, "-m", "parity.record", *options], cwd=tmp_path)
+    wait_for(lambda: (tmp_path / "out" / recording.MANIFEST).exists())
+    process.kill()
+    process.wait()
+    wait_for(lambda: running_in(tmp_path) == [])
+    assert json.loads((tmp_path / "out" / recording.MANIFEST).read_text())["status"] == "interrupted"
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def running_in(folder):
+    """The command lines of processes that run in `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "cwd") == str(folder):
+                found.append((process / "cmdline").read_bytes())
+        except OSError:
+            pass
+    return found
