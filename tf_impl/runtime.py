@@ -54,6 +54,7 @@ def describe() -> dict[str, Any]:
         "keras": keras.__version__,
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "backend": keras.backend.backend(),
+        # TensorFlow has no public way to ask; `configure` set it.
         "deterministic": True,
         "devices": sorted(devices()),
     }
