@@ -28,22 +28,27 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("first", type=Path, metavar="DIR_A", help="a folder that parity.record wrote")
     parser.add_argument("second", type=Path, metavar="DIR_B", help="another one")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write verdict.json and the pictures there")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML, one test case each")
     parser.add_argument("--no-figures", action="store_true", help="write no pictures")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and the verdict")
     options = parser.parse_args(arguments)
     if options.out is not None:
-        if not options.no_figures:
-            require_figures()
+        require_library("matplotlib", "use --no-figures", not options.no_figures)
         opts.make_empty(options.out)
-    return compare(options.first, options.second, options.out, not options.no_figures, options.quiet)
+    require_library("junitparser", "use no --junit", options.junit is not None)
+    return compare(options.first, options.second, options.out, not options.no_figures, options.quiet, options.junit)
 
 
-def compare(first: Path, second: Path, out: Path | None, figures: bool, quiet: bool) -> int:
-    """Read, judge and report two recordings, with files where `out` is given; returns the exit status."""
+def compare(first: Path, second: Path, out: Path | None, figures: bool, quiet: bool, junit: Path | None = None) -> int:
+    """Read, judge and report two recordings, with files where `out` and `junit` are given; returns the exit status."""
     a, b = recording.read(first), recording.read(second)
     verdict = judge(a, b)
     if out is not None:
         write_whole(out / "verdict.json", verdict_json(a, verdict).encode())
+    if junit is not None:
+        from parity.report.junit import xml
+
+        write_named(junit, xml(a.manifest.experiment, verdict))
     console.show(a, b, verdict, quiet)
     if out is not None and figures and a.lengths == b.lengths:
         # Imported late: it costs as much as everything else here together.
@@ -59,10 +64,18 @@ def verdict_json(a: Recording, verdict: Verdict) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def require_figures() -> None:
-    """Refuse, before anything is trained or judged, to draw without matplotlib, which is an extra."""
-    if find_spec("matplotlib") is None:
-        raise UsageError("matplotlib is not installed: use --no-figures, or pip install matplotlib")
+def write_named(path: Path, content: bytes) -> None:
+    """Write a file that the user named."""
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}); give another file") from None
+
+
+def require_library(name: str, otherwise: str, wanted: bool = True) -> None:
+    """Refuse, before anything is trained or judged, what needs a library of an extra that is not installed."""
+    if wanted and find_spec(name) is None:
+        raise UsageError(f"{name} is not installed: {otherwise}, or pip install {name}")
 
 
 if __name__ == "__main__":

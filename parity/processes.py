@@ -120,3 +120,4 @@ def stop(workers: list[Worker]) -> None:
         for worker in workers:
             worker.process.kill()
             worker.process.wait()
+            worker.log.close()

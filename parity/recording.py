@@ -33,6 +33,7 @@ MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
 # What is read at most, in bytes: an ordinary file of a run has some MB, a manifest some KB.
 LARGEST_FILE, LARGEST_MANIFEST = 2**30, 2**20
+LONGEST_TEXT = 500
 Arrays = Mapping[str, NDArray[Any]]
 # Arrays of trace.safetensors. The checksums are of what each step used; accuracy is on the test set.
 TRACE_KEYS = (
@@ -69,6 +70,20 @@ class Manifest:
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
     files: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_printable([self.experiment, self.digests, self.precision, self.device, self.environment])
+
+
+def require_printable(value: Any) -> None:
+    """Raise ValueError if a text anywhere in `value` could move a terminal's cursor, break a report or fill it."""
+    if isinstance(value, dict):
+        require_printable([*value.keys(), *value.values()])
+    elif isinstance(value, list):
+        for item in value:
+            require_printable(item)
+    elif isinstance(value, str) and not (value.isprintable() and len(value) <= LONGEST_TEXT):
+        raise ValueError(f"a text is not printable or longer than {LONGEST_TEXT} characters: {value!r:.60}")
 
 
 MANIFESTS: TypeAdapter[Manifest] = TypeAdapter(Manifest)
@@ -196,8 +211,9 @@ def read_file(folder: Path, name: str, largest: int) -> bytes:
         if size > largest:
             raise IncomparableError(f"{path} has {size} bytes, and at most {largest} are read")
         return path.read_bytes()
-    except OSError as error:
-        raise IncomparableError(f"{path} cannot be read ({error.strerror}); record the run again") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        # RuntimeError: a loop of links; ValueError: a name with a NUL.
+        raise IncomparableError(f"{path} cannot be read ({error}); record the run again") from error
 
 
 def state_file(step: int) -> str:

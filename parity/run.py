@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from parity import options as opts
-from parity.compare import compare, require_figures
+from parity.compare import compare, require_library
 from parity.errors import ParityError, UsageError
 from parity.processes import Worker, available_cpus, stop
 from parity.report import console
@@ -30,8 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     experiment = opts.experiment(options)
     opts.check_inputs(opts.job(options, experiment, "tf", options.device, Path()))
-    if not options.no_figures:
-        require_figures()
+    require_library("matplotlib", "use --no-figures", not options.no_figures)
     out = opts.out_folder(options)
     try:
         for side in FRAMEWORKS:

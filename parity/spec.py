@@ -45,6 +45,7 @@ class Dense:
     kind: Literal["dense"] = "dense"
 
     def __post_init__(self) -> None:
+        require_name(self.name)
         require_positive(self.inputs, f"{self.name}: inputs")
         require_positive(self.units, f"{self.name}: units")
 
@@ -60,8 +61,11 @@ class Activation:
     kind: Literal["activation"] = "activation"
 
     def __post_init__(self) -> None:
+        require_name(self.name)
         if (self.slope is not None) != (self.function == "leaky_relu"):
             raise ValueError(f"{self.name}: leaky_relu needs a slope, and {self.function} is given {self.slope}")
+        if self.slope is not None and not math.isfinite(self.slope):
+            raise ValueError(f"{self.name}: slope must be finite, not {self.slope}")
 
 
 Node = Dense | Activation
@@ -93,6 +97,8 @@ class Adam:
     def __post_init__(self) -> None:
         require_positive(self.learning_rate, "learning rate")
         require_positive(self.epsilon, "epsilon")
+        if not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1):
+            raise ValueError(f"betas must be from 0 to below 1, not {self.beta_1} and {self.beta_2}")
 
 
 Optimizer = SGD | Adam
@@ -200,6 +206,12 @@ def require_positive(value: float, what: str) -> None:
     """Raise ValueError unless `value` is finite and above zero."""
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{what} must be a finite number above zero, not {value}")
+
+
+def require_name(name: str) -> None:
+    """Raise ValueError unless `name` is a plain word, as file formats and reports take it without escaping."""
+    if not (name.isascii() and name.isidentifier() and len(name) <= 100):
+        raise ValueError(f"a node's name is a word of letters, digits and underscores, not {name!r:.100}")
 
 
 def to_dict(spec: Any) -> dict[str, Any]:

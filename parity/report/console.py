@@ -49,7 +49,10 @@ class Progress:
 def show(a: Recording, b: Recording, verdict: Verdict, quiet: bool) -> None:
     """Print the verdict; unless quiet, also one line for each level and each of the first failures."""
     # Wide enough for a line to stay a line where the output is a file.
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+    # No markup: a recording is untrusted, and "[/x]" would end the program.
+    console = Console(
+        highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160
+    )
     if not quiet:
         console.print(header(a))
         console.print(sides(a, b))

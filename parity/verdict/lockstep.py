@@ -128,7 +128,7 @@ def within(
 
 def share_of_bound(x: NDArray[Any], y: NDArray[Any], bound: NDArray[Any]) -> NDArray[Any]:
     """|x - y| / bound, elementwise: 0 for equal values, infinities included; infinite where the bound is no number."""
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
         allowed = np.where(np.isfinite(bound), bound, 0.0)
         ratio = np.where(x == y, 0.0, np.abs(x - y) / allowed)
     return np.atleast_1d(np.where(np.isnan(ratio), np.inf, ratio)).reshape(x.shape)
