@@ -116,7 +116,7 @@ def worst(checks: Sequence[Check]) -> str:
         line = f"{dtype}: {passed} of {len(mine)} tensors of the first step within rounding"
         top = max(mine, key=used)
         if top.measured is not None and top.bound:
-            line += f"; most of its bound uses {top.where}: {top.measured:.2g} of {top.bound:.2g}"
+            line += f"; nearest its bound {top.where}: {top.measured:.2g} of {top.bound:.2g}"
         lines.append(line)
     return "\n".join(lines)
 
@@ -131,8 +131,13 @@ def reasons(checks: Sequence[Check]) -> str:
     return "\n".join(f"{check.name}: {check.reason}" for check in checks)
 
 
+def stated(checks: Sequence[Check]) -> str:
+    """What each check says, where that names its subject."""
+    return "\n".join(check.reason for check in checks)
+
+
 SUMMARIES = {
-    "preflight": counted, "consumed": counted, "lockstep": worst, "loop": worst, "trajectory": reasons,
+    "preflight": counted, "consumed": counted, "lockstep": worst, "loop": worst, "trajectory": stated,
     "outcome": reasons,
 }  # fmt: skip
 

@@ -26,7 +26,7 @@ def agreement(x: NDArray[np.float64], y: NDArray[np.float64], digits: int) -> Ch
     """Up to which step |x - y| <= 10**-digits * max(|x|, |y|)."""
     steps = first_disagreement(x, y, digits)
     until = "at every step" if steps == len(x) else f"until step {steps}"
-    reason = f"the costs agree to {digits} digits {until} of {len(x)}; not judged, for lack of a measured noise"
+    reason = f"the costs agree to {digits} digits {until} of {len(x)}"
     where = None if steps == len(x) else f"step {steps}"
     return Check(f"cost to {digits} digits", "trajectory", "not_judged", steps, None, where, reason)
 
