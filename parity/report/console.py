@@ -115,7 +115,7 @@ def worst(checks: Sequence[Check]) -> str:
         passed = sum(check.result == "passed" for check in mine)
         line = f"{dtype}: {passed} of {len(mine)} tensors of the first step within rounding"
         top = max(mine, key=used)
-        if top.measured is not None and top.bound:
+        if top.measured and top.bound:
             line += f"; nearest its bound {top.where}: {top.measured:.2g} of {top.bound:.2g}"
         lines.append(line)
     return "\n".join(lines)
