@@ -1,39 +1,32 @@
 """The options that parity.run and parity.record share, and the experiment and job they make."""
 
 import argparse
-import difflib
 import itertools
-import re
 import signal
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 from parity import data, start
+from parity.changes import choose, one_of, with_activation, with_initializer
 from parity.errors import ParityError, UsageError
-from parity.experiments import ADAM, EXPERIMENTS, activation
+from parity.experiments import ADAM, EXPERIMENTS
 from parity.job import RecordJob
 from parity.spec import (
     DTYPES,
-    FRAMEWORKS,
     SGD,
-    Activation,
     ActivationName,
-    Dense,
     Dtype,
     Experiment,
     Framework,
     Identity,
     InitializerName,
-    Node,
     OptimizerName,
-    Realisation,
-    is_read,
 )
 
 EMBEDDED = "embedded"
@@ -144,50 +137,6 @@ def changed(identity: Identity, options: argparse.Namespace) -> Identity:
         seed=identity.seed if options.seed is None else options.seed,
         dtype=identity.dtype if options.dtype is None else one_of(options.dtype, DTYPES, "dtype"),
     )
-
-
-def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node, ...]:
-    """The model with another activation behind each hidden layer; what follows the last layer stays."""
-    dense = [node for node in model if isinstance(node, Dense)]
-    if len(dense) == 1:
-        raise UsageError("--activation changes the hidden layers, and this experiment has none")
-    nodes: list[Node] = []
-    for position, node in enumerate(dense[:-1], start=1):
-        nodes += [node] if name == "linear" else [node, activation(position, name)]
-    return (*nodes, *model[model.index(dense[-1]) :])
-
-
-def with_initializer(model: tuple[Node, ...], name: InitializerName) -> tuple[Node, ...]:
-    """The model with another initializer of its kernels; a framework's default is one of the biases too."""
-    changes: dict[str, Any] = {"kernel": name}
-    if name in ("torch_default", "keras_default"):
-        changes["bias"] = name
-    return tuple(node if isinstance(node, Activation) else replace(node, **changes) for node in model)
-
-
-def choose(chosen: Experiment, choice: str) -> Experiment:
-    """The experiment with one field of the realisation set, on both sides or on the one named before a colon."""
-    match = re.fullmatch(r"(?:(\w+):)?(\w+)=(\w+)", choice)
-    if not match:
-        raise UsageError(f"--choice {choice}: write FIELD=VALUE, or tf:FIELD=VALUE for one side")
-    side, field, value = match.groups()
-    values = {f.name: get_args(f.type) for f in fields(Realisation) if get_args(f.type)}
-    field = one_of(field, values, "choice")
-    value = one_of(value, values[field], f"value of {field}")
-    sides = [one_of(side, FRAMEWORKS, "side")] if side else FRAMEWORKS
-    if not any(is_read(field, chosen.identity, getattr(chosen, name)) for name in sides):
-        raise UsageError(f"--choice {choice} changes nothing here: {chosen.name} with these options never uses {field}")
-    return replace(chosen, **{name: replace(getattr(chosen, name), **{field: value}) for name in sides})
-
-
-def one_of(name: str, names: Iterable[str], what: str) -> Any:
-    """`name` if it is among `names`; otherwise a UsageError that offers the nearest."""
-    names = list(names)
-    if name in names:
-        return name
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-    raise UsageError(f"unknown {what} {name!r}; {hint}")
 
 
 def out_folder(options: argparse.Namespace) -> Path:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from parity import options as opts
+from parity.changes import one_of
 from parity.processes import Worker, available_cpus
 from parity.report import console
 from parity.spec import FRAMEWORKS
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     opts.add_experiment_options(parser)
     parser.add_argument("--framework", required=True, metavar="|".join(FRAMEWORKS))
     options = parser.parse_args(arguments)
-    side = opts.one_of(options.framework, FRAMEWORKS, "framework")
+    side = one_of(options.framework, FRAMEWORKS, "framework")
     experiment = opts.experiment(options)
     opts.check_inputs(opts.job(options, experiment, side, options.device, Path()))
     out = opts.out_folder(options)

@@ -8,9 +8,9 @@ import safetensors.numpy
 from conftest import both_sides, shortened
 
 from parity import randomness, recording
+from parity.changes import with_activation, with_initializer
 from parity.experiments import EXPERIMENTS
 from parity.job import RecordJob
-from parity.options import with_activation, with_initializer
 from parity.spec import SGD, Experiment
 from parity.verdict import judge
 
