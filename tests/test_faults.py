@@ -72,6 +72,18 @@ EDITS = {
         "CrossEntropyLoss()(outputs, labels)",
         "CrossEntropyLoss()(outputs[1:], labels[1:])",
     ),
+    ("one layer frozen", "tf"): (
+        "models.py",
+        "    return keras.Sequential([inputs, *(layer(node, realisation) for node in identity.model)])",
+        "    model = keras.Sequential([inputs, *(layer(node, realisation) for node in identity.model)])\n"
+        '    model.get_layer("dense_2").trainable = False\n    return model',
+    ),
+    ("one layer frozen", "torch"): (
+        "layers.py",
+        "    return torch.nn.utils.skip_init(torch.nn.Linear, node.inputs, node.units)",
+        "    made = torch.nn.utils.skip_init(torch.nn.Linear, node.inputs, node.units)\n"
+        '    return made.requires_grad_(node.name != "dense_2")',
+    ),
     ("weights shrunk inside the loop", "tf"): (
         "train.py",
         TRAINED,
@@ -90,6 +102,7 @@ FOUND_BY = {
     "one bias not trained": ("lockstep", "float64 slots/first_moment/dense_2/bias"),
     "batch order shifted by one": ("consumed", "indices"),
     "cost averaged over 99 samples": ("lockstep", "float64 cost"),
+    "one layer frozen": ("lockstep", "float64 gradients/dense_2/kernel"),
     "weights shrunk inside the loop": ("loop", "{label} weights/dense_1/kernel"),
 }
 

@@ -17,39 +17,43 @@ def read(model: keras.Model, optimizer: keras.optimizers.Optimizer, step: int) -
     """The state of a model and its optimizer after `step` updates, as NumPy arrays of the model's dtype."""
     state = {f"weights/{name}": variable.numpy() for name, variable in parameters(model).items()}
     for slot, variables in slots(model, optimizer).items():
-        state |= {f"slots/{slot}/{name}": v.numpy() for name, v in zip(parameters(model), variables, strict=True)}
+        state |= {f"slots/{slot}/{name}": np.zeros_like(state[f"weights/{name}"]) for name in parameters(model)}
+        state |= {f"slots/{slot}/{name}": variable.numpy() for name, variable in variables.items()}
     return state | {"step": np.array(step, np.int64)}
 
 
 def write(model: keras.Model, optimizer: keras.optimizers.Optimizer, state: Mapping[str, np.ndarray]) -> None:
     """Give a model and its optimizer a state; one of weights alone starts with zero slots at step 0."""
-    names = parameters(model)
-    for name, variable in names.items():
+    for name, variable in parameters(model).items():
         variable.assign(state[f"weights/{name}"])
     if "step" not in state:
         return
     optimizer.iterations.assign(int(state["step"]))
     for slot, variables in slots(model, optimizer).items():
-        for name, variable in zip(names, variables, strict=True):
+        for name, variable in variables.items():
             variable.assign(state[f"slots/{slot}/{name}"])
 
 
 def gradients(model: keras.Model, values: Iterable[tf.Tensor | None]) -> State:
     """Gradients in the order of the model's weights, by neutral name and layout; a weight without one is left out."""
-    named = zip(parameters(model), values, strict=True)
+    named = zip(trained(model), values, strict=True)
     return {name: value.numpy() for name, value in named if value is not None}
 
 
 def parameters(model: keras.Model) -> dict[str, keras.Variable]:
     """The model's weights by neutral name, in order."""
-    return {f"{node.name}/{v.name}": v for node in model.layers for v in node.trainable_variables}
+    return {f"{node.name}/{variable.name}": variable for node in model.layers for variable in node.variables}
 
 
-def slots(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, list[keras.Variable]]:
-    """The optimizer's slots, each a list in the order of the weights; before the first step they are zero."""
-    order = [optimizer._get_variable_index(variable) for variable in parameters(model).values()]
+def trained(model: keras.Model) -> list[str]:
+    """The names of the weights that are trained, in order."""
+    return [name for name, variable in parameters(model).items() if variable.trainable]
+
+
+def slots(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, dict[str, keras.Variable]]:
+    """The optimizer's slots by name, each a tensor for every weight that is trained."""
     return {
-        slot: [getattr(optimizer, attribute)[index] for index in order]
+        slot: dict(zip(trained(model), getattr(optimizer, attribute), strict=True))
         for slot, attribute in slot_keys(optimizer).items()
     }
 

@@ -18,19 +18,19 @@ def read(model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) ->
     """The state of a model and its optimizer after `step` updates, as NumPy arrays of the model's dtype."""
     state = {f"weights/{name}": neutral(parameter) for name, parameter in parameters(model).items()}
     for slot, tensors in slots(model, optimizer).items():
-        state |= {f"slots/{slot}/{name}": neutral(t) for name, t in zip(parameters(model), tensors, strict=True)}
+        state |= {f"slots/{slot}/{name}": np.zeros_like(state[f"weights/{name}"]) for name in parameters(model)}
+        state |= {f"slots/{slot}/{name}": neutral(tensor) for name, tensor in tensors.items()}
     return state | {"step": np.array(step, np.int64)}
 
 
 def write(model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, np.ndarray]) -> None:
     """Give a model and its optimizer a state; one of weights alone starts with zero slots at step 0."""
-    names = parameters(model)
-    for name, parameter in names.items():
+    for name, parameter in parameters(model).items():
         parameter.data.copy_(torch.tensor(state[f"weights/{name}"].T.copy()))
     if "step" not in state:
         return
     for slot, key in slot_keys(optimizer).items():
-        for name, parameter in names.items():
+        for name, parameter in parameters(model).items():
             values = optimizer.state[parameter]
             values[key] = torch.tensor(state[f"slots/{slot}/{name}"].T.copy()).to(parameter)
             # torch counts the updates of each parameter apart, beside its slots.
@@ -39,7 +39,7 @@ def write(model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: Mappi
 
 def gradients(model: torch.nn.Module, values: Iterable[torch.Tensor | None]) -> State:
     """Gradients in the order of the model's weights, by neutral name and layout; a weight without one is left out."""
-    named = zip(parameters(model), values, strict=True)
+    named = zip(trained(model), values, strict=True)
     return {name: neutral(value) for name, value in named if value is not None}
 
 
@@ -52,10 +52,16 @@ def parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     }
 
 
-def slots(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, list[torch.Tensor]]:
-    """The optimizer's slots, each a list in the order of the weights; before the first step they are zero."""
+def trained(model: torch.nn.Module) -> list[str]:
+    """The names of the weights that are trained, in order."""
+    return [name for name, parameter in parameters(model).items() if parameter.requires_grad]
+
+
+def slots(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, torch.Tensor]]:
+    """The optimizer's slots by name, each a tensor for every weight that has been updated."""
+    # torch makes them at a weight's first update.
     return {
-        slot: [optimizer.state[p].get(key, torch.zeros_like(p)) for p in model.parameters()]
+        slot: {name: optimizer.state[p][key] for name, p in parameters(model).items() if key in optimizer.state[p]}
         for slot, key in slot_keys(optimizer).items()
     }
 

@@ -41,7 +41,7 @@ def train_step(
     cost = loss(list(outputs.values())[-1], labels)
     cost.backward()
     updater.step()
-    return Step(outputs, cost, [weight.grad for weight in model.parameters()])
+    return Step(outputs, cost, [weight.grad for weight in model.parameters() if weight.requires_grad])
 
 
 def chunk_function(
