@@ -95,7 +95,7 @@ EXPERIMENTS = {
         mnist("mnist_softmax", "Softmax regression on digits: the baseline without a hidden layer.", [784, 10]),
         mnist(
             "mnist_relu",
-            "A ReLU MLP on digits: chaotic training, so rounding alone moves its last cost by 10 %.",
+            "A ReLU MLP on digits: chaotic training, so rounding alone moves its last cost.",
             [784, 256, 256, 10],
         ),
         xor("xor_sigmoid", "Ten sigmoid layers on XOR: vanishing gradients, it never learns.", "sigmoid"),

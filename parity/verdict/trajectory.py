@@ -1,8 +1,8 @@
 """How long do the costs of the two runs agree?
 
-Shown, not judged: training amplifies rounding (one ulp in one weight moves the last cost of mnist_relu by 10 %, inside
-one framework), so a fixed tolerance would either pass true differences or fail honest ones. Judging a trajectory takes
-the noise of the same run, which is not measured yet.
+Shown, not judged: training amplifies rounding until the costs of two honest runs, or of one framework started twice
+with a weight one bit off, have nothing in common. A fixed tolerance would pass true differences or fail honest runs.
+Judging a trajectory takes the noise of the same run, which is not measured yet.
 """
 
 import numpy as np
