@@ -48,7 +48,7 @@ def compare(first: Path, second: Path, out: Path | None, figures: bool, quiet: b
     if junit is not None:
         from parity.report.junit import xml
 
-        write_named(junit, xml(a.manifest.experiment, verdict))
+        write_whole(junit, xml(a.manifest.experiment, verdict))
     console.show(a, b, verdict, quiet)
     if out is not None and figures and a.lengths == b.lengths:
         # Imported late: it costs as much as everything else here together.
@@ -62,14 +62,6 @@ def verdict_json(a: Recording, verdict: Verdict) -> str:
     """The verdict as JSON: an output, never read back."""
     content = {"format": VERDICT_FORMAT, "experiment": a.manifest.experiment, **asdict(verdict)}
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
-
-
-def write_named(path: Path, content: bytes) -> None:
-    """Write a file that the user named."""
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}); give another file") from None
 
 
 def require_library(name: str, otherwise: str, wanted: bool = True) -> None:

@@ -2,6 +2,8 @@
 
 import argparse
 import itertools
+import math
+import os
 import signal
 import sys
 import tempfile
@@ -88,8 +90,22 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.npy",
         help="integers [epochs, samples]: indices into the training set in its original order",
     )
+    parser.add_argument(
+        "--time-limit",
+        type=seconds,
+        metavar="SECONDS",
+        help="how long a framework may take to be imported, and then to record (default 300, and no limit)",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default runs/EXPERIMENT-TIME; must be new or empty")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and the verdict")
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, for argparse."""
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"must be a finite number above zero, not {text}")
+    return value
 
 
 def listed(names: Any) -> str:
@@ -199,7 +215,10 @@ def run_command(main: Callable[[Sequence[str]], int]) -> None:
     # A request to end is taken like Ctrl-C: the workers are stopped and leave recordings that say so.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        sys.exit(main(sys.argv[1:]))
+        status = main(sys.argv[1:])
+        # Here, where a failure to write what was printed can still be told.
+        sys.stdout.flush()
+        sys.exit(status)
     except ParityError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.status)
@@ -209,6 +228,12 @@ def run_command(main: Callable[[Sequence[str]], int]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except OSError as error:
+        # Standard output, as a rule: closed by its reader, or on a full disk.
+        print(f"error: {error}", file=sys.stderr)
+        # What is left in its buffer would fail once more at exit, with a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UsageError.status)
     except Exception:
         # Python's own status for an exception would mean "mismatch".
         traceback.print_exc()

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from types import TracebackType
 
@@ -19,6 +20,8 @@ from parity.spec import Framework
 Progress = Callable[[int, int], None]
 # What a worker is given to leave an interrupted recording behind before it is killed.
 GRACE_SECONDS = 3
+# An import takes seconds, from a cold network disk a minute; one that takes longer hangs.
+IMPORT_SECONDS = 300
 LAST_LINES = 5
 
 
@@ -28,10 +31,16 @@ def available_cpus() -> int:
 
 
 class Worker:
-    """One framework's process. Use it as a context manager; it is gone when the block ends, however it ends."""
+    """One framework's process. Use it as a context manager; it is gone when the block ends, however it ends.
 
-    def __init__(self, framework: Framework, device: str, threads: int) -> None:
+    `time_limit` is how many seconds the import, and then each job, may take; None stops only an import that hangs.
+    """
+
+    def __init__(self, framework: Framework, device: str, threads: int, time_limit: float | None = None) -> None:
         self.framework = framework
+        self.time_limit = time_limit
+        # Why the process was stopped from here, once it was.
+        self.stopped: str | None = None
         # None until the framework has been imported, which takes seconds.
         self.devices: list[str] | None = None
         self.log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115, closed in `stop`
@@ -61,7 +70,8 @@ class Worker:
     def wait_until_ready(self) -> list[str]:
         """The devices that the framework found, once it has been imported."""
         if self.devices is None:
-            found = self._answer(lambda done, steps: None)
+            with self._limited(min(IMPORT_SECONDS, self.time_limit or IMPORT_SECONDS), "importing it took"):
+                found = self._answer(lambda done, steps: None)
             assert isinstance(found, list)
             self.devices = found
         return self.devices
@@ -74,7 +84,26 @@ class Worker:
             self.process.stdin.write(json.dumps(asdict(job), default=str) + "\n")
         except BrokenPipeError:
             raise self._died() from None
-        self._answer(progress)
+        with self._limited(self.time_limit, "recording took"):
+            self._answer(progress)
+
+    @contextlib.contextmanager
+    def _limited(self, seconds: float | None, what: str) -> Iterator[None]:
+        """End the process if the block takes longer than `seconds`."""
+
+        def expire() -> None:
+            self.stopped = f"was stopped: {what} longer than {seconds:g} s"
+            end([self.process])
+
+        if seconds is None:
+            yield
+            return
+        timer = threading.Timer(seconds, expire)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _answer(self, progress: Progress) -> str | list[str]:
         assert self.process.stdout
@@ -95,6 +124,9 @@ class Worker:
     def _died(self) -> WorkerError:
         code = self.process.wait()
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+        if code == -signal.SIGKILL:
+            how += " (what the system does when memory runs out)"
+        how = self.stopped or how
         return WorkerError(f"the {self.framework} worker {how}\n{self._last_lines()}")
 
     def _last_lines(self) -> str:
@@ -104,20 +136,29 @@ class Worker:
 
 
 def stop(workers: list[Worker]) -> None:
-    """End the workers' processes: ask all of them, then after a grace period end what is left by force."""
+    """End the workers' processes."""
+    for worker in workers:
+        with contextlib.suppress(BrokenPipeError):
+            assert worker.process.stdin
+            worker.process.stdin.close()
     try:
+        end([worker.process for worker in workers])
+    finally:
         for worker in workers:
-            with contextlib.suppress(BrokenPipeError):
-                assert worker.process.stdin
-                worker.process.stdin.close()
-            worker.process.terminate()
+            worker.log.close()
+
+
+def end(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Ask all processes to end, and after a grace period end what is left by force."""
+    try:
+        for process in processes:
+            process.terminate()
         deadline = time.monotonic() + GRACE_SECONDS
-        for worker in workers:
+        for process in processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                worker.process.wait(max(0, deadline - time.monotonic()))
+                process.wait(max(0, deadline - time.monotonic()))
     finally:
         # Also when a second Ctrl-C cuts the grace short.
-        for worker in workers:
-            worker.process.kill()
-            worker.process.wait()
-            worker.log.close()
+        for process in processes:
+            process.kill()
+            process.wait()

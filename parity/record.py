@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     out = opts.out_folder(options)
     with (
         console.Progress(options.quiet) as progress,
-        Worker(side, options.device, available_cpus()) as worker,
+        Worker(side, options.device, available_cpus(), options.time_limit) as worker,
     ):
         worker.record(opts.job(options, experiment, side, options.device, out), progress.of(side))
     if not options.quiet:

@@ -10,6 +10,7 @@ Nothing is pickled, and nothing read is believed before it is checked. A recordi
 `complete`, which is written last: a killed process leaves one that says it is not.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -111,20 +112,33 @@ class Recorder:
         self.manifest = replace(self.manifest, status=status, **changes)
         self._write_manifest()
 
+    def abandon(self, status: Status) -> None:
+        """Set the status if that can be written; where it cannot, the manifest still says that it is not complete."""
+        with contextlib.suppress(UsageError):
+            self.finish(status)
+
     def _write_manifest(self) -> None:
         text = json.dumps(asdict(self.manifest), indent=2, allow_nan=False)
         write_whole(self.folder / MANIFEST, text.encode())
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is never seen half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file that is never seen half written; raises UsageError where it cannot be, a full disk included."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            # Gives a full disk the room back in which the manifest can say so.
+            partial.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}); make room, or choose another place") from error
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def record_both(options: argparse.Namespace, experiment: Experiment, out: Path) 
     with console.Progress(options.quiet) as progress, ThreadPoolExecutor(at_once) as pool:
         try:
             for side in FRAMEWORKS:
-                workers[side] = Worker(side, options.device, cpus // at_once)
+                workers[side] = Worker(side, options.device, cpus // at_once, options.time_limit)
             failures = outcome([pool.submit(worker.wait_until_ready) for worker in workers.values()])
             if any(isinstance(error, UsageError) for error in failures):
                 raise together(failures)

@@ -14,6 +14,7 @@ import platform
 import resource
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -34,6 +35,8 @@ PACKAGES = {"tensorflow", "keras", "torch"}
 JOBS: TypeAdapter[RecordJob] = TypeAdapter(RecordJob)
 # How long a chunk of steps should take: short enough to stop within it, long enough to cost nothing.
 CHUNK_SECONDS = 0.25
+# Set by a request to stop, since a framework may turn the exception that it raises into one of its own.
+STOPPING = threading.Event()
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -69,10 +72,10 @@ def record(side: SimpleNamespace, job: RecordJob, tell: Tell) -> None:
             arrays = replay(side, job, first_state, content.train_inputs[used], content.train_labels[used], dtype)
             recorder.save(recording.replay_file(digests["start"], dtype), arrays)
     except (KeyboardInterrupt, BrokenPipeError):
-        recorder.finish("interrupted")
+        recorder.abandon("interrupted")
         raise
     except Exception:
-        recorder.finish("failed")
+        recorder.abandon("interrupted" if STOPPING.is_set() else "failed")
         raise
     seconds = {"prepare": ready - began, "train": trained - ready, "replay": time.perf_counter() - trained}
     recorder.finish("complete", seconds=seconds, peak_memory_bytes=peak_memory())
@@ -197,6 +200,8 @@ def serve(framework: Framework, threads: int, jobs: TextIO, tell: Tell) -> None:
             record(side, JOBS.validate_json(line), tell)
             tell({"done": "record"})
         except Exception as error:
+            if STOPPING.is_set():
+                raise KeyboardInterrupt from error
             tell(described(error))
 
 
@@ -207,11 +212,14 @@ def described(error: Exception) -> dict[str, Any]:
     if isinstance(error, ParityError):
         return {"error": str(error), "status": error.status}
     traceback.print_exception(error)
-    return {"error": f"{type(error).__name__}: {error}", "status": None}
+    # NumPy's MemoryError may have no text; the frameworks' own errors say what they could not allocate.
+    said = "out of memory; close other programs, or ask for less" if isinstance(error, MemoryError) else str(error)
+    return {"error": f"{type(error).__name__}: {said}", "status": None}
 
 
 def interrupt(*_: Any) -> None:
     """Let a request to stop unwind the job, so that the recording says so."""
+    STOPPING.set()
     raise KeyboardInterrupt
 
 

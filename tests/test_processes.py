@@ -1,20 +1,20 @@
 """Workers: one failed job does not end them, a user's settings do not reach them, nothing outlives its parent."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from commands import running_in, start, wait_for
 from conftest import shortened
 
 from parity import recording
 from parity.errors import UsageError, WorkerError
 from parity.job import RecordJob
 from parity.processes import Worker
+
+LONG = ["xor_tanh", "--framework", "torch", "--steps", 200_000, "--out", "out"]
 
 
 def job(experiment, side, out, **changes):
@@ -74,41 +74,20 @@ def test_a_killed_worker_is_named_and_its_recording_is_not_whole(tmp_path):
 
 def test_two_interrupts_leave_no_process(tmp_path):
     """The second Ctrl-C comes while the first one's grace period runs."""
-    options = ["xor_tanh", "--framework", "torch", "--steps", "200000", "--out", "out"]
-    process = subprocess.Popen([sys.executable, "-m", "parity.record", *options], cwd=tmp_path, stderr=subprocess.PIPE)
+    process = start("parity.record", *LONG, folder=tmp_path)
     wait_for(lambda: (tmp_path / "out" / recording.MANIFEST).exists())
     process.send_signal(signal.SIGINT)
     time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
-    wait_for(lambda: running_in(tmp_path) == [])
+    wait_for(lambda: running_in(tmp_path) == {})
 
 
 def test_a_worker_ends_with_its_parent(tmp_path):
-    options = ["xor_tanh", "--framework", "torch", "--steps", "200000", "--out", "out"]
-    process = subprocess.Popen([sys.executable, "-m", "parity.record", *options], cwd=tmp_path)
+    process = start("parity.record", *LONG, folder=tmp_path)
     wait_for(lambda: (tmp_path / "out" / recording.MANIFEST).exists())
     process.kill()
     process.wait()
-    wait_for(lambda: running_in(tmp_path) == [])
+    wait_for(lambda: running_in(tmp_path) == {})
     assert json.loads((tmp_path / "out" / recording.MANIFEST).read_text())["status"] == "interrupted"
-
-
-def wait_for(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def running_in(folder):
-    """The command lines of processes that run in `folder`."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.readlink(process / "cwd") == str(folder):
-                found.append((process / "cmdline").read_bytes())
-        except OSError:
-            pass
-    return found

@@ -1,5 +1,6 @@
 """Pictures of two runs: costs and accuracies, each with the difference on a logarithmic axis."""
 
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib
@@ -11,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from parity.recording import Recording
+from parity.recording import Recording, write_whole
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.
 COLOURS = ("#E69F00", "#0072B2", "#555555")
@@ -25,8 +26,10 @@ def draw(a: Recording, b: Recording, out: Path) -> None:
     epochs = np.arange(1, len(a.trace["accuracy"]) + 1)
     accuracies = pair(a, b, "accuracy", epochs, "epoch", "accuracy on the test set", logarithmic=False)
     for figure, name in ((costs, "costs.png"), (accuracies, "accuracy.png")):
-        figure.savefig(out / name, dpi=120)
+        picture = BytesIO()
+        figure.savefig(picture, dpi=120)
         plt.close(figure)
+        write_whole(out / name, picture.getvalue())
 
 
 def pair(
