@@ -30,7 +30,7 @@ def record_start(workers: dict[Framework, Worker], experiment: Experiment, folde
     """Both sides' recordings of the experiment's first step."""
     for side, worker in workers.items():
         realisation = getattr(experiment, side)
-        job = RecordJob(experiment.name, experiment.identity, realisation, None, None, None, "cpu", folder / side)
+        job = RecordJob(experiment.name, experiment.identity, realisation, "cpu", folder / side)
         worker.record(job, lambda done, steps: None)
     return [recording.read(folder / side) for side in FRAMEWORKS]
 

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def compare(first: Path, second: Path, out: Path | None, figures: bool, quiet: bool, junit: Path | None = None) -> int:
     """Read, judge and report two recordings, with files where `out` and `junit` are given; returns the exit status."""
-    a, b = recording.read(first), recording.read(second)
+    a, b = recording.told_apart(recording.read(first), recording.read(second))
     verdict = judge(a, b)
     if out is not None:
         write_whole(out / "verdict.json", verdict_json(a, verdict).encode())

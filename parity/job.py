@@ -8,13 +8,14 @@ from parity.spec import Identity, Realisation
 
 @dataclass(frozen=True)
 class RecordJob:
-    """Train one side and record it in the folder `out`; paths are None for the embedded digits and drawn values."""
+    """Train one side and record it in the folder `out`; paths are None for what is not read from a file."""
 
     experiment: str
     identity: Identity
     realisation: Realisation
-    data: Path | None
-    initial_weights: Path | None
-    batch_order: Path | None
     device: str
     out: Path
+    data: Path | None = None
+    initial_weights: Path | None = None
+    batch_order: Path | None = None
+    reference: Path | None = None

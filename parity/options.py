@@ -186,7 +186,14 @@ def make_empty(folder: Path) -> Path:
     return folder
 
 
-def job(options: argparse.Namespace, chosen: Experiment, side: Framework, device: str, out: Path) -> RecordJob:
+def job(
+    options: argparse.Namespace,
+    chosen: Experiment,
+    side: Framework,
+    device: str,
+    out: Path,
+    reference: Path | None = None,
+) -> RecordJob:
     """The job of one side."""
     return RecordJob(
         experiment=chosen.name,
@@ -195,6 +202,7 @@ def job(options: argparse.Namespace, chosen: Experiment, side: Framework, device
         data=None if options.data == EMBEDDED else Path(options.data),
         initial_weights=options.initial_weights,
         batch_order=options.batch_order,
+        reference=reference,
         device=device,
         out=out,
     )
@@ -207,7 +215,7 @@ def check_inputs(asked: RecordJob) -> None:
         raise UsageError(f"--data is for experiments on digits, and {asked.experiment} has none")
     content = data.load(identity.data, asked.data, identity.dtype)
     start.order(identity, content, asked.batch_order)
-    start.weights(identity, asked.initial_weights)
+    start.state(identity, asked.initial_weights, asked.reference)
 
 
 def run_command(main: Callable[[Sequence[str]], int]) -> None:

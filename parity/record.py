@@ -5,6 +5,7 @@ from pathlib import Path
 
 from parity import options as opts
 from parity.changes import one_of
+from parity.errors import UsageError
 from parity.processes import Worker, available_cpus
 from parity.report import console
 from parity.spec import FRAMEWORKS
@@ -22,16 +23,25 @@ def main(arguments: Sequence[str]) -> int:
     parser = opts.Parser(prog="parity.record", description=__doc__, epilog=EPILOG)
     opts.add_experiment_options(parser)
     parser.add_argument("--framework", required=True, metavar="|".join(FRAMEWORKS))
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="DIR",
+        help="a recording of the same experiment, to start from its state instead of drawing one",
+    )
     options = parser.parse_args(arguments)
+    if options.reference is not None and options.initial_weights is not None:
+        raise UsageError("--reference brings its own weights; leave --initial-weights away")
     side = one_of(options.framework, FRAMEWORKS, "framework")
     experiment = opts.experiment(options)
-    opts.check_inputs(opts.job(options, experiment, side, options.device, Path()))
+    opts.check_inputs(opts.job(options, experiment, side, options.device, Path(), options.reference))
     out = opts.out_folder(options)
+    job = opts.job(options, experiment, side, options.device, out, options.reference)
     with (
         console.Progress(options.quiet) as progress,
         Worker(side, options.device, available_cpus(), options.time_limit) as worker,
     ):
-        worker.record(opts.job(options, experiment, side, options.device, out), progress.of(side))
+        worker.record(job, progress.of(side))
     if not options.quiet:
         print(f"recorded in {out}; compare it with: python -m parity.compare {out} OTHER")
     return 0

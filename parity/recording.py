@@ -148,11 +148,8 @@ class Recording:
     folder: Path
     manifest: Manifest
     trace: Arrays
-
-    @property
-    def label(self) -> str:
-        """How the side is called in reports."""
-        return LABELS[self.manifest.framework]
+    # How the side is called in reports.
+    label: str
 
     @property
     def lengths(self) -> dict[str, int]:
@@ -202,7 +199,7 @@ def read(folder: Path) -> Recording:
         raise IncomparableError(f"{folder} has format {manifest.format}, and this version reads format {FORMAT}")
     if manifest.status != "complete":
         raise IncomparableError(f"{folder} is not a complete recording (status: {manifest.status}); record it again")
-    recording = Recording(folder, manifest, {})
+    recording = Recording(folder, manifest, {}, LABELS[manifest.framework])
     trace = recording.load(TRACE)
     if set(trace) != set(TRACE_KEYS):
         raise IncomparableError(f"{folder / TRACE} holds {sorted(trace)}, not {sorted(TRACE_KEYS)}")
@@ -213,6 +210,20 @@ def read(folder: Path) -> Recording:
         if manifest.digests.get(name) != value:
             raise IncomparableError(f"{folder / MANIFEST}: the digest of {name} is not that of the recording")
     return recording
+
+
+def told_apart(a: Recording, b: Recording) -> tuple[Recording, Recording]:
+    """Two recordings with different labels: of one framework the versions, of one version the folders."""
+    for label in (lambda side: side.label, versioned, lambda side: str(side.folder)):
+        if label(a) != label(b):
+            return replace(a, label=label(a)), replace(b, label=label(b))
+    # One folder, compared with itself.
+    return a, b
+
+
+def versioned(side: Recording) -> str:
+    """ "Keras 3.15.1" or "torch 2.15.0", as far as the recording says."""
+    return f"{side.label} {side.manifest.environment.get(side.label.lower(), 'of unknown version')}"
 
 
 def read_file(folder: Path, name: str, largest: int) -> bytes:

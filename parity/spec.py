@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any, Literal, get_args
 
 Framework = Literal["tf", "torch"]
@@ -27,6 +27,9 @@ OptimizerName = Literal["sgd", "adam"]
 LossName = Literal["softmax_cross_entropy", "binary_cross_entropy_naive"]
 AdamEpsilon = Literal["after_correction", "before_correction"]
 Constants = Literal["exact", "through_float32"]
+
+# Of two experiments that have little in common, the first settings tell enough.
+DIFFERENCES_SHOWN = 4
 
 # Nothing that a recording asserts about itself is believed: unknown fields are refused when one is read.
 STRICT = {"extra": "forbid"}
@@ -217,6 +220,20 @@ def require_name(name: str) -> None:
 def to_dict(spec: Any) -> dict[str, Any]:
     """The spec as plain JSON values."""
     return json.loads(json.dumps(asdict(spec), allow_nan=False))
+
+
+def differences(ours: Identity, theirs: Identity) -> list[str]:
+    """The first settings that are not equal, by path, with both values: "optimizer.learning_rate 0.001 and 0.002"."""
+    pairs = zip_longest(fields_of(to_dict(ours)), fields_of(to_dict(theirs)), fillvalue=("", "nothing"))
+    return [f"{x[0] or y[0]} {x[1]} and {y[1]}" for x, y in pairs if x != y][:DIFFERENCES_SHOWN]
+
+
+def fields_of(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Every value inside nested JSON with its path, in order."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if inside is None:
+        return [(path, value)]
+    return [field for key, child in inside for field in fields_of(child, f"{path}.{key}" if path else str(key))]
 
 
 def digest(spec: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a run starts from: its weights and its batch order, drawn or read from a user's files."""
+"""What a run starts from: its state and its batch order, drawn, read from a user's files or taken from a reference."""
 
 from pathlib import Path
 
@@ -7,19 +7,33 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from parity import randomness
+from parity import randomness, recording
 from parity.data import Data, passes_needed
 from parity.errors import UsageError
-from parity.spec import Identity
+from parity.spec import Identity, differences
 
 Weights = dict[str, NDArray[np.floating]]
 
 
-def weights(identity: Identity, file: Path | None) -> Weights:
-    """`weights/<node>/kernel` (inputs, units) and `weights/<node>/bias` (units,), drawn or read from `file`."""
+def state(identity: Identity, file: Path | None, reference: Path | None) -> Weights:
+    """`weights/<node>/kernel` (inputs, units) and `weights/<node>/bias` (units,), drawn or read from `file`.
+
+    With `reference`, the folder of a recording of the same identity, its start state, slots and step included.
+    """
+    if reference is not None:
+        return from_reference(identity, reference)
     drawn = randomness.initial_weights(identity)
     chosen = drawn if file is None else read_weights(file, identity, drawn)
     return {f"weights/{name}": value for name, value in chosen.items()}
+
+
+def from_reference(identity: Identity, folder: Path) -> Weights:
+    """The start state of another recording."""
+    reference = recording.read(folder)
+    listed = ", ".join(differences(identity, reference.manifest.identity))
+    if listed:
+        raise UsageError(f"--reference {folder} was recorded with other settings: {listed}; use its options")
+    return reference.state(0)
 
 
 def read_weights(file: Path, identity: Identity, drawn: Weights) -> Weights:

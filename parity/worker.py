@@ -49,7 +49,7 @@ def record(side: SimpleNamespace, job: RecordJob, tell: Tell) -> None:
     side.runtime.set_dtype(identity.dtype)
     place = side.runtime.devices()[device]
     model, updater = side.train.build(load_function(job.realisation.model), identity, job.realisation, place)
-    side.state.write(model, updater, start.weights(identity, job.initial_weights))
+    side.state.write(model, updater, start.state(identity, job.initial_weights, job.reference))
     first_state = side.state.read(model, updater, 0)
     digests = {
         "identity": digest(identity),

@@ -66,7 +66,7 @@ def record_pair(workers: dict[Framework, Worker]) -> Callable[..., Pair]:
     def record(experiment: Experiment, folder: Path, data: Path | None = None) -> Pair:
         def one(side: Framework) -> Recording:
             realisation = getattr(experiment, side)
-            job = RecordJob(experiment.name, experiment.identity, realisation, data, None, None, "cpu", folder / side)
+            job = RecordJob(experiment.name, experiment.identity, realisation, "cpu", folder / side, data)
             workers[side].record(job, lambda done, steps: None)
             return recording.read(folder / side)
 

@@ -266,8 +266,7 @@ def record_torch(workers, tmp_path_factory):
 
     def record(experiment, **fields):
         out = tmp_path_factory.mktemp("recording")
-        given = {"data": None, "initial_weights": None, "batch_order": None} | fields
-        job = RecordJob("test", experiment.identity, experiment.torch, device="cpu", out=out, **given)
+        job = RecordJob("test", experiment.identity, experiment.torch, "cpu", out, **fields)
         workers["torch"].record(job, lambda done, steps: None)
         return out
 

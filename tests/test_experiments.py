@@ -102,8 +102,9 @@ def test_denormal_weights(workers, tmp_path):
     pair = []
     for side, worker in workers.items():
         realisation = getattr(experiment, side)
-        files = None, tmp_path / "weights", None
-        job = RecordJob("", experiment.identity, realisation, *files, "cpu", tmp_path / side)
+        job = RecordJob(
+            "", experiment.identity, realisation, "cpu", tmp_path / side, initial_weights=tmp_path / "weights"
+        )
         worker.record(job, lambda done, steps: None)
         pair.append(recording.read(tmp_path / side))
     assert judge(*pair).verdict == "parity"

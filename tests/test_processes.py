@@ -18,8 +18,8 @@ LONG = ["xor_tanh", "--framework", "torch", "--steps", 200_000, "--out", "out"]
 
 
 def job(experiment, side, out, **changes):
-    fields = {"data": None, "initial_weights": None, "batch_order": None, "device": "cpu"} | changes
-    return RecordJob("test", experiment.identity, getattr(experiment, side), out=out, **fields)
+    fields = {"device": "cpu", "out": out} | changes
+    return RecordJob("test", experiment.identity, getattr(experiment, side), **fields)
 
 
 def quietly(done, steps):

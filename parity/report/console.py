@@ -114,16 +114,11 @@ def worst(checks: Sequence[Check]) -> str:
         mine = [check for check in checks if check.name.startswith(dtype)]
         passed = sum(check.result == "passed" for check in mine)
         line = f"{dtype}: {passed} of {len(mine)} tensors of the first step within rounding"
-        top = max(mine, key=used)
+        top = max(mine, key=lambda check: check.share)
         if top.measured and top.bound:
             line += f"; nearest its bound {top.where}: {top.measured:.2g} of {top.bound:.2g}"
         lines.append(line)
     return "\n".join(lines)
-
-
-def used(check: Check) -> float:
-    """The share of its bound that a check uses."""
-    return check.measured / check.bound if check.measured is not None and check.bound else 0.0
 
 
 def reasons(checks: Sequence[Check]) -> str:

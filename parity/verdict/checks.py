@@ -34,6 +34,11 @@ class Check:
     where: str | None
     reason: str
 
+    @property
+    def share(self) -> float:
+        """The share of its bound that is used; 0 where there are no numbers."""
+        return self.measured / self.bound if self.measured is not None and self.bound else 0.0
+
 
 @dataclass(frozen=True)
 class Verdict:
