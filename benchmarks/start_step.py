@@ -1,7 +1,7 @@
 """How far the start step of every experiment differs between the frameworks, and how much of its bound that uses.
 
     python -m benchmarks.start_step              the table of the README, seeds 0 to 3
-    python -m benchmarks.start_step --seeds 100  what the bound's factor rests on (parity/verdict/rounding.py)
+    python -m benchmarks.start_step --seeds 100  what the bound's factor rests on (parity.rounding.py)
 
 Both frameworks take one step from the same start state in float64 and float32. For each experiment the table gives the
 tensor that differs most in float64, relative to the tensor's largest element, and the largest share of its bound that

@@ -19,3 +19,13 @@ class RecordJob:
     initial_weights: Path | None = None
     batch_order: Path | None = None
     reference: Path | None = None
+    # How many states on the way are kept, to be replayed.
+    checkpoints: int = 12
+
+
+@dataclass(frozen=True)
+class ReplayJob:
+    """Replay the checkpoints of another recording, `reference`, and add what came of it to what `record` recorded."""
+
+    record: RecordJob
+    reference: Path

@@ -1,13 +1,15 @@
 """Shapes and dtypes of the arrays in a recording, checked before anything computes with them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from parity import stages
 from parity.errors import IncomparableError
-from parity.spec import Dense, Identity
+from parity.measure import COLUMNS
+from parity.spec import DTYPES, Adam, Dense, Identity
 
 Shape = tuple[int, ...]
 
@@ -28,7 +30,7 @@ def step_shapes(identity: Identity) -> dict[str, Shape]:
     units = 0
     for node in identity.model:
         units = node.units if isinstance(node, Dense) else units
-        shapes[f"outputs/{node.name}"] = (batch, units)
+        shapes[f"outputs/{node.name}"] = shapes[f"deltas/{node.name}"] = (batch, units)
     groups = ("gradients", "weights", "slots/first_moment", "slots/second_moment")
     return shapes | {f"{group}/{name}": shape for group in groups for name, shape in weight_shapes(identity).items()}
 
@@ -60,6 +62,34 @@ def check_trace(where: str, identity: Identity, trace: Mapping[str, NDArray[Any]
     lengths |= {f"consumed/{name}": (steps, "int64") for name in ("indices", "inputs", "labels")}
     for name, (length, dtype) in lengths.items():
         check_array(where, name, trace[name], (length,), dtype)
+
+
+def check_summaries(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file that does not hold a whole summary of every stage's results for each precision."""
+    length = len(stages.results(identity, identity.schedule.batch_size))
+    check_summary_columns(where, arrays, DTYPES, length)
+
+
+def check_loop(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file that does not hold a whole summary of every looped tensor for each step it names."""
+    steps = sorted({name.partition("/")[0] for name in arrays})
+    check_summary_columns(where, arrays, steps, len(looped(identity)))
+
+
+def check_summary_columns(where: str, arrays: Mapping[str, NDArray[Any]], prefixes: Sequence[str], length: int) -> None:
+    """Refuse anything but one whole summary of `length` tensors under each prefix."""
+    expected = {f"{prefix}/{column}": dtype for prefix in prefixes for column, dtype in COLUMNS.items()}
+    if set(arrays) != set(expected):
+        raise IncomparableError(f"{where} does not hold the summaries that belong there; record the run again")
+    for name, dtype in expected.items():
+        check_array(where, name, arrays[name], (length,), dtype)
+
+
+def looped(identity: Identity) -> list[str]:
+    """The tensors of a loop's step that can be held against a replayed one: its cost, and the state after it."""
+    slots = ("first_moment", "second_moment") if isinstance(identity.optimizer, Adam) else ()
+    groups = (*(f"slots/{slot}" for slot in slots), "weights")
+    return ["cost", *(f"{group}/{name}" for group in groups for name in identity.weights)]
 
 
 def check_array(where: str, name: str, array: NDArray[Any], shape: Shape, dtype: str) -> None:

@@ -77,6 +77,9 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         help="do something another framework's way, on both sides or on one: adam_epsilon=before_correction (Keras's; "
         "torch's is after_correction), constants=through_float32 (Keras's; torch's is exact)",
     )
+    parser.add_argument(
+        "--checkpoints", type=count, default=12, metavar="N", help="states on the way that are replayed (default 12)"
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="default auto: a GPU if found")
     parser.add_argument(
         "--initial-weights",
@@ -98,6 +101,14 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default runs/EXPERIMENT-TIME; must be new or empty")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and the verdict")
+
+
+def count(text: str) -> int:
+    """A number of things, at least one, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
+    return value
 
 
 def seconds(text: str) -> float:
@@ -203,6 +214,7 @@ def job(
         initial_weights=options.initial_weights,
         batch_order=options.batch_order,
         reference=reference,
+        checkpoints=options.checkpoints,
         device=device,
         out=out,
     )
@@ -215,7 +227,8 @@ def check_inputs(asked: RecordJob) -> None:
         raise UsageError(f"--data is for experiments on digits, and {asked.experiment} has none")
     content = data.load(identity.data, asked.data, identity.dtype)
     start.order(identity, content, asked.batch_order)
-    start.state(identity, asked.initial_weights, asked.reference)
+    reference = None if asked.reference is None else start.reference(asked.reference, identity)
+    start.state(identity, asked.initial_weights, reference)
 
 
 def run_command(main: Callable[[Sequence[str]], int]) -> None:

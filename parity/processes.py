@@ -14,7 +14,7 @@ from dataclasses import asdict
 from types import TracebackType
 
 from parity.errors import ParityError, UsageError, WorkerError
-from parity.job import RecordJob
+from parity.job import RecordJob, ReplayJob
 from parity.spec import Framework
 
 Progress = Callable[[int, int], None]
@@ -77,7 +77,14 @@ class Worker:
         return self.devices
 
     def record(self, job: RecordJob, progress: Progress) -> None:
-        """Run a job to its end; `progress` is called with (steps done, steps in all)."""
+        """Record to the end; `progress` is called with (steps done, steps in all)."""
+        self._run(job, progress)
+
+    def replay(self, job: ReplayJob) -> None:
+        """Add the replay of another recording to one of this side's."""
+        self._run(job, lambda done, steps: None)
+
+    def _run(self, job: RecordJob | ReplayJob, progress: Progress) -> None:
         self.wait_until_ready()
         try:
             assert self.process.stdin

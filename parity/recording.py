@@ -2,9 +2,13 @@
 
 A recording is a folder:
     manifest.json               what was run, where, with what; the SHA-256 of every other file; the status
-    trace.safetensors           see TRACE
-    states/<step>.safetensors   weights, slots and step after that many updates (see tf_impl/state.py)
-    replays/<state digest>.<dtype>.safetensors   one step from that state: `inputs`, `labels` and what replay.py returns
+    trace.safetensors           see TRACE_KEYS
+    states/<step>.safetensors   weights, slots and step after that many updates (see tf_impl/state.py), at checkpoints
+    loop.safetensors            the loop's own step from each checkpoint against the replayed one (parity/measure.py)
+    lockstep/<key>.safetensors  a checkpoint, of this recording or another one, replayed here stage by stage
+    evidence/<step>.safetensors what every stage of a checkpoint's step gave in float64, which others are fed
+    evidence/start-<dtype>.safetensors   the step from the start state: `inputs`, `labels` and what replay.py returns
+The evidence is large, needed only to be compared with recordings made elsewhere, and not kept by parity.run.
 
 Nothing is pickled, and nothing read is believed before it is checked. A recording counts only if its manifest says
 `complete`, which is written last: a killed process leaves one that says it is not.
@@ -29,9 +33,11 @@ from parity import layout, spec
 from parity.errors import IncomparableError, UsageError
 from parity.spec import LABELS, STRICT, Framework, Identity, Realisation
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
+LOOP = "loop.safetensors"
+EVIDENCE = "evidence"
 # What is read at most, in bytes: an ordinary file of a run has some MB, a manifest some KB.
 LARGEST_FILE, LARGEST_MANIFEST = 2**30, 2**20
 LONGEST_TEXT = 500
@@ -71,9 +77,17 @@ class Manifest:
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_bytes: int = 0
     files: dict[str, str] = field(default_factory=dict)
+    # The key of each checkpoint by its step: what joins its replays in other recordings.
+    checkpoints: dict[str, str] = field(default_factory=dict)
+    # The step of each checkpoint, its own or another recording's, that was replayed here, by its key.
+    replays: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require_printable([self.experiment, self.digests, self.precision, self.device, self.environment])
+        texts = self.experiment, self.digests, self.precision, self.device, self.environment
+        require_printable([*texts, self.checkpoints, self.replays])
+        for step in self.checkpoints:
+            if not (step.isascii() and step.isdigit() and str(int(step)) == step):
+                raise ValueError(f"a checkpoint is a step, not {step!r:.60}")
 
 
 def require_printable(value: Any) -> None:
@@ -96,30 +110,47 @@ class Recorder:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
+
+    @classmethod
+    def begin(cls, folder: Path, manifest: Manifest) -> "Recorder":
+        """A new recording in `folder`, which must hold none."""
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / MANIFEST).exists():
             raise UsageError(f"{folder} already holds a recording; give a new folder")
-        self._write_manifest()
+        recorder = cls(folder, manifest)
+        recorder.finish(manifest.status)
+        return recorder
 
     def save(self, name: str, arrays: Arrays) -> None:
         """Write `arrays` to the file `name` of the recording."""
+        self.manifest.files[name] = self._write(name, arrays)
+
+    def save_replay(self, step: int, key: str, summaries: Arrays) -> None:
+        """Write what came of the replay of a checkpoint."""
+        self.save(lockstep_file(key), summaries)
+        self.manifest.replays[key] = step
+
+    def save_evidence(self, step: int, key: str, arrays: Arrays) -> None:
+        """Write what the stages gave at a checkpoint; the file may be deleted, its key stays."""
+        self._write(evidence_file(step), arrays)
+        self.manifest.checkpoints[str(step)] = key
+
+    def _write(self, name: str, arrays: Arrays) -> str:
+        """Write one file and return the SHA-256 of its content."""
         content = safetensors.numpy.save({key: np.asarray(value, order="C") for key, value in arrays.items()})
         write_whole(self.folder / name, content)
-        self.manifest.files[name] = hashlib.sha256(content).hexdigest()
+        return hashlib.sha256(content).hexdigest()
 
     def finish(self, status: Status, **changes: Any) -> None:
         """Set the status and other fields of the manifest."""
         self.manifest = replace(self.manifest, status=status, **changes)
-        self._write_manifest()
+        text = json.dumps(asdict(self.manifest), indent=2, allow_nan=False)
+        write_whole(self.folder / MANIFEST, text.encode())
 
     def abandon(self, status: Status) -> None:
         """Set the status if that can be written; where it cannot, the manifest still says that it is not complete."""
         with contextlib.suppress(UsageError):
             self.finish(status)
-
-    def _write_manifest(self) -> None:
-        text = json.dumps(asdict(self.manifest), indent=2, allow_nan=False)
-        write_whole(self.folder / MANIFEST, text.encode())
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -166,11 +197,44 @@ class Recording:
             raise IncomparableError(f"{self.folder / state_file(step)} is of another step; record the run again")
         return state
 
-    def replay(self, state_digest: str, dtype: str) -> dict[str, NDArray[Any]]:
-        """One step in `dtype` from the state with that digest, whose values were converted to `dtype` first."""
-        replay = self.load(replay_file(state_digest, dtype))
-        layout.check_step(f"{self.folder}, {dtype} replay", self.manifest.identity, replay, dtype)
+    def start(self, dtype: str) -> dict[str, NDArray[Any]]:
+        """The step from the start state in `dtype`, to which the state's values were converted first."""
+        replay = self.load(start_file(dtype))
+        layout.check_step(f"{self.folder / start_file(dtype)}", self.manifest.identity, replay, dtype)
         return replay
+
+    @property
+    def checkpoints(self) -> dict[int, str]:
+        """The key of each checkpoint by its step, in order."""
+        return {
+            int(step): key for step, key in sorted(self.manifest.checkpoints.items(), key=lambda item: int(item[0]))
+        }
+
+    def evidence(self, step: int) -> dict[str, NDArray[Any]]:
+        """What the stages of a checkpoint's step gave, in float64."""
+        where = self.folder / evidence_file(step)
+        if not where.is_file():
+            raise UsageError(f"{self.folder} holds no {evidence_file(step)}; a reference is made by parity.record")
+        evidence = unpack(where, read_file(self.folder, evidence_file(step), LARGEST_FILE))
+        layout.check_step(f"{where}", self.manifest.identity, evidence, "float64")
+        if key(self.state(step), evidence) != self.checkpoints.get(step):
+            raise IncomparableError(f"{where} was changed after it was recorded; record the run again")
+        return evidence
+
+    def replayed(self, key: str) -> dict[str, NDArray[Any]] | None:
+        """The summaries of a checkpoint's replay here, `<dtype>/<column>`; None if it was not replayed."""
+        if key not in self.manifest.replays:
+            return None
+        name = lockstep_file(key)
+        arrays = self.load(name)
+        layout.check_summaries(f"{self.folder / name}", self.manifest.identity, arrays)
+        return arrays
+
+    def loop(self) -> dict[str, NDArray[Any]]:
+        """The summaries of the loop's steps against the replayed ones: `<step>/<column>`."""
+        arrays = self.load(LOOP)
+        layout.check_loop(f"{self.folder / LOOP}", self.manifest.identity, arrays)
+        return arrays
 
     def load(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays of one file that the manifest lists, its digest checked."""
@@ -179,10 +243,7 @@ class Recording:
         content = read_file(self.folder, name, LARGEST_FILE)
         if hashlib.sha256(content).hexdigest() != self.manifest.files[name]:
             raise IncomparableError(f"{self.folder / name} was changed after it was recorded; record the run again")
-        try:
-            return safetensors.numpy.load(content)
-        except (SafetensorError, ValueError, TypeError, KeyError) as error:
-            raise IncomparableError(f"{self.folder / name} is damaged ({error}); record the run again") from error
+        return unpack(self.folder / name, content)
 
 
 def read(folder: Path) -> Recording:
@@ -241,14 +302,37 @@ def read_file(folder: Path, name: str, largest: int) -> bytes:
         raise IncomparableError(f"{path} cannot be read ({error}); record the run again") from error
 
 
+def unpack(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of a file's content."""
+    try:
+        return safetensors.numpy.load(content)
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise IncomparableError(f"{path} is damaged ({error}); record the run again") from error
+
+
 def state_file(step: int) -> str:
     """The name, inside a recording, of the state after `step` updates."""
     return f"states/{step}.safetensors"
 
 
-def replay_file(state_digest: str, dtype: str) -> str:
-    """The name, inside a recording, of a replay."""
-    return f"replays/{state_digest}.{dtype}.safetensors"
+def start_file(dtype: str) -> str:
+    """The name, inside a recording, of the step from the start state in `dtype`."""
+    return f"{EVIDENCE}/start-{dtype}.safetensors"
+
+
+def evidence_file(step: int) -> str:
+    """The name, inside a recording, of what a checkpoint's stages gave."""
+    return f"{EVIDENCE}/{step}.safetensors"
+
+
+def lockstep_file(key: str) -> str:
+    """The name, inside a recording, of its replay of the checkpoint with that key."""
+    return f"lockstep/{key}.safetensors"
+
+
+def key(state: Arrays, evidence: Arrays) -> str:
+    """What tells a checkpoint from all others: the digest of its state and of what its stages gave."""
+    return digest({f"state/{name}": value for name, value in state.items()} | dict(evidence))
 
 
 def digest(arrays: Arrays) -> str:

@@ -1,14 +1,18 @@
 """Train an experiment in both frameworks and say whether they computed the same."""
 
 import argparse
+import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from parity import options as opts
+from parity import recording
 from parity.compare import compare, require_library
 from parity.errors import ParityError, UsageError
+from parity.job import ReplayJob
 from parity.processes import Worker, available_cpus, stop
 from parity.report import console
 from parity.spec import FRAMEWORKS, Experiment, Framework
@@ -60,16 +64,26 @@ def record_both(options: argparse.Namespace, experiment: Experiment, out: Path) 
             device = common_device(options.device, workers)
             # A side that fails does not take the other one's recording with it.
             jobs: list[Callable[[], None]] = []
+            replays: list[Callable[[], None]] = []
             for side, worker in workers.items():
                 if worker.devices is not None:
                     job, bar = opts.job(options, experiment, side, device, out / side), progress.of(side)
-                    jobs.append(lambda worker=worker, job=job, bar=bar: worker.record(job, bar))  # type: ignore[misc]
+                    jobs.append(partial(worker.record, job, bar))
+                    replays += [
+                        partial(worker.replay, ReplayJob(job, out / other)) for other in workers if other != side
+                    ]
             failures += outcome([pool.submit(job) for job in jobs])
+            if not failures:
+                # Each side replays the other one's checkpoints.
+                failures += outcome([pool.submit(job) for job in replays])
         finally:
             # Before the pool waits for its threads, which listen to the workers.
             stop(list(workers.values()))
     if failures:
         raise together(failures)
+    for side in FRAMEWORKS:
+        # Only replays need it, and it is larger than all the rest.
+        shutil.rmtree(out / side / recording.EVIDENCE)
 
 
 def common_device(wanted: str, workers: dict[Framework, Worker]) -> str:

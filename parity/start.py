@@ -10,30 +10,31 @@ from safetensors import SafetensorError
 from parity import randomness, recording
 from parity.data import Data, passes_needed
 from parity.errors import UsageError
+from parity.recording import Recording
 from parity.spec import Identity, differences
 
 Weights = dict[str, NDArray[np.floating]]
 
 
-def state(identity: Identity, file: Path | None, reference: Path | None) -> Weights:
+def state(identity: Identity, file: Path | None, reference: Recording | None) -> Weights:
     """`weights/<node>/kernel` (inputs, units) and `weights/<node>/bias` (units,), drawn or read from `file`.
 
-    With `reference`, the folder of a recording of the same identity, its start state, slots and step included.
+    With `reference`, the start state of that recording, slots and step included.
     """
     if reference is not None:
-        return from_reference(identity, reference)
+        return reference.state(0)
     drawn = randomness.initial_weights(identity)
     chosen = drawn if file is None else read_weights(file, identity, drawn)
     return {f"weights/{name}": value for name, value in chosen.items()}
 
 
-def from_reference(identity: Identity, folder: Path) -> Weights:
-    """The start state of another recording."""
-    reference = recording.read(folder)
-    listed = ", ".join(differences(identity, reference.manifest.identity))
+def reference(folder: Path, identity: Identity) -> Recording:
+    """Another recording, which must be of the same identity."""
+    found = recording.read(folder)
+    listed = ", ".join(differences(identity, found.manifest.identity))
     if listed:
         raise UsageError(f"--reference {folder} was recorded with other settings: {listed}; use its options")
-    return reference.state(0)
+    return found
 
 
 def read_weights(file: Path, identity: Identity, drawn: Weights) -> Weights:

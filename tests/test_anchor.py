@@ -5,8 +5,8 @@ import numpy_step
 import pytest
 from conftest import both_sides, shortened
 
+from parity.rounding import step_bounds
 from parity.verdict.lockstep import as_float64
-from parity.verdict.rounding import step_bounds
 
 HIDDEN = {
     "xor_sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),

@@ -13,9 +13,14 @@ def sequential(identity: Identity, realisation: Realisation) -> keras.Sequential
     return keras.Sequential([inputs, *(layer(node, realisation) for node in identity.model)])
 
 
+def nodes(model: keras.Sequential) -> list[tuple[str, keras.layers.Layer]]:
+    """The nodes with their names, in order."""
+    return [(node.name, node) for node in model.layers]
+
+
 def forward(model: keras.Sequential, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
     """Every node's output [batch, units] by the node's name, in order."""
     outputs, x = {}, inputs
-    for node in model.layers:
-        x = outputs[node.name] = node(x)
+    for name, node in nodes(model):
+        x = outputs[name] = node(x)
     return outputs

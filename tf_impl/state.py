@@ -4,11 +4,13 @@ A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (uni
 same shapes, and `step`, the number of updates made. Keras's layout is the neutral one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from tf_impl.models import nodes
 
 State = dict[str, np.ndarray]
 
@@ -34,20 +36,30 @@ def write(model: keras.Model, optimizer: keras.optimizers.Optimizer, state: Mapp
             variable.assign(state[f"slots/{slot}/{name}"])
 
 
-def gradients(model: keras.Model, values: Iterable[tf.Tensor | None]) -> State:
-    """Gradients in the order of the model's weights, by neutral name and layout; a weight without one is left out."""
-    named = zip(trained(model), values, strict=True)
-    return {name: value.numpy() for name, value in named if value is not None}
-
-
 def parameters(model: keras.Model) -> dict[str, keras.Variable]:
     """The model's weights by neutral name, in order."""
-    return {f"{node.name}/{variable.name}": variable for node in model.layers for variable in node.variables}
+    return {key: weight for name, node in nodes(model) for key, weight in parameters_of(name, node).items()}
 
 
-def trained(model: keras.Model) -> list[str]:
-    """The names of the weights that are trained, in order."""
-    return [name for name, variable in parameters(model).items() if variable.trainable]
+def parameters_of(name: str, node: keras.layers.Layer) -> dict[str, keras.Variable]:
+    """The weights of the node called `name` by neutral name, in order."""
+    return {f"{name}/{variable.name}": variable for variable in node.variables}
+
+
+def trained(model: keras.Model) -> dict[str, keras.Variable]:
+    """The weights that are trained by neutral name, in order."""
+    return {name: variable for name, variable in parameters(model).items() if variable.trainable}
+
+
+def neutral(value: tf.Tensor) -> np.ndarray:
+    """A copy of a tensor in the neutral layout, which is Keras's own."""
+    return value.numpy()
+
+
+def own(value: np.ndarray, device: str) -> tf.Tensor:
+    """A tensor of the framework's own layout on `device`, from an array in the neutral one."""
+    with tf.device(device):
+        return tf.constant(value)
 
 
 def slots(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, dict[str, keras.Variable]]:

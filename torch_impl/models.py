@@ -13,9 +13,14 @@ def sequential(identity: Identity, realisation: Realisation) -> torch.nn.Sequent
     return torch.nn.Sequential(OrderedDict((node.name, layer(node, realisation)) for node in identity.model))
 
 
+def nodes(model: torch.nn.Sequential) -> list[tuple[str, torch.nn.Module]]:
+    """The nodes with their names, in order."""
+    return list(model.named_children())
+
+
 def forward(model: torch.nn.Sequential, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
     """Every node's output [batch, units] by the node's name, in order."""
     outputs, x = {}, inputs
-    for name, node in model.named_children():
+    for name, node in nodes(model):
         x = outputs[name] = node(x)
     return outputs

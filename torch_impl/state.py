@@ -4,10 +4,12 @@ A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (uni
 same shapes, and `step`, the number of updates made. torch keeps a kernel transposed, as (units, inputs).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
+
+from torch_impl.models import nodes
 
 State = dict[str, np.ndarray]
 
@@ -26,35 +28,30 @@ def read(model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) ->
 def write(model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, np.ndarray]) -> None:
     """Give a model and its optimizer a state; one of weights alone starts with zero slots at step 0."""
     for name, parameter in parameters(model).items():
-        parameter.data.copy_(torch.tensor(state[f"weights/{name}"].T.copy()))
+        parameter.data.copy_(own(state[f"weights/{name}"], parameter.device))
     if "step" not in state:
         return
     for slot, key in slot_keys(optimizer).items():
         for name, parameter in parameters(model).items():
             values = optimizer.state[parameter]
-            values[key] = torch.tensor(state[f"slots/{slot}/{name}"].T.copy()).to(parameter)
+            values[key] = own(state[f"slots/{slot}/{name}"], parameter.device).to(parameter)
             # torch counts the updates of each parameter apart, beside its slots.
             values["step"] = torch.tensor(float(state["step"]), device=parameter.device, dtype=torch.float32)
 
 
-def gradients(model: torch.nn.Module, values: Iterable[torch.Tensor | None]) -> State:
-    """Gradients in the order of the model's weights, by neutral name and layout; a weight without one is left out."""
-    named = zip(trained(model), values, strict=True)
-    return {name: neutral(value) for name, value in named if value is not None}
-
-
 def parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     """The model's weights by neutral name, in order."""
-    return {
-        f"{name}/{NAMES[key]}": parameter
-        for name, node in model.named_children()
-        for key, parameter in node.named_parameters()
-    }
+    return {key: weight for name, node in nodes(model) for key, weight in parameters_of(name, node).items()}
 
 
-def trained(model: torch.nn.Module) -> list[str]:
-    """The names of the weights that are trained, in order."""
-    return [name for name, parameter in parameters(model).items() if parameter.requires_grad]
+def parameters_of(name: str, node: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    """The weights of the node called `name` by neutral name, in order."""
+    return {f"{name}/{NAMES[key]}": parameter for key, parameter in node.named_parameters()}
+
+
+def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    """The weights that are trained by neutral name, in order."""
+    return {name: parameter for name, parameter in parameters(model).items() if parameter.requires_grad}
 
 
 def slots(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, torch.Tensor]]:
@@ -75,3 +72,8 @@ def slot_keys(optimizer: torch.optim.Optimizer) -> dict[str, str]:
 def neutral(tensor: torch.Tensor) -> np.ndarray:
     """A copy of a tensor in the neutral layout: a matrix transposed, a vector as it is."""
     return np.array(tensor.detach().cpu().numpy().T, order="C")
+
+
+def own(value: np.ndarray, device: str) -> torch.Tensor:
+    """A tensor of the framework's own layout on `device`, from an array in the neutral one."""
+    return torch.tensor(value.T.copy(), device=device)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from parity.recording import Recording
-from parity.spec import LABELS, Framework
+from parity.spec import DTYPES, LABELS, Framework
 from parity.verdict import Check, Verdict
 
 COLOURS = {
@@ -107,18 +107,19 @@ def counted(checks: Sequence[Check]) -> str:
     return f"{len(passed)} of {len(checks)} equal: {', '.join(passed)}"
 
 
-def worst(checks: Sequence[Check]) -> str:
+def by_precision(checks: Sequence[Check]) -> str:
     """For each precision, how many tensors are within rounding, and the one that uses most of its bound."""
-    lines = []
-    for dtype in dict.fromkeys(check.name.split()[0] for check in checks):
-        mine = [check for check in checks if check.name.startswith(dtype)]
-        passed = sum(check.result == "passed" for check in mine)
-        line = f"{dtype}: {passed} of {len(mine)} tensors of the first step within rounding"
-        top = max(mine, key=lambda check: check.share)
-        if top.measured and top.bound:
-            line += f"; nearest its bound {top.where}: {top.measured:.2g} of {top.bound:.2g}"
-        lines.append(line)
-    return "\n".join(lines)
+    return "\n".join(f"{dtype}: {worst([c for c in checks if dtype in c.name.split()])}" for dtype in DTYPES)
+
+
+def worst(checks: Sequence[Check]) -> str:
+    """How many tensors are within rounding, and the one that uses most of its bound."""
+    passed = sum(check.result == "passed" for check in checks)
+    line = f"{passed} of {len(checks)} tensors within rounding"
+    top = max(checks, key=lambda check: check.share, default=None)
+    if top is not None and top.measured and top.bound:
+        line += f"; nearest its bound {top.where}: {top.measured:.2g} of {top.bound:.2g}"
+    return line
 
 
 def reasons(checks: Sequence[Check]) -> str:
@@ -132,7 +133,7 @@ def stated(checks: Sequence[Check]) -> str:
 
 
 SUMMARIES = {
-    "preflight": counted, "consumed": counted, "lockstep": worst, "loop": worst, "trajectory": stated,
+    "preflight": counted, "consumed": counted, "lockstep": by_precision, "loop": worst, "trajectory": stated,
     "outcome": reasons,
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """What a check and a verdict are."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -7,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from parity.measure import Worst
 from parity.recording import Recording
 
 Level = Literal["preflight", "consumed", "lockstep", "loop", "trajectory", "outcome"]
@@ -65,6 +67,30 @@ def conclude(checks: Sequence[Check]) -> VerdictName:
         if not results or any(result != "passed" for result in results):
             return "insufficient"
     return "parity"
+
+
+def judge(
+    level: Level, name: str, where: str, shape: tuple[int, ...], entry: Worst, allowed: float, labels: tuple[str, str]
+) -> Check:
+    """Is the worst element of a tensor of that shape within `allowed` times its scale?"""
+    size = math.prod(shape)
+    if entry.compared != size:
+        reason = f"{entry.compared} of {size} values could be compared: it is missing on a side, or has another shape"
+        return Check(name, level, "failed", None, None, where, reason)
+    if shape and 0 <= entry.position < size:
+        where += f"[{', '.join(str(int(i)) for i in np.unravel_index(entry.position, shape))}]"
+    values = f"{labels[0]} {entry.ours:.17g}, {labels[1]} {entry.theirs:.17g}"
+    numbers = entry.measured * entry.scale, allowed * entry.scale
+    measured, bound = (number if math.isfinite(number) else None for number in numbers)
+    if not entry.measured <= allowed:
+        times = (
+            f"{entry.measured / allowed:.2g} times what rounding explains" if allowed else "rounding explains nothing"
+        )
+        return Check(name, level, "failed", measured, bound, where, f"{values}: {times}")
+    if entry.both_nan:
+        reason = f"{entry.both_nan} of {size} elements are NaN on both sides"
+        return Check(name, level, "not_judged", measured, bound, where, reason)
+    return Check(name, level, "passed", measured, bound, where, f"{values}: within rounding")
 
 
 def equal_arrays(

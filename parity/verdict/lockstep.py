@@ -1,134 +1,115 @@
-"""One full step from the recorded start state, on both sides, in float64 and float32.
+"""Every stage of the step at every common checkpoint, each run by itself on the same recorded inputs.
 
-Composed: each side carries its own rounding from layer to layer, so the bound is that of the whole step (see
-`rounding`). Judging stage by stage on recorded inputs, at more checkpoints than the start, is still to come.
+float64: the replaying side's result against the recorded one. float32: each side's result against its own in float64,
+from the same rounded inputs. The bounds are those of parity/stages.py. Where two recordings share no replayed
+checkpoint, the whole first step is all there is (see `composed`).
 """
 
-from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from parity.layout import step_shapes
+from parity.measure import entries
 from parity.recording import Arrays, Recording
-from parity.spec import DTYPES, Adam, Dtype, Identity
-from parity.verdict.checks import Check, Level
-from parity.verdict.rounding import step_bounds
+from parity.spec import DTYPES, FRAMEWORKS, Dtype, Framework
+from parity.stages import ALLOWED, results
+from parity.verdict import composed
+from parity.verdict.checks import Check, judge
 
-# Integers, and what was given: equal on both sides.
-EXACT = ("inputs", "labels", "step")
+REFERENCE = "the reference"
+
+
+class Replay(NamedTuple):
+    """What came of one side's replay of a checkpoint: its own, the other side's, or a reference's."""
+
+    step: int
+    owner: str
+    made_with: tuple[Framework, ...]
+    side: Recording
+    summaries: Arrays
 
 
 def checks(a: Recording, b: Recording) -> list[Check]:
-    """One check per tensor and precision: every layer's output, the cost, gradients, new weights and slots."""
-    identity, digest = a.manifest.identity, a.manifest.digests["start"]
-    truth = as_float64(a.replay(digest, "float64"))
+    """One check for each replay, precision and result of a stage; the earliest checkpoint first."""
+    replays = sorted(of_either(a, b) + of_a_reference(a, b), key=lambda replay: replay.step)
+    if not replays:
+        return composed.checks(a, b)
     found = []
-    for dtype in DTYPES:
-        ours, theirs = a.replay(digest, dtype), b.replay(digest, dtype)
-        found += unmatched(identity, dtype, ours, theirs)
-        if missing(identity, truth):
-            # Without the whole step there is no bound; what is missing has been named.
-            continue
-        bounds = step_bounds(identity, a.manifest.realisation, as_float64(a.state(0)), truth, dtype)
-        for name, bound in bounds.items():
-            if name in ours and name in theirs:
-                check = within("lockstep", f"{dtype} {name}", (a.label, b.label), ours, theirs, name, bound)
-                found.append(after_the_end(check) if follows_no_number(name, ours, theirs) else check)
+    for step in dict.fromkeys(replay.step for replay in replays):
+        for dtype in DTYPES:
+            judged = [(replay, stages(replay, dtype)) for replay in replays if replay.step == step]
+            foreign = [checks for replay, checks in judged if replay.owner == REFERENCE and dtype == "float64"]
+            found += [check for replay, checks in judged if checks not in foreign for check in checks]
+            found += against_the_reference(foreign)
     return found
 
 
-def as_float64(arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """Floats widened, integers as they are."""
-    return {name: value.astype(np.float64) if value.dtype.kind == "f" else value for name, value in arrays.items()}
-
-
-def expected(identity: Identity) -> list[str]:
-    """The names of a replay's tensors."""
-    slots = ("first_moment", "second_moment") if isinstance(identity.optimizer, Adam) else ()
-    return [
-        *EXACT,
-        *(f"outputs/{node.name}" for node in identity.model),
-        "cost",
-        *(f"gradients/{name}" for name in identity.weights),
-        *(f"slots/{slot}/{name}" for slot in slots for name in identity.weights),
-        *(f"weights/{name}" for name in identity.weights),
-    ]
-
-
-def missing(identity: Identity, replay: Mapping[str, Any]) -> list[str]:
-    """The expected tensors that a replay lacks."""
-    return [name for name in expected(identity) if name not in replay]
-
-
-def unmatched(identity: Identity, dtype: Dtype, ours: Arrays, theirs: Arrays) -> list[Check]:
-    """A failure for every tensor that a side lacks or should not have, and for inputs, labels or step that differ."""
-    names = dict.fromkeys([*expected(identity), *sorted(ours), *sorted(theirs)])
-    wanted = set(expected(identity))
-    found = [
-        failed("lockstep", f"{dtype} {name}", name, "it is missing on a side, or is not expected")
-        for name in names
-        if not (name in ours and name in theirs and name in wanted)
-    ]
-    for name in EXACT:
-        if name in ours and name in theirs and not np.array_equal(ours[name], theirs[name]):
-            reason = "the replays did not start from the same values"
-            found.append(failed("lockstep", f"{dtype} {name}", name, reason))
+def of_either(a: Recording, b: Recording) -> list[Replay]:
+    """Both sides' replays of the checkpoints of either that the other one has replayed."""
+    found = []
+    for owner, other in ((a, b), (b, a)):
+        for step, key in owner.checkpoints.items():
+            both = [(side, side.replayed(key)) for side in (owner, other)]
+            if all(summaries is not None for _, summaries in both):
+                made_with = (owner.manifest.framework,)
+                found += [Replay(step, owner.label, made_with, side, s) for side, s in both if s is not None]
     return found
 
 
-def follows_no_number(name: str, ours: Arrays, theirs: Arrays) -> bool:
-    """Whether a tensor comes after a cost that is no number on either side: the cost itself, or what is made of it.
-
-    From there on the frameworks may differ in which element is NaN: of a gradient NaN, TensorFlow's ReLU makes
-    NaN * 0 = NaN where torch's makes 0.
-    """
-    costs = ours.get("cost"), theirs.get("cost")
-    ended = all(cost is not None and not np.isfinite(cost).all() for cost in costs)
-    return ended and not name.startswith("outputs/")
-
-
-def after_the_end(check: Check) -> Check:
-    """A check that nothing can be learned from."""
-    reason = "the cost is not a finite number on both sides, which proves nothing; try another seed or a stable cost"
-    return Check(check.name, check.level, "not_judged", None, None, check.where, reason)
+def of_a_reference(a: Recording, b: Recording) -> list[Replay]:
+    """Both sides' replays of checkpoints that belong to neither."""
+    own = {*a.checkpoints.values(), *b.checkpoints.values()}
+    found = []
+    for key, replayed in a.manifest.replays.items():
+        if key not in own and b.manifest.replays.get(key) == replayed:
+            both = [(side, side.replayed(key)) for side in (a, b)]
+            found += [Replay(replayed, REFERENCE, FRAMEWORKS, side, s) for side, s in both if s is not None]
+    return found
 
 
-def failed(level: Level, name: str, where: str, reason: str) -> Check:
-    """A failure without a number."""
-    return Check(name, level, "failed", None, None, where, reason)
+def stages(replay: Replay, dtype: Dtype) -> list[Check]:
+    """The checks of one replay in one precision, in the order of the computation."""
+    identity = replay.side.manifest.identity
+    shapes, label = step_shapes(identity), replay.side.label
+    truth = f"{label} in float64" if dtype == "float32" else replay.owner
+    # In float64 both results are rounded; in float32 the other one is exact by comparison.
+    sides = (replay.side.manifest.framework,)
+    found, ended = [], False
+    listed = results(identity, identity.schedule.batch_size)
+    for result, entry in zip(listed, entries(replay.summaries, dtype), strict=True):
+        ended |= result.name == "cost" and not np.isfinite([entry.ours, entry.theirs]).any()
+        allowed = ALLOWED[result.kind]
+        factor = max(allowed[side] for side in sides)
+        if dtype == "float64":
+            factor += max(allowed[side] for side in replay.made_with)
+        check = judge(
+            "lockstep",
+            f"step {replay.step} {dtype} {result.name}, {label} on {possessive(replay.owner)} checkpoint",
+            f"step {replay.step}, {result.stage}, {result.name}",
+            shapes[result.name],
+            entry,
+            factor * float(np.sqrt(result.length)),
+            (label, truth),
+        )
+        found.append(composed.after_the_end(check) if ended else check)
+    return found
 
 
-def within(
-    level: Level, name: str, labels: tuple[str, str], ours: Arrays, theirs: Arrays, key: str, bound: NDArray[Any]
-) -> Check:
-    """Two tensors no further apart than `bound`, elementwise; measured and bound are those of the worst element."""
-    if key not in ours or key not in theirs:
-        return failed(level, name, key, "it is missing; record the run again")
-    x, y = ours[key].astype(np.float64), theirs[key].astype(np.float64)
-    if not x.shape == y.shape == bound.shape or x.size == 0:
-        shapes = f"{labels[0]} has shape {x.shape}, {labels[1]} {y.shape}, expected {bound.shape}"
-        return failed(level, name, key, shapes)
-    both_nan = np.isnan(x) & np.isnan(y)
-    ratio = share_of_bound(x, y, bound)
-    ratio[both_nan] = 0
-    worst = np.unravel_index(np.argmax(ratio), ratio.shape)
-    where = f"{key}[{', '.join(map(str, worst))}]" if worst else key
-    values = f"{labels[0]} {x[worst]:.17g}, {labels[1]} {y[worst]:.17g}"
-    numbers = np.abs(x[worst] - y[worst]) if ratio[worst] else 0.0, bound[worst]
-    measured, allowed = (float(number) if np.isfinite(number) else None for number in numbers)
-    if not ratio[worst] <= 1:
-        reason = f"{values}: {ratio[worst]:.2g} times what rounding explains"
-        return Check(name, level, "failed", measured, allowed, where, reason)
-    if both_nan.any():
-        reason = f"{np.count_nonzero(both_nan)} of {x.size} elements are NaN on both sides"
-        return Check(name, level, "not_judged", measured, allowed, where, reason)
-    return Check(name, level, "passed", measured, allowed, where, f"{values}: within rounding")
+def against_the_reference(sides: list[list[Check]]) -> list[Check]:
+    """Both sides' checks against a reference, where a result that is off on both says nothing of the pair."""
+    if len(sides) != 2:
+        return [check for checks in sides for check in checks]
+    found = []
+    for ours, theirs in zip(*sides, strict=True):
+        if ours.result == theirs.result == "failed":
+            reason = "both sides differ from the reference here; use one that makes the same choices"
+            found.append(Check(ours.name, ours.level, "not_judged", None, None, ours.where, reason))
+        else:
+            found += [ours, theirs]
+    return found
 
 
-def share_of_bound(x: NDArray[Any], y: NDArray[Any], bound: NDArray[Any]) -> NDArray[Any]:
-    """|x - y| / bound, elementwise: 0 for equal values, infinities included; infinite where the bound is no number."""
-    with np.errstate(all="ignore"):
-        allowed = np.where(np.isfinite(bound), bound, 0.0)
-        ratio = np.where(x == y, 0.0, np.abs(x - y) / allowed)
-    return np.atleast_1d(np.where(np.isnan(ratio), np.inf, ratio)).reshape(x.shape)
+def possessive(owner: str) -> str:
+    """ "Keras's", "the reference's"."""
+    return f"{owner}'s"

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.spec import Activation, Adam, Dense, Dtype, Identity, Realisation
+from parity.stages import UNIT_ROUNDOFF
 
 Array = NDArray[np.float64]
 Arrays = Mapping[str, Array]
@@ -30,7 +31,6 @@ LossErrors = tuple[Array, tuple[Array, Array]]
 
 # Below this, errors cannot be followed in float64 here, since their squares underflow.
 SMALLEST = 1e-150
-UNIT_ROUNDOFF: dict[Dtype, float] = {"float64": 2.0**-53, "float32": 2.0**-24}
 ULPS = 8
 SAFETY = 10
 # A kink passes all of a gradient or none, so errors there do not average out: so many full ones are allowed.

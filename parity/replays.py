@@ -1,0 +1,128 @@
+"""A worker's replays: a checkpoint's step, run again stage by stage in either precision, and what came of it."""
+
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity import layout, measure, stages
+from parity.job import RecordJob
+from parity.recording import Arrays
+from parity.rounding import step_bounds
+from parity.spec import DTYPES, Dtype
+from parity.stages import UNIT_ROUNDOFF
+
+# The first steps, where the slots fill and a bias correction is largest.
+EARLY = (0, 1, 2, 5, 10)
+
+
+def checkpoint_steps(steps: int, count: int) -> list[int]:
+    """About `count` of the steps 0 to steps - 1: the first ones, then evenly spread to the last."""
+    early = [step for step in EARLY if step < steps][: max(1, count - 1)]
+    spread = np.linspace(early[-1], steps - 1, count - len(early) + 1)[1:]
+    return sorted({*early, *(round(float(step)) for step in spread)})
+
+
+class Checkpoint(NamedTuple):
+    """A state on the way, and the batch of the step that follows: inputs [batch, features], labels [batch]."""
+
+    state: Arrays
+    inputs: NDArray[np.floating]
+    labels: NDArray[np.int64]
+
+    def converted(self, dtype: Dtype) -> "Checkpoint":
+        """The same in `dtype`."""
+        return Checkpoint(convert_all(self.state, dtype), convert(self.inputs, dtype), self.labels)
+
+
+class Replayer:
+    """One side's model and optimizer in both precisions, to run single steps with."""
+
+    def __init__(self, side: SimpleNamespace, job: RecordJob, build: Any, place: str) -> None:
+        self.side, self.job, self.place = side, job, place
+        self.built = {}
+        for dtype in DTYPES:
+            side.runtime.set_dtype(dtype)
+            self.built[dtype] = side.train.build(build, job.identity, job.realisation, place)
+
+    def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
+        """What the stages give, each fed what `recorded` holds, or the stage before it where that is None."""
+        self.side.runtime.set_dtype(dtype)
+        at = at.converted(dtype)
+        given = None if recorded is None else convert_all(recorded, dtype)
+        loss = self.side.losses.loss(self.job.identity.loss)
+        model, updater = self.built[dtype]
+        return self.side.replay.replay(model, loss, updater, at.state, at.inputs, at.labels, given, self.place)
+
+    def evidence(self, at: Checkpoint) -> dict[str, NDArray[Any]]:
+        """What every stage of the step gives in float64, each fed by the one before it.
+
+        What a stage does not give, as the gradient of a weight that is not trained, is zero to the stages after it.
+        """
+        found = self.step(at, None, "float64")
+        shapes = layout.step_shapes(self.job.identity)
+        names = [result.name for result in stages.results(self.job.identity, len(at.labels))]
+        return {name: found.get(name, np.zeros(shapes[name])) for name in names} | {"step": found["step"]}
+
+    def judged(self, at: Checkpoint, evidence: Arrays) -> dict[str, NDArray[Any]]:
+        """The step, each stage on recorded inputs, summed up for both precisions as `<dtype>/<column>`.
+
+        float64: this side's result against the recorded one. float32: this side's result on rounded inputs against
+        its own in float64 on the same rounded inputs. Both in units of u times the condition scale.
+        """
+        rounded, rounded_evidence = at.converted("float32"), convert_all(evidence, "float32")
+        return self.summed("float64", at, evidence, self.step(at, evidence, "float64"), evidence) | self.summed(
+            "float32",
+            rounded,
+            rounded_evidence,
+            self.step(rounded, rounded_evidence, "float32"),
+            self.step(rounded, rounded_evidence, "float64"),
+        )
+
+    def summed(
+        self, dtype: Dtype, at: Checkpoint, recorded: Arrays, ours: Arrays, theirs: Arrays
+    ) -> dict[str, NDArray[Any]]:
+        """The summary of one precision, with its prefix."""
+        identity = self.job.identity
+        listed = stages.results(identity, len(at.labels))
+        at, recorded = at.converted("float64"), convert_all(recorded, "float64")
+        condition = stages.scales(identity, self.job.realisation, at.state, recorded, at.inputs, at.labels)
+        scales = {name: UNIT_ROUNDOFF[dtype] * scale for name, scale in condition.items()}
+        # Either framework may take a denormal number for zero, in a factor or in a product, and each may be a term.
+        largest = max(1.0, *(largest_finite(array) for array in (*at.state.values(), *recorded.values(), at.inputs)))
+        floors = {result.name: result.length * largest * float(np.finfo(dtype).tiny) for result in listed}
+        columns = measure.summary([result.name for result in listed], ours, theirs, scales, floors)
+        return {f"{dtype}/{column}": values for column, values in columns.items()}
+
+    def loop(self, at: Checkpoint, evidence: Arrays, looped: Arrays) -> dict[str, NDArray[Any]]:
+        """The loop's own step from a checkpoint against the replayed one, in the run's precision, as a summary.
+
+        In units of the bound that parity/rounding.py derives for a whole step, since the loop shows only its end.
+        """
+        identity, dtype = self.job.identity, self.job.identity.dtype
+        replayed = self.step(at, None, dtype)
+        wide = at.converted("float64")
+        followed = {**evidence, "inputs": wide.inputs, "labels": wide.labels}
+        bounds = step_bounds(identity, self.job.realisation, wide.state, followed, dtype)
+        return measure.summary(layout.looped(identity), looped, replayed, bounds, {})
+
+
+def largest_finite(array: NDArray[Any]) -> float:
+    """The largest magnitude of an array that is a finite number."""
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0))
+
+
+def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:
+    """Floats in `dtype`, integers as they are."""
+    return {name: convert(value, dtype) if value.dtype.kind == "f" else value for name, value in arrays.items()}
+
+
+def convert(values: NDArray[Any], dtype: Dtype) -> NDArray[Any]:
+    """The values in `dtype`; denormals of float32 become zero, as the frameworks take them in float32."""
+    # Said here, since torch's switch makes NumPy flush them too, but only in torch's process.
+    with np.errstate(over="ignore"):
+        converted = values.astype(dtype)
+    if np.float32 in (values.dtype, converted.dtype):
+        converted = np.where(np.abs(converted) < np.finfo(np.float32).tiny, 0, converted).astype(dtype)
+    return converted

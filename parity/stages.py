@@ -1,0 +1,211 @@
+"""The stages of one training step: what each gives, and how large its rounding may be.
+
+A stage is run by itself on recorded inputs, so its rounding is that of a few operations, and no earlier stage's error
+is amplified by it. Its size is measured against the *condition scale* S of each element: the sum of the magnitudes of
+what is added there, not the size of the result, which may have cancelled to nothing. With u the unit roundoff, an
+honest result lies within
+
+    ALLOWED[kind][framework] * sqrt(length) * u * S
+
+of the exact one; `length` is the number of terms in a sum, whose rounding errors are independent (Higham and Mary, SIAM
+J. Sci. Comput. 41(5), 2019), and 1 elsewhere. Two results of one stage may be apart by both sides' allowances. A scale
+of 0 demands equality.
+
+docs/lockstep.md has the table with what was measured for each row; `python -m benchmarks.lockstep` makes it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.spec import Activation, Adam, Dense, Dtype, Framework, Identity, Realisation
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+UNIT_ROUNDOFF: dict[Dtype, float] = {"float64": 2.0**-53, "float32": 2.0**-24}
+
+# In units of sqrt(length) u S, for (Keras, torch).
+ALLOWED: dict[str, dict[Framework, float]] = {
+    kind: {"tf": tf, "torch": torch}
+    for kind, tf, torch in (
+        # |x| |W| + |b|: a sum of products; the same for both gradients of a product.
+        ("product", 2, 2),
+        # Of the samples' deltas, for a bias.
+        ("sum", 2, 2),
+        ("linear", 0, 0),
+        # One rounding of the product with the slope.
+        ("leaky_relu", 1, 1),
+        ("leaky_relu gradient", 1, 1),
+        ("relu", 0, 0),
+        ("relu gradient", 0, 0),
+        ("linear gradient", 0, 0),
+        # Rational approximations and exp, by units in the last place of the result.
+        ("sigmoid", 8, 8),
+        ("sigmoid gradient", 8, 8),
+        ("tanh", 8, 8),
+        ("tanh gradient", 8, 8),
+        ("softmax_cross_entropy", 8, 8),
+        ("softmax_cross_entropy gradient", 8, 8),
+        ("binary_cross_entropy_naive", 8, 8),
+        ("binary_cross_entropy_naive gradient", 8, 8),
+        ("sgd weights", 2, 2),
+        ("adam first moment", 4, 4),
+        ("adam second moment", 4, 4),
+        ("adam weights", 8, 8),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A tensor that a stage gives: its name in a replay, its stage, its row of ALLOWED, and the length of its sums."""
+
+    name: str
+    stage: str
+    kind: str
+    length: int
+
+
+def results(identity: Identity, batch: int) -> list[Result]:
+    """What the stages of one step on `batch` samples give, in the order of the computation."""
+    nodes = identity.model
+    found = [Result(f"outputs/{node.name}", f"forward {node.name}", *forward_row(node)) for node in nodes]
+    found.append(Result("cost", "loss", identity.loss, 1))
+    found.append(Result(f"deltas/{nodes[-1].name}", "loss gradient", f"{identity.loss} gradient", 1))
+    for position in reversed(range(len(nodes))):
+        node, stage = nodes[position], f"backward {nodes[position].name}"
+        if isinstance(node, Dense):
+            found.append(Result(f"gradients/{node.name}/kernel", stage, "product", batch))
+            found.append(Result(f"gradients/{node.name}/bias", stage, "sum", batch))
+        if position:
+            row = ("product", node.units) if isinstance(node, Dense) else (f"{node.function} gradient", 1)
+            found.append(Result(f"deltas/{nodes[position - 1].name}", stage, *row))
+    kind = identity.optimizer.kind
+    slots = ("first_moment", "second_moment") if isinstance(identity.optimizer, Adam) else ()
+    for name in identity.weights:
+        for slot in slots:
+            found.append(Result(f"slots/{slot}/{name}", "optimizer", f"{kind} {slot.replace('_', ' ')}", 1))
+        found.append(Result(f"weights/{name}", "optimizer", f"{kind} weights", 1))
+    return found
+
+
+def forward_row(node: Dense | Activation) -> tuple[str, int]:
+    """The row of ALLOWED for a node's output, and the length of its sums."""
+    return ("product", node.inputs + 1) if isinstance(node, Dense) else (node.function, 1)
+
+
+def scales(
+    identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, labels: Array
+) -> dict[str, Array]:
+    """The condition scale of every result, elementwise, from a stage's inputs: `state` and `recorded` in float64."""
+    with np.errstate(all="ignore"):
+        # What is no number has no scale; the check then demands equality, or says that both sides are NaN.
+        return (
+            node_scales(identity, state, recorded, inputs)
+            | LOSSES[identity.loss](identity.model[-1].name, recorded, labels)
+            | optimizer_scales(identity, realisation, state, recorded)
+        )
+
+
+def node_scales(identity: Identity, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Array]:
+    """Of outputs, of the gradients of weights, and of deltas but the last node's."""
+    found: dict[str, Array] = {}
+    previous = None
+    for node in identity.model:
+        x = inputs if previous is None else recorded[f"outputs/{previous}"]
+        y, delta = recorded[f"outputs/{node.name}"], recorded[f"deltas/{node.name}"]
+        if isinstance(node, Dense):
+            kernel, bias = state[f"weights/{node.name}/kernel"], state[f"weights/{node.name}/bias"]
+            found[f"outputs/{node.name}"] = np.abs(x) @ np.abs(kernel) + np.abs(bias)
+            found[f"gradients/{node.name}/kernel"] = np.abs(x).T @ np.abs(delta)
+            found[f"gradients/{node.name}/bias"] = np.abs(delta).sum(axis=0)
+            backward = np.abs(delta) @ np.abs(kernel).T
+        else:
+            forward, backward = activation_scales(node, x, y, delta)
+            found[f"outputs/{node.name}"] = forward
+        if previous is not None:
+            found[f"deltas/{previous}"] = backward
+        previous = node.name
+    return found
+
+
+def activation_scales(node: Activation, x: Array, y: Array, delta: Array) -> tuple[Array, Array]:
+    """Of an activation's output and of the delta behind it."""
+    if node.function == "sigmoid":
+        # The derivative is computed from the rounded y, as y (1 - y): an error of u y.
+        return np.abs(y), np.abs(delta) * np.abs(y)
+    if node.function == "tanh":
+        # As 1 - y**2: an error of u.
+        return np.abs(y), np.abs(delta)
+    # Piecewise linear: exact where the slope is 1 or 0.
+    slope = abs(node.slope or 0.0)
+    return np.where(x > 0, 0, slope * np.abs(x)), np.where(x > 0, 0, slope * np.abs(delta))
+
+
+def softmax_cross_entropy(last: str, recorded: Arrays, labels: Array) -> dict[str, Array]:
+    """Of the cost, mean(log(sum(exp(z - m))) - (z_y - m)), and of its gradient (softmax - one_hot) / batch."""
+    z = recorded[f"outputs/{last}"]
+    shifted = z - z.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    p = exponentials / exponentials.sum(axis=1, keepdims=True)
+    log_sum = np.log(exponentials.sum(axis=1))
+    one_hot = np.eye(z.shape[1])[labels.astype(np.int64)]
+    # An error of exp's argument, u |z - m|, is a relative one of exp.
+    argument = (p * np.abs(shifted)).sum(axis=1)
+    cost = log_sum + np.abs((shifted * one_hot).sum(axis=1)) + argument
+    relative = 1 + np.abs(shifted) + log_sum[:, None] + argument[:, None]
+    return {"cost": np.asarray(cost.mean()), f"deltas/{last}": (p * relative + one_hot) / len(z)}
+
+
+def binary_cross_entropy_naive(last: str, recorded: Arrays, labels: Array) -> dict[str, Array]:
+    """Of the cost, mean(-log(h) or -log(1 - h)), and of its gradient (-1 / h or 1 / (1 - h)) / batch."""
+    h, y = recorded[f"outputs/{last}"], labels[:, None]
+    right = np.where(y == 1, h, 1 - h)
+    # 1 - h is rounded, which changes its logarithm by u.
+    return {
+        "cost": np.asarray((np.abs(np.log(right)) + (y == 0)).mean()),
+        f"deltas/{last}": 1 / np.abs(right) / len(h),
+    }
+
+
+LOSSES = {
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "binary_cross_entropy_naive": binary_cross_entropy_naive,
+}
+
+
+def optimizer_scales(identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays) -> dict[str, Array]:
+    """Of the slots and weights after the update."""
+    found: dict[str, Array] = {}
+    optimizer = identity.optimizer
+    for name in identity.weights:
+        w, g = np.abs(state[f"weights/{name}"]), np.abs(recorded[f"gradients/{name}"])
+        if isinstance(optimizer, Adam):
+            slots, moved = adam_scales(optimizer, realisation, state, name, g)
+            found |= slots
+        else:
+            moved = optimizer.learning_rate * g
+        found[f"weights/{name}"] = w + moved
+    return found
+
+
+def adam_scales(
+    adam: Adam, realisation: Realisation, state: Arrays, name: str, g: Array
+) -> tuple[dict[str, Array], Array]:
+    """Of both moments, and of what Adam moves a weight by, without the weight itself; `g` is the gradient's size."""
+    t = int(state["step"]) + 1
+    correction_1, correction_2 = 1 - adam.beta_1**t, 1 - adam.beta_2**t
+    # The new first moment may cancel, and what is left of it carries the error of both its terms.
+    first = adam.beta_1 * np.abs(state[f"slots/first_moment/{name}"]) + (1 - adam.beta_1) * g
+    second = adam.beta_2 * state[f"slots/second_moment/{name}"] + (1 - adam.beta_2) * g**2
+    epsilon = adam.epsilon
+    if realisation.adam_epsilon == "before_correction":
+        epsilon /= np.sqrt(correction_2)
+    moved = adam.learning_rate / correction_1 * first / (np.sqrt(second / correction_2) + epsilon)
+    if realisation.adam_epsilon == "before_correction":
+        # Keras computes 1 - beta**t in the weights' dtype, which loses as many digits as beta is close to 1.
+        moved = moved * (1 + adam.beta_1**t / correction_1 + adam.beta_2**t / correction_2)
+    return {f"slots/first_moment/{name}": first, f"slots/second_moment/{name}": second}, moved
