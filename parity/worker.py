@@ -233,7 +233,14 @@ def load_function(path: str) -> Callable[..., Any]:
 
 
 def load_side(framework: Framework, threads: int) -> SimpleNamespace:
-    """Import one implementation, its modules as attributes, and configure its framework."""
+    """Import one implementation and configure its framework."""
+    side = import_side(framework)
+    side.runtime.configure(threads)
+    return side
+
+
+def import_side(framework: Framework) -> SimpleNamespace:
+    """One implementation, its modules as attributes."""
     package = f"{framework}_impl"
     try:
         modules = {name: importlib.import_module(f"{package}.{name}") for name in MODULES}
@@ -242,7 +249,6 @@ def load_side(framework: Framework, threads: int) -> SimpleNamespace:
             raise
         needed = "tensorflow keras" if framework == "tf" else "torch"
         raise UsageError(f"{error.name} is not installed: pip install {needed}") from error
-    modules["runtime"].configure(threads)
     return SimpleNamespace(name=framework, **modules)
 
 

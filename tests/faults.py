@@ -1,0 +1,275 @@
+"""Faults, as edits of the code on either side, and where each must be found.
+
+The list was written before the bounds of parity/stages.py were settled. A fault is a text of a file and what replaces
+it; it is found by a check of the level `level`, whose tensor and step are `tensor` and `step` (None: any).
+"""
+
+from typing import NamedTuple
+
+TF_DENSE_LINE = (
+    '    return keras.layers.Dense(node.units, kernel_initializer="zeros", bias_initializer="zeros", name=node.name)'
+)
+TORCH_DENSE_LINE = "    return torch.nn.utils.skip_init(torch.nn.Linear, node.inputs, node.units)"
+TF_RELU_LINE = "    return keras.layers.Activation(node.function, name=node.name)"
+TRAINED = "done = train_step(model, loss, updater, inputs, labels)\n"
+TAKEN = "indices, inputs, labels = batch(data, step)\n"
+TF_COST = "return keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, outputs)"
+TORCH_COST = "return torch.nn.CrossEntropyLoss()(outputs, labels)"
+
+
+class Fault(NamedTuple):
+    """Where it must be found, and its edit (file, text, replacement) on either side."""
+
+    level: str
+    tensor: str
+    step: int | None
+    tf: tuple[str, str, str]
+    torch: tuple[str, str, str]
+
+
+def tf_dense(body: str, only: str = "") -> tuple[str, str, str]:
+    """Keras's dense layer with `call(x)` replaced; `stock` is its own, `made` the layer."""
+    condition = f" if node.name == {only!r} else stock" if only else ""
+    made = TF_DENSE_LINE.replace("return", "made =")
+    return (
+        "layers.py",
+        TF_DENSE_LINE,
+        f"    import tensorflow as tf\n{made}\n    stock = made.call\n    made.call = (lambda x: {body}){condition}\n    return made",
+    )
+
+
+def torch_dense(body: str, only: str = "") -> tuple[str, str, str]:
+    """torch's dense layer with `forward(x)` replaced; `stock` is its own, `made` the layer."""
+    condition = f" if node.name == {only!r} else stock" if only else ""
+    made = TORCH_DENSE_LINE.replace("return", "made =")
+    return (
+        "layers.py",
+        TORCH_DENSE_LINE,
+        f"{made}\n    stock = made.forward\n    made.forward = (lambda x: {body}){condition}\n    return made",
+    )
+
+
+def tf_relu(body: str) -> tuple[str, str, str]:
+    return ("activations.py", TF_RELU_LINE, f"    return keras.layers.Activation(lambda x: {body}, name=node.name)")
+
+
+def torch_relu(body: str) -> tuple[str, str, str]:
+    return (
+        "activations.py",
+        "    return LAYERS[node.function]()",
+        f"    made = LAYERS[node.function]()\n    made.forward = lambda x: {body}\n    return made",
+    )
+
+
+def tf_loop(line: str, after: bool = True) -> tuple[str, str, str]:
+    """A line of the loop's body, behind the training step or behind the batch."""
+    text = TRAINED if after else TAKEN
+    return ("train.py", text, f"{text}            {line}\n")
+
+
+torch_loop = tf_loop
+
+
+TORCH_NUMBERS = '    numbers = {"lr": spec.learning_rate, "betas": (spec.beta_1, spec.beta_2), "eps": spec.epsilon}\n'
+TORCH_FUSED = "return torch.optim.Adam(model.parameters(), **numbers, fused=True)"
+TORCH_WRITE = "            values[key] = own("
+TF_WRITE = '            variable.assign(state[f"slots/{slot}/{name}"])'
+
+
+def torch_numbers(line: str) -> tuple[str, str, str]:
+    return ("optimizers.py", TORCH_NUMBERS, f"{TORCH_NUMBERS}    {line}\n")
+
+
+FAULTS = {
+    # Forward
+    "an activation lets a billionth through": Fault(
+        "lockstep", "outputs/relu_1", 0,
+        tf_relu("tf.nn.relu(x) + 1e-9 * x"), torch_relu("torch.relu(x) + 1e-9 * x"),
+    ),
+    "an activation's kink is moved": Fault(
+        "lockstep", "outputs/relu_1", 0,
+        tf_relu("tf.nn.relu(x - 1e-6)"), torch_relu("torch.relu(x - 1e-6)"),
+    ),
+    "a layer is 1e-12 too large": Fault(
+        "lockstep", "outputs/dense_2", 0,
+        tf_dense("stock(x) * (1 + 1e-12)", "dense_2"), torch_dense("stock(x) * (1 + 1e-12)", "dense_2"),
+    ),
+    "one unit is dead": Fault(
+        "lockstep", "outputs/dense_2", 0,
+        tf_dense("stock(x) * tf.cast(tf.range(256) != 7, x.dtype)", "dense_2"),
+        torch_dense("stock(x) * (torch.arange(256) != 7).to(x)", "dense_2"),
+    ),
+    "a square kernel is transposed": Fault(
+        "lockstep", "outputs/dense_2", 0,
+        tf_dense("x @ tf.transpose(made.kernel) + made.bias", "dense_2"),
+        torch_dense("x @ made.weight + made.bias", "dense_2"),
+    ),
+    "a bias is added twice": Fault(
+        "lockstep", "outputs/dense_3", 0,
+        tf_dense("stock(x) + made.bias", "dense_3"), torch_dense("stock(x) + made.bias", "dense_3"),
+    ),
+    # Backward
+    "an activation's gradient is a thousandth too large": Fault(
+        "lockstep", "deltas/dense_2", 0,
+        tf_relu("tf.nn.relu(x) * 1.001 - tf.stop_gradient(tf.nn.relu(x) * 1.001 - tf.nn.relu(x))"),
+        torch_relu("torch.relu(x) * 1.001 - (torch.relu(x) * 1.001 - torch.relu(x)).detach()"),
+    ),
+    "a bias has no gradient": Fault(
+        "lockstep", "gradients/dense_2/bias", 0,
+        tf_dense("x @ made.kernel + tf.stop_gradient(made.bias)", "dense_2"),
+        torch_dense("x @ made.weight.T + made.bias.detach()", "dense_2"),
+    ),
+    "a kernel's gradient is a billionth too large": Fault(
+        "lockstep", "gradients/dense_3/kernel", 0,
+        tf_dense("stock(x) + (lambda e: e - tf.stop_gradient(e))(1e-9 * (tf.stop_gradient(x) @ made.kernel))", "dense_3"),
+        torch_dense("stock(x) + (lambda e: e - e.detach())(1e-9 * (x.detach() @ made.weight.T))", "dense_3"),
+    ),
+    "one unit's gradient is lost": Fault(
+        "lockstep", "gradients/dense_2/kernel", 0,
+        tf_dense("(lambda y: tf.concat([y[:, :7], tf.stop_gradient(y[:, 7:8]), y[:, 8:]], 1))(stock(x))", "dense_2"),
+        torch_dense("(lambda y: torch.cat([y[:, :7], y[:, 7:8].detach(), y[:, 8:]], 1))(stock(x))", "dense_2"),
+    ),
+    "one layer is frozen": Fault(
+        "lockstep", "gradients/dense_2/kernel", 0,
+        ("layers.py", TF_DENSE_LINE, TF_DENSE_LINE.replace("name=", 'trainable=node.name != "dense_2", name=')),
+        ("layers.py", TORCH_DENSE_LINE, TORCH_DENSE_LINE + '.requires_grad_(node.name != "dense_2")'),
+    ),
+    # Loss
+    "the cost is averaged over 99 samples": Fault(
+        "lockstep", "cost", 0,
+        ("losses.py", TF_COST, TF_COST.replace("(labels, outputs)", "(labels[1:], outputs[1:])")),
+        ("losses.py", TORCH_COST, TORCH_COST.replace("(outputs, labels)", "(outputs[1:], labels[1:])")),
+    ),
+    "the logits are scaled": Fault(
+        "lockstep", "cost", 0,
+        ("losses.py", TF_COST, TF_COST.replace("outputs)", "outputs * (1 + 1e-11))")),
+        ("losses.py", TORCH_COST, TORCH_COST.replace("(outputs,", "(outputs * (1 + 1e-11),")),
+    ),
+    "a penalty on the logits": Fault(
+        "lockstep", "cost", 0,
+        ("losses.py", TF_COST, TF_COST + " + 1e-10 * tf.reduce_mean(outputs**2)"),
+        ("losses.py", TORCH_COST, TORCH_COST + " + 1e-10 * torch.mean(outputs**2)"),
+    ),
+    # Optimizer
+    "epsilon in the wrong place": Fault(
+        "lockstep", "weights/dense_1/kernel", 0,
+        ("optimizers.py", "tf.sqrt(v) / correction + tf.constant(self.epsilon, dtype)",
+         "(tf.sqrt(v) + tf.constant(self.epsilon, dtype)) / correction"),
+        ("optimizers.py", 'if realisation.adam_epsilon == "after_correction":', "if False:"),
+    ),
+    "epsilon twice as large": Fault(
+        "lockstep", "weights/dense_1/kernel", 0,
+        ("optimizers.py", "tf.constant(self.epsilon, dtype)", "tf.constant(2 * self.epsilon, dtype)"),
+        torch_numbers('numbers["eps"] *= 2'),
+    ),
+    "beta_2 is 0.9991": Fault(
+        "lockstep", "slots/second_moment/dense_1/kernel", 0,
+        ("optimizers.py", "beta_2 = tf.constant(self.beta_1, tf.float64), tf.constant(self.beta_2, tf.float64)",
+         "beta_2 = tf.constant(self.beta_1, tf.float64), tf.constant(0.9991, tf.float64)"),
+        torch_numbers('numbers["betas"] = (spec.beta_1, 0.9991)'),
+    ),
+    "the learning rate is a millionth too large": Fault(
+        "lockstep", "weights/dense_1/kernel", 0,
+        ("optimizers.py", "tf.cast(learning_rate, tf.float64) /", "1.000001 * tf.cast(learning_rate, tf.float64) /"),
+        torch_numbers('numbers["lr"] *= 1.000001'),
+    ),
+    "a weight decay that was not asked for": Fault(
+        "lockstep", "slots/first_moment/dense_1/kernel", 0,
+        ("optimizers.py", "        dtype = variable.dtype\n",
+         "        dtype = variable.dtype\n        gradient = gradient + 1e-6 * variable\n"),
+        torch_numbers('numbers["weight_decay"] = 1e-6'),
+    ),
+    "one bias is not trained": Fault(
+        "lockstep", "slots/first_moment/dense_2/bias", 0,
+        ("optimizers.py", "        dtype = variable.dtype\n",
+         "        dtype = variable.dtype\n        if 'dense_2/bias' in variable.path:\n            return\n"),
+        ("optimizers.py", TORCH_FUSED, TORCH_FUSED.replace(
+            "model.parameters()", '[p for n, p in model.named_parameters() if n != "dense_2.bias"]')),
+    ),
+    # Slots and the step counter
+    "the second moment is not restored": Fault(
+        "lockstep", "slots/second_moment/dense_1/kernel", 1,
+        ("state.py", TF_WRITE, "            if slot == 'first_moment':\n    " + TF_WRITE),
+        ("state.py", TORCH_WRITE, "            if slot == 'second_moment':\n                values[key] = torch.zeros_like("
+                                  "parameter)\n                continue\n" + TORCH_WRITE),
+    ),
+    "the step counter starts at one": Fault(
+        "lockstep", "weights/dense_1/kernel", 0,
+        ("state.py", 'optimizer.iterations.assign(int(state["step"]))', 'optimizer.iterations.assign(int(state["step"]) + 1)'),
+        ("state.py", 'torch.tensor(float(state["step"]),', 'torch.tensor(float(state["step"]) + 1,'),
+    ),
+    # Data, at a step that is no checkpoint
+    "one label changed at step 7": Fault(
+        "consumed", "labels", 7,
+        tf_loop("labels = tf.where(step == 7, tf.concat([(labels[:1] + 1) % 10, labels[1:]], 0), labels)", after=False),
+        torch_loop("labels = torch.cat([(labels[:1] + 1) % 10, labels[1:]]) if step == 7 else labels", after=False),
+    ),
+    "one pixel changed at step 7": Fault(
+        "consumed", "inputs", 7,
+        tf_loop("inputs = tf.where(step == 7, inputs + tf.eye(100, 784, dtype=inputs.dtype) * 1e-3, inputs)", after=False),
+        torch_loop("inputs = inputs + torch.eye(100, 784) * 1e-3 if step == 7 else inputs", after=False),
+    ),
+    "a batch is used twice": Fault(
+        "consumed", "indices", 8,
+        tf_loop("indices, inputs, labels = batch(data, tf.where(step == 8, 7, step))", after=False),
+        torch_loop("indices, inputs, labels = batch(data, 7 if step == 8 else step)", after=False),
+    ),
+    "the batch order is shifted by one": Fault(
+        "consumed", "indices", 0,
+        ("data.py", "data.order[data.starts[step] : data.stops[step]]",
+         "tf.roll(data.order, 1, 0)[data.starts[step] : data.stops[step]]"),
+        ("data.py", "data.order[data.starts[step] : data.stops[step]]",
+         "torch.roll(data.order, 1)[data.starts[step] : data.stops[step]]"),
+    ),
+    # The loop against the replay
+    "weights are shrunk inside the loop": Fault(
+        "loop", "weights/dense_1/kernel", 0,
+        tf_loop("model.trainable_variables[0].assign(0.9 * model.trainable_variables[0])"),
+        torch_loop("next(model.parameters()).data.mul_(0.9)"),
+    ),
+    "weights are shrunk from step 9 on": Fault(
+        "loop", "weights/dense_1/kernel", 10,
+        tf_loop("model.trainable_variables[0].assign(tf.where(step > 8, 0.99, 1.0) * model.trainable_variables[0])"),
+        torch_loop("next(model.parameters()).data.mul_(0.99 if step > 8 else 1.0)"),
+    ),
+    "the loop's forward pass is another one": Fault(
+        "loop", "cost", 0,
+        ("models.py", "x = outputs[name] = node(x)", "x = outputs[name] = node(x) * 1.01"),
+        ("models.py", "x = outputs[name] = node(x)", "x = outputs[name] = node(x) * 1.01"),
+    ),
+    "gradients are clipped inside the loop": Fault(
+        "loop", "slots/first_moment/dense_1/kernel", 0,
+        ("train.py", "    updater.apply(gradients, weights)\n",
+         "    gradients = [tf.clip_by_value(g, -1e-3, 1e-3) for g in gradients]\n    updater.apply(gradients, weights)\n"),
+        ("train.py", "    updater.step()\n",
+         "    torch.nn.utils.clip_grad_value_(model.parameters(), 1e-3)\n    updater.step()\n"),
+    ),
+    # Precision
+    "a layer computes in float32": Fault(
+        "lockstep", "outputs/dense_1", 0,
+        tf_dense("tf.cast(tf.cast(stock(x), tf.float32), x.dtype)", "dense_1"),
+        torch_dense("stock(x).float().to(x)", "dense_1"),
+    ),
+    "an input is rounded through float32": Fault(
+        "lockstep", "outputs/dense_2", 0,
+        tf_dense("stock(tf.cast(tf.cast(x, tf.float32), x.dtype))", "dense_2"),
+        torch_dense("stock(x.float().to(x))", "dense_2"),
+    ),
+    "the cost is computed in float32": Fault(
+        "lockstep", "cost", 0,
+        ("losses.py", TF_COST, "return tf.cast(" + TF_COST.removeprefix("return ").replace(
+            "outputs)", "tf.cast(outputs, tf.float32))") + ", outputs.dtype)"),
+        ("losses.py", TORCH_COST, TORCH_COST.replace("(outputs,", "(outputs.float(),") + ".to(outputs)"),
+    ),
+    "beta_1 is rounded through float32": Fault(
+        "lockstep", "slots/first_moment/dense_1/kernel", 0,
+        ("optimizers.py", "beta_1, beta_2 = tf.constant(self.beta_1, tf.float64),",
+         "beta_1, beta_2 = tf.cast(tf.constant(self.beta_1, tf.float32), tf.float64),"),
+        torch_numbers('numbers["betas"] = (float(torch.tensor(spec.beta_1, dtype=torch.float32)), spec.beta_2)'),
+    ),
+    "the learning rate is rounded through float32": Fault(
+        "lockstep", "weights/dense_1/kernel", 0,
+        ("optimizers.py", "tf.cast(learning_rate, tf.float64) /", "tf.cast(tf.cast(learning_rate, tf.float32), tf.float64) /"),
+        torch_numbers('numbers["lr"] = float(torch.tensor(spec.learning_rate, dtype=torch.float32))'),
+    ),
+}  # fmt: skip

@@ -1,0 +1,51 @@
+"""Record one side once for each fault: python tests/faulty.py tf|torch REFERENCE FOLDER FAULT...
+
+Every fault's recording is written to FOLDER/<fault>, with REFERENCE's checkpoints replayed. A script of its own, since
+a process loads one framework, and one process for all faults, since importing a framework takes longer than a fault.
+"""
+
+import importlib
+import shutil
+import sys
+from pathlib import Path
+
+from conftest import shortened
+from faults import FAULTS
+
+from parity import worker
+from parity.job import RecordJob
+from parity.spec import Framework
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENT = shortened("mnist_relu", 12)
+CHECKPOINTS = 6
+
+
+def plant(side: Framework, edit: tuple[str, str, str], folder: Path) -> None:
+    """A copy of the implementation in `folder` with the edit made, which is what Python finds from now on."""
+    package = f"{side}_impl"
+    file, old, new = edit
+    shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / package / file
+    assert path.read_text().count(old) == 1, f"{file} does not hold once: {old}"
+    path.write_text(path.read_text().replace(old, new))
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        del sys.modules[name]
+
+
+def main(side: Framework, reference: Path, folder: Path, names: list[str]) -> None:
+    worker.load_side(side, threads=1)
+    for name in names:
+        plant(side, getattr(FAULTS[name], side), folder / "code" / name.replace(" ", "_"))
+        out = folder / name.replace(" ", "_")
+        realisation = getattr(EXPERIMENT, side)
+        job = RecordJob("mnist_relu", EXPERIMENT.identity, realisation, "cpu", out,
+                        reference=reference, checkpoints=CHECKPOINTS)  # fmt: skip
+        worker.record(worker.import_side(side), job, lambda message: None)
+        sys.path.pop(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])  # type: ignore[arg-type]
