@@ -63,6 +63,8 @@ def worst(ours: NDArray[Any] | None, theirs: NDArray[Any] | None, scale: NDArray
     ):
         return MISSING
     x, y, s = (np.asarray(array, np.float64).reshape(-1) for array in (ours, theirs, scale))
+    if np.array_equal(x, y):
+        return Worst(0.0, 0, float(x[0]), float(y[0]), float(s[0]), x.size, 0)
     both_nan = np.isnan(x) & np.isnan(y)
     with np.errstate(all="ignore"):
         difference = np.abs(x - y)

@@ -40,60 +40,60 @@ class Replayer:
     """One side's model and optimizer in both precisions, to run single steps with."""
 
     def __init__(self, side: SimpleNamespace, job: RecordJob, build: Any, place: str) -> None:
-        self.side, self.job, self.place = side, job, place
-        self.built = {}
+        self.side, self.job = side, job
+        self.functions = {}
         for dtype in DTYPES:
             side.runtime.set_dtype(dtype)
-            self.built[dtype] = side.train.build(build, job.identity, job.realisation, place)
+            model, updater = side.train.build(build, job.identity, job.realisation, place)
+            loss = side.losses.loss(job.identity.loss)
+            self.functions[dtype] = side.replay.replay_function(model, loss, updater, place)
 
     def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
         """What the stages give, each fed what `recorded` holds, or the stage before it where that is None."""
         self.side.runtime.set_dtype(dtype)
         at = at.converted(dtype)
         given = None if recorded is None else convert_all(recorded, dtype)
-        loss = self.side.losses.loss(self.job.identity.loss)
-        model, updater = self.built[dtype]
-        return self.side.replay.replay(model, loss, updater, at.state, at.inputs, at.labels, given, self.place)
+        return self.functions[dtype](at.state, at.inputs, at.labels, given)
 
-    def evidence(self, at: Checkpoint) -> dict[str, NDArray[Any]]:
-        """What every stage of the step gives in float64, each fed by the one before it.
+    def evidence(self, at: Checkpoint) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """What every stage of the step gives in float64, each fed by the one before it; and the same made complete.
 
         What a stage does not give, as the gradient of a weight that is not trained, is zero to the stages after it.
         """
         found = self.step(at, None, "float64")
         shapes = layout.step_shapes(self.job.identity)
         names = [result.name for result in stages.results(self.job.identity, len(at.labels))]
-        return {name: found.get(name, np.zeros(shapes[name])) for name in names} | {"step": found["step"]}
+        return found, {name: found.get(name, np.zeros(shapes[name])) for name in names} | {"step": found["step"]}
 
-    def judged(self, at: Checkpoint, evidence: Arrays) -> dict[str, NDArray[Any]]:
+    def judged(self, at: Checkpoint, evidence: Arrays, found: Arrays | None = None) -> dict[str, NDArray[Any]]:
         """The step, each stage on recorded inputs, summed up for both precisions as `<dtype>/<column>`.
 
-        float64: this side's result against the recorded one. float32: this side's result on rounded inputs against
-        its own in float64 on the same rounded inputs. Both in units of u times the condition scale.
+        float64: this side's result (`found`, where this side made the evidence) against the recorded one. float32: this
+        side's result on rounded inputs against its own in float64 on the same rounded inputs. Both in units of u times
+        the condition scale.
         """
-        rounded, rounded_evidence = at.converted("float32"), convert_all(evidence, "float32")
-        return self.summed("float64", at, evidence, self.step(at, evidence, "float64"), evidence) | self.summed(
-            "float32",
-            rounded,
-            rounded_evidence,
-            self.step(rounded, rounded_evidence, "float32"),
-            self.step(rounded, rounded_evidence, "float64"),
-        )
-
-    def summed(
-        self, dtype: Dtype, at: Checkpoint, recorded: Arrays, ours: Arrays, theirs: Arrays
-    ) -> dict[str, NDArray[Any]]:
-        """The summary of one precision, with its prefix."""
-        identity = self.job.identity
-        listed = stages.results(identity, len(at.labels))
-        at, recorded = at.converted("float64"), convert_all(recorded, "float64")
-        condition = stages.scales(identity, self.job.realisation, at.state, recorded, at.inputs, at.labels)
-        scales = {name: UNIT_ROUNDOFF[dtype] * scale for name, scale in condition.items()}
+        wide = at.converted("float64")
+        # Rounded, and widened again: what both precisions can be fed.
+        rounded = at.converted("float32").converted("float64")
+        rounded_evidence = convert_all(convert_all(evidence, "float32"), "float64")
+        results: dict[Dtype, tuple[Arrays, Arrays]] = {
+            "float64": (self.step(at, evidence, "float64") if found is None else found, evidence),
+            "float32": (
+                self.step(rounded, rounded_evidence, "float32"),
+                self.step(rounded, rounded_evidence, "float64"),
+            ),
+        }
+        listed = stages.results(self.job.identity, len(at.labels))
+        scales = stages.scales(self.job.identity, self.job.realisation, wide.state, evidence, wide.inputs, wide.labels)
         # Either framework may take a denormal number for zero, in a factor or in a product, and each may be a term.
-        largest = max(1.0, *(largest_finite(array) for array in (*at.state.values(), *recorded.values(), at.inputs)))
-        floors = {result.name: result.length * largest * float(np.finfo(dtype).tiny) for result in listed}
-        columns = measure.summary([result.name for result in listed], ours, theirs, scales, floors)
-        return {f"{dtype}/{column}": values for column, values in columns.items()}
+        largest = max(1.0, *map(largest_finite, (*wide.state.values(), *evidence.values(), wide.inputs)))
+        summaries: dict[str, Any] = {}
+        for dtype, (ours, theirs) in results.items():
+            allowed = {name: UNIT_ROUNDOFF[dtype] * scale for name, scale in scales.items()}
+            floors = {result.name: result.length * largest * float(np.finfo(dtype).tiny) for result in listed}
+            columns = measure.summary([result.name for result in listed], ours, theirs, allowed, floors)
+            summaries |= {f"{dtype}/{column}": values for column, values in columns.items()}
+        return summaries
 
     def loop(self, at: Checkpoint, evidence: Arrays, looped: Arrays) -> dict[str, NDArray[Any]]:
         """The loop's own step from a checkpoint against the replayed one, in the run's precision, as a summary.
@@ -121,8 +121,9 @@ def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:
 def convert(values: NDArray[Any], dtype: Dtype) -> NDArray[Any]:
     """The values in `dtype`; denormals of float32 become zero, as the frameworks take them in float32."""
     # Said here, since torch's switch makes NumPy flush them too, but only in torch's process.
+    if values.dtype == dtype == "float64":
+        return values
     with np.errstate(over="ignore"):
-        converted = values.astype(dtype)
-    if np.float32 in (values.dtype, converted.dtype):
-        converted = np.where(np.abs(converted) < np.finfo(np.float32).tiny, 0, converted).astype(dtype)
+        converted = np.array(values, dtype)
+    converted[np.abs(converted) < np.finfo(np.float32).tiny] = 0
     return converted

@@ -135,10 +135,10 @@ def replay_own(task: Task, replayer: Replayer, trained: Trained, recorder: Recor
     loop: dict[str, Any] = {}
     for step, state in trained.states.items():
         at = task.checkpoint(step, state)
-        evidence = replayer.evidence(at)
+        found, evidence = replayer.evidence(at)
         key = recording.key(state, evidence)
         recorder.save_evidence(step, key, evidence)
-        recorder.save_replay(step, key, replayer.judged(at, evidence))
+        recorder.save_replay(step, key, replayer.judged(at, evidence, found))
         summary = replayer.loop(at, evidence, trained.looped[step])
         loop |= {f"{step}/{column}": values for column, values in summary.items()}
         if step == 0:

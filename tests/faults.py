@@ -34,7 +34,8 @@ def tf_dense(body: str, only: str = "") -> tuple[str, str, str]:
     return (
         "layers.py",
         TF_DENSE_LINE,
-        f"    import tensorflow as tf\n{made}\n    stock = made.call\n    made.call = (lambda x: {body}){condition}\n    return made",
+        f"    import tensorflow as tf\n{made}\n    stock = made.call\n"
+        f"    made.call = (lambda x: {body}){condition}\n    return made",
     )
 
 
@@ -121,7 +122,9 @@ FAULTS = {
     ),
     "a kernel's gradient is a billionth too large": Fault(
         "lockstep", "gradients/dense_3/kernel", 0,
-        tf_dense("stock(x) + (lambda e: e - tf.stop_gradient(e))(1e-9 * (tf.stop_gradient(x) @ made.kernel))", "dense_3"),
+        tf_dense(
+            "stock(x) + (lambda e: e - tf.stop_gradient(e))(1e-9 * (tf.stop_gradient(x) @ made.kernel))", "dense_3"
+        ),
         torch_dense("stock(x) + (lambda e: e - e.detach())(1e-9 * (x.detach() @ made.weight.T))", "dense_3"),
     ),
     "one unit's gradient is lost": Fault(
@@ -182,20 +185,20 @@ FAULTS = {
     "one bias is not trained": Fault(
         "lockstep", "slots/first_moment/dense_2/bias", 0,
         ("optimizers.py", "        dtype = variable.dtype\n",
-         "        dtype = variable.dtype\n        if 'dense_2/bias' in variable.path:\n            return\n"),
+         "        dtype = variable.dtype\n        if 'dense_2/bias' in self._trainable_variables[self._get_variable_index(variable)].path:\n            return\n"),
         ("optimizers.py", TORCH_FUSED, TORCH_FUSED.replace(
             "model.parameters()", '[p for n, p in model.named_parameters() if n != "dense_2.bias"]')),
     ),
     # Slots and the step counter
     "the second moment is not restored": Fault(
         "lockstep", "slots/second_moment/dense_1/kernel", 1,
-        ("state.py", TF_WRITE, "            if slot == 'first_moment':\n    " + TF_WRITE),
-        ("state.py", TORCH_WRITE, "            if slot == 'second_moment':\n                values[key] = torch.zeros_like("
-                                  "parameter)\n                continue\n" + TORCH_WRITE),
+        ("state.py", TF_WRITE, TF_WRITE[:-1] + " * (slot == 'first_moment'))"),
+        ("state.py", TORCH_WRITE, TORCH_WRITE.replace("own(", "(slot == 'first_moment') * own(")),
     ),
     "the step counter starts at one": Fault(
         "lockstep", "weights/dense_1/kernel", 0,
-        ("state.py", 'optimizer.iterations.assign(int(state["step"]))', 'optimizer.iterations.assign(int(state["step"]) + 1)'),
+        ("state.py", 'optimizer.iterations.assign(int(state["step"]))',
+         'optimizer.iterations.assign(int(state["step"]) + 1)'),
         ("state.py", 'torch.tensor(float(state["step"]),', 'torch.tensor(float(state["step"]) + 1,'),
     ),
     # Data, at a step that is no checkpoint
@@ -206,7 +209,9 @@ FAULTS = {
     ),
     "one pixel changed at step 7": Fault(
         "consumed", "inputs", 7,
-        tf_loop("inputs = tf.where(step == 7, inputs + tf.eye(100, 784, dtype=inputs.dtype) * 1e-3, inputs)", after=False),
+        tf_loop(
+            "inputs = tf.where(step == 7, inputs + tf.eye(100, 784, dtype=inputs.dtype) * 1e-3, inputs)", after=False
+        ),
         torch_loop("inputs = inputs + torch.eye(100, 784) * 1e-3 if step == 7 else inputs", after=False),
     ),
     "a batch is used twice": Fault(
@@ -240,7 +245,8 @@ FAULTS = {
     "gradients are clipped inside the loop": Fault(
         "loop", "slots/first_moment/dense_1/kernel", 0,
         ("train.py", "    updater.apply(gradients, weights)\n",
-         "    gradients = [tf.clip_by_value(g, -1e-3, 1e-3) for g in gradients]\n    updater.apply(gradients, weights)\n"),
+         "    gradients = [tf.clip_by_value(g, -1e-3, 1e-3) for g in gradients]\n"
+         "    updater.apply(gradients, weights)\n"),
         ("train.py", "    updater.step()\n",
          "    torch.nn.utils.clip_grad_value_(model.parameters(), 1e-3)\n    updater.step()\n"),
     ),
@@ -269,7 +275,8 @@ FAULTS = {
     ),
     "the learning rate is rounded through float32": Fault(
         "lockstep", "weights/dense_1/kernel", 0,
-        ("optimizers.py", "tf.cast(learning_rate, tf.float64) /", "tf.cast(tf.cast(learning_rate, tf.float32), tf.float64) /"),
+        ("optimizers.py", "tf.cast(learning_rate, tf.float64) /",
+         "tf.cast(tf.cast(learning_rate, tf.float32), tf.float64) /"),
         torch_numbers('numbers["lr"] = float(torch.tensor(spec.learning_rate, dtype=torch.float32))'),
     ),
 }  # fmt: skip

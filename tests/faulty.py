@@ -17,6 +17,7 @@ from parity.job import RecordJob
 from parity.spec import Framework
 
 ROOT = Path(__file__).parents[1]
+# Checkpoints 0, 1, 2, 5, 10 and 11.
 EXPERIMENT = shortened("mnist_relu", 12)
 CHECKPOINTS = 6
 

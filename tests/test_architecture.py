@@ -27,6 +27,7 @@ ONE_SIDED = {
     "optimizers.TorchAdam": "torch's formula, which torch has as a stock class",
     "optimizers.KerasAdam": "Keras's formula, which Keras has as a stock class",
     "state.neutral": "the neutral layout is Keras's own; torch's is transposed",
+    "state.own": "the neutral layout is Keras's own; torch's is transposed",
 }
 
 

@@ -12,56 +12,67 @@ from tf_impl.models import nodes
 
 # (the cost's gradient by a stage's result, weights) -> the cost's gradients by the stage's input and by each weight
 Differentiate = Callable[[tf.Tensor, list[keras.Variable]], list[tf.Tensor | None]]
+Arrays = Mapping[str, np.ndarray]
+Tensors = dict[str, tf.Tensor]
+Replay = Callable[[Arrays, np.ndarray, np.ndarray, Arrays | None], dict[str, np.ndarray]]
 
 
-def replay(
-    model: keras.Model,
-    loss: Loss,
-    updater: keras.optimizers.Optimizer,
-    state: Mapping[str, np.ndarray],
-    inputs: np.ndarray,
-    labels: np.ndarray,
-    recorded: Mapping[str, np.ndarray] | None,
-    device: str,
-) -> dict[str, np.ndarray]:
-    """Every stage of one step on inputs [batch, features] and labels [batch] from `state`, in the model's dtype.
+def replay_function(model: keras.Model, loss: Loss, updater: keras.optimizers.Optimizer, device: str) -> Replay:
+    """A function (state, inputs [batch, features], labels [batch], recorded) that runs every stage of one step.
 
-    Each stage is fed what `recorded` holds of the stages before it, or, where that is None, what they gave here.
-    Returns, in the order of the computation, `outputs/<node>` [batch, units], `cost`, `deltas/<node>` [batch, units]
-    (the cost's gradient by the node's output), `gradients/<weight>`, and the state after the step (`weights/...`,
-    `slots/...`, `step`). What the cost does not depend on has no gradient.
+    The step starts from `state`; all is in the model's dtype. Each stage is fed what `recorded` holds of the stages
+    before it, or, where that is None, what they gave here. Returned are, in the order of the computation,
+    `outputs/<node>` [batch, units], `cost`, `deltas/<node>` [batch, units] (the cost's gradient by the node's output),
+    `gradients/<weight>`, and the state after the step (`weights/...`, `slots/...`, `step`). What the cost does not
+    depend on has no gradient.
     """
-    states.write(model, updater, state)
-    found: dict[str, np.ndarray] = {}
+
+    # Compiled, but each stage by itself: every result leaves the graph, so none is fused with the next.
+    @tf.function(autograph=False)
+    def compiled(inputs: tf.Tensor, labels: tf.Tensor, recorded: Tensors | None) -> Tensors:
+        found = stages(model, loss, inputs, labels, recorded)
+        update(model, updater, found if recorded is None else recorded)
+        return found
+
+    def replay(state: Arrays, inputs: np.ndarray, labels: np.ndarray, recorded: Arrays | None) -> dict[str, np.ndarray]:
+        states.write(model, updater, state)
+        given = None
+        if recorded is not None:
+            given = {name: states.to_tensor(name, value, device) for name, value in recorded.items()}
+        with tf.device(device):
+            found = compiled(tf.constant(inputs), tf.constant(labels), given)
+        arrays = {name: states.to_array(name, value) for name, value in found.items()}
+        return arrays | states.read(model, updater, int(state["step"]) + 1)
+
+    return replay
+
+
+def stages(model: keras.Model, loss: Loss, x: tf.Tensor, labels: tf.Tensor, recorded: Tensors | None) -> Tensors:
+    """What the stages before the update give, by name."""
+    found: Tensors = {}
 
     def kept(name: str, value: tf.Tensor | None) -> tf.Tensor | None:
         """Keep what a stage gave, and return what the next one is fed."""
         if value is not None:
-            found[name] = value.numpy()
-        return value if recorded is None else tf.constant(recorded[name])
+            found[name] = value
+        return value if recorded is None else recorded[name]
 
-    with tf.device(device):
-        x, labels, stages = tf.constant(inputs), tf.constant(labels), []
-        for name, node in nodes(model):
-            y, differentiate = stage(node, x)
-            stages.append((name, node, differentiate))
-            x = kept(f"outputs/{name}", y)
-        cost, differentiate = stage(lambda outputs: loss(outputs, labels), x)
-        kept("cost", cost)
-        (delta,) = differentiate(tf.ones_like(cost), [])
-        for name, node, differentiate in reversed(stages):
-            delta = kept(f"deltas/{name}", delta)
-            if delta is None:
-                break
-            weights = states.parameters_of(name, node)
-            delta, *gradients = differentiate(delta, list(weights.values()))
-            found |= {
-                f"gradients/{key}": states.neutral(g)
-                for key, g in zip(weights, gradients, strict=True)
-                if g is not None
-            }
-    update(model, updater, found if recorded is None else recorded, device)
-    return found | states.read(model, updater, int(state["step"]) + 1)
+    trained, backward = states.trained(model), []
+    for name, node in nodes(model):
+        y, differentiate = stage(node, x)
+        weights = {key: weight for key, weight in states.parameters_of(name, node).items() if key in trained}
+        backward.append((name, weights, differentiate))
+        x = kept(f"outputs/{name}", y)
+    cost, differentiate = stage(lambda outputs: loss(outputs, labels), x)
+    kept("cost", cost)
+    (delta,) = differentiate(tf.ones_like(cost), [])
+    for name, weights, differentiate in reversed(backward):
+        delta = kept(f"deltas/{name}", delta)
+        if delta is None:
+            break
+        delta, *gradients = differentiate(delta, list(weights.values()))
+        found |= {f"gradients/{key}": g for key, g in zip(weights, gradients, strict=True) if g is not None}
+    return found
 
 
 def stage(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, Differentiate]:
@@ -72,10 +83,7 @@ def stage(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.
     return y, lambda delta, weights: tape.gradient(y, [x, *weights], output_gradients=delta)
 
 
-def update(
-    model: keras.Model, updater: keras.optimizers.Optimizer, given: Mapping[str, np.ndarray], device: str
-) -> None:
+def update(model: keras.Model, updater: keras.optimizers.Optimizer, given: Tensors) -> None:
     """One update of the weights by their gradients in `given`."""
     weights = {name: weight for name, weight in states.trained(model).items() if f"gradients/{name}" in given}
-    gradients = [states.own(given[f"gradients/{name}"], device) for name in weights]
-    updater.apply(gradients, list(weights.values()))
+    updater.apply([given[f"gradients/{name}"] for name in weights], list(weights.values()))

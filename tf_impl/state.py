@@ -51,13 +51,13 @@ def trained(model: keras.Model) -> dict[str, keras.Variable]:
     return {name: variable for name, variable in parameters(model).items() if variable.trainable}
 
 
-def neutral(value: tf.Tensor) -> np.ndarray:
-    """A copy of a tensor in the neutral layout, which is Keras's own."""
+def to_array(name: str, value: tf.Tensor) -> np.ndarray:
+    """What a stage gave as `name`, in the neutral layout."""
     return value.numpy()
 
 
-def own(value: np.ndarray, device: str) -> tf.Tensor:
-    """A tensor of the framework's own layout on `device`, from an array in the neutral one."""
+def to_tensor(name: str, value: np.ndarray, device: str) -> tf.Tensor:
+    """What is recorded as `name`, in the framework's own layout on `device`."""
     with tf.device(device):
         return tf.constant(value)
 

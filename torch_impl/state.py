@@ -69,6 +69,16 @@ def slot_keys(optimizer: torch.optim.Optimizer) -> dict[str, str]:
     return adam if isinstance(optimizer, torch.optim.Adam) else {}
 
 
+def to_array(name: str, value: torch.Tensor) -> np.ndarray:
+    """What a stage gave as `name`, in the neutral layout."""
+    return neutral(value) if name.startswith("gradients/") else value.detach().cpu().numpy()
+
+
+def to_tensor(name: str, value: np.ndarray, device: str) -> torch.Tensor:
+    """What is recorded as `name`, in the framework's own layout on `device`."""
+    return own(value, device) if name.startswith("gradients/") else torch.tensor(value, device=device)
+
+
 def neutral(tensor: torch.Tensor) -> np.ndarray:
     """A copy of a tensor in the neutral layout: a matrix transposed, a vector as it is."""
     return np.array(tensor.detach().cpu().numpy().T, order="C")
