@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity import layout, measure, stages
+from parity.data import Batches
 from parity.job import RecordJob
 from parity.recording import Arrays
 from parity.rounding import step_bounds
@@ -17,11 +18,13 @@ from parity.stages import UNIT_ROUNDOFF
 EARLY = (0, 1, 2, 5, 10)
 
 
-def checkpoint_steps(steps: int, count: int) -> list[int]:
-    """About `count` of the steps 0 to steps - 1: the first ones, then evenly spread to the last."""
-    early = [step for step in EARLY if step < steps][: max(1, count - 1)]
-    spread = np.linspace(early[-1], steps - 1, count - len(early) + 1)[1:]
-    return sorted({*early, *(round(float(step)) for step in spread)})
+def checkpoint_steps(batches: Batches, count: int) -> list[int]:
+    """About `count` steps: the first ones, then evenly spread to the last, all with whole batches."""
+    sizes = batches.stops - batches.starts
+    whole = np.flatnonzero(sizes == sizes[0]).tolist()
+    early = [step for step in EARLY if step < len(whole)][: max(1, count - 1)]
+    spread = np.linspace(early[-1], len(whole) - 1, count - len(early) + 1)[1:]
+    return [whole[step] for step in sorted({*early, *(round(float(step)) for step in spread)})]
 
 
 class Checkpoint(NamedTuple):

@@ -82,7 +82,7 @@ def record(side: SimpleNamespace, job: RecordJob, tell: Tell) -> None:
         chunk = side.train.chunk_function(model, side.losses.loss(identity.loss), updater, on_device)
         ready = time.perf_counter()
         read = lambda step: side.state.read(model, updater, step)  # noqa: E731
-        trained = train(chunk, read, len(batches), checkpoint_steps(len(batches), job.checkpoints), recorder, tell)
+        trained = train(chunk, read, len(batches), checkpoint_steps(batches, job.checkpoints), recorder, tell)
         done = time.perf_counter()
         recorder.save(recording.TRACE, join(trained.pieces, batches, side.train.predictions(model, on_device)))
         replayer = Replayer(side, job, task.build, task.place)

@@ -11,7 +11,7 @@ import pytest
 
 from parity import recording
 from parity.experiments import EXPERIMENTS
-from parity.job import RecordJob
+from parity.job import RecordJob, ReplayJob
 from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import FRAMEWORKS, Experiment, Framework
@@ -61,17 +61,24 @@ def both_sides(experiment: Experiment, **choices: Any) -> Experiment:
 
 @pytest.fixture(scope="session")
 def record_pair(workers: dict[Framework, Worker]) -> Callable[..., Pair]:
-    """A function (experiment, folder, data=None) that records both sides at once."""
+    """A function (experiment, folder) that records both sides at once; with `exchange`, each replays the other's."""
 
-    def record(experiment: Experiment, folder: Path, data: Path | None = None) -> Pair:
-        def one(side: Framework) -> Recording:
-            realisation = getattr(experiment, side)
-            job = RecordJob(experiment.name, experiment.identity, realisation, "cpu", folder / side, data)
-            workers[side].record(job, lambda done, steps: None)
-            return recording.read(folder / side)
-
+    def record(
+        experiment: Experiment, folder: Path, data: Path | None = None, checkpoints: int = 3, exchange: bool = True
+    ) -> Pair:
+        jobs = {
+            side: RecordJob(
+                experiment.name, experiment.identity, getattr(experiment, side), "cpu", folder / side, data,
+                checkpoints=checkpoints,
+            )
+            for side in FRAMEWORKS
+        }  # fmt: skip
         with ThreadPoolExecutor(2) as pool:
-            ours, theirs = pool.map(one, FRAMEWORKS)
+            list(pool.map(lambda side: workers[side].record(jobs[side], lambda done, steps: None), FRAMEWORKS))
+            if exchange:
+                other = {"tf": "torch", "torch": "tf"}
+                list(pool.map(lambda s: workers[s].replay(ReplayJob(jobs[s], folder / other[s])), FRAMEWORKS))
+        ours, theirs = (recording.read(folder / side) for side in FRAMEWORKS)
         return ours, theirs
 
     return record
@@ -79,5 +86,11 @@ def record_pair(workers: dict[Framework, Worker]) -> Callable[..., Pair]:
 
 @pytest.fixture(scope="session")
 def clean_pair(record_pair: Callable[..., Pair], tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    """mnist_relu's first epoch, both sides."""
+    """mnist_relu's first epoch, both sides, each with the other's checkpoints replayed."""
     return record_pair(shortened("mnist_relu", 40), tmp_path_factory.mktemp("clean"))
+
+
+@pytest.fixture(scope="session")
+def pair_apart(record_pair: Callable[..., Pair], tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """mnist_relu's first epoch, both sides, recorded apart."""
+    return record_pair(shortened("mnist_relu", 40), tmp_path_factory.mktemp("apart"), exchange=False)

@@ -185,7 +185,9 @@ FAULTS = {
     "one bias is not trained": Fault(
         "lockstep", "slots/first_moment/dense_2/bias", 0,
         ("optimizers.py", "        dtype = variable.dtype\n",
-         "        dtype = variable.dtype\n        if 'dense_2/bias' in self._trainable_variables[self._get_variable_index(variable)].path:\n            return\n"),
+         "        dtype = variable.dtype\n"
+         "        if 'dense_2/bias' in self._trainable_variables[self._get_variable_index(variable)].path:\n"
+         "            return\n"),
         ("optimizers.py", TORCH_FUSED, TORCH_FUSED.replace(
             "model.parameters()", '[p for n, p in model.named_parameters() if n != "dense_2.bias"]')),
     ),

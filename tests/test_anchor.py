@@ -6,7 +6,7 @@ import pytest
 from conftest import both_sides, shortened
 
 from parity.rounding import step_bounds
-from parity.verdict.lockstep import as_float64
+from parity.verdict.composed import as_float64
 
 HIDDEN = {
     "xor_sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),
@@ -30,7 +30,7 @@ def test_step_is_numpys(name, epsilon, record_pair, tmp_path):
 def check_step(recording, hidden, slope, after):
     """Every tensor of the recorded replay is NumPy's, as far as rounding allows."""
     identity = recording.manifest.identity
-    replay = recording.replay(recording.manifest.digests["start"], "float64")
+    replay = recording.start("float64")
     state = as_float64(recording.state(0))
     bounds = step_bounds(identity, recording.manifest.realisation, state, replay, "float64")
     kernels = [state[f"weights/{node.name}/kernel"] for node in identity.dense]

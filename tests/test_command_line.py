@@ -67,7 +67,7 @@ def test_the_users_weights_and_order_are_used(finished):
         assert (state["weights/dense_1/kernel"] == weights["layers.0.kernel"]).all()
         assert (state["weights/dense_1/bias"] == weights["layers.0.bias"]).all()
         # Reversed, the embedded digits end with ..., 1, 0: the first batch's labels go 9, 8, ..., 0, 9, ...
-        replay = recorded.replay(recorded.manifest.digests["start"], "float64")
+        replay = recorded.start("float64")
         assert replay["labels"].tolist() == [*range(9, -1, -1)] * 10
 
 

@@ -10,27 +10,27 @@ import pytest
 from parity.recording import Recording
 from parity.verdict import Verdict, checks, judge
 from parity.verdict.checks import Check
-from parity.verdict.lockstep import within
+from parity.verdict.composed import within
 from parity.verdict.trajectory import first_disagreement
 
 
 @dataclass(frozen=True)
 class Edited(Recording):
-    """A recording whose replays are changed as they are read."""
+    """A recording whose first steps are changed as they are read."""
 
     change: Callable[[dict[str, np.ndarray], str], object]
 
-    def replay(self, state_digest, dtype):
-        arrays = super().replay(state_digest, dtype)
+    def start(self, dtype):
+        arrays = super().start(dtype)
         self.change(arrays, dtype)
         return arrays
 
 
 @pytest.fixture
-def edited(clean_pair):
-    """A function that returns torch's recording with an edit applied to each replay."""
-    original = clean_pair[1]
-    return lambda change: Edited(original.folder, original.manifest, original.trace, change)
+def edited(pair_apart):
+    """A function that returns torch's recording, made apart, with an edit applied to its first steps."""
+    original = pair_apart[1]
+    return lambda change: Edited(original.folder, original.manifest, original.trace, original.label, change)
 
 
 def failures(verdict):
@@ -109,35 +109,35 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("tensor", CHANGES)
-def test_lockstep_names_the_changed_tensor(tensor, edited, clean_pair):
+def test_lockstep_names_the_changed_tensor(tensor, edited, pair_apart):
     theirs = edited(lambda arrays, dtype: CHANGES[tensor](arrays) if dtype == "float64" else None)
-    verdict = judge(clean_pair[0], theirs)
+    verdict = judge(pair_apart[0], theirs)
     assert [name for level, name in failures(verdict) if level == "lockstep"] == [f"float64 {tensor}"]
     assert verdict.verdict == "mismatch"
 
 
-def test_lockstep_names_the_changed_element(edited, clean_pair):
+def test_lockstep_names_the_changed_element(edited, pair_apart):
     theirs = edited(lambda arrays, dtype: CHANGES["outputs/dense_1"](arrays) if dtype == "float64" else None)
-    failed = next(check for check in judge(clean_pair[0], theirs).checks if check.result == "failed")
+    failed = next(check for check in judge(pair_apart[0], theirs).checks if check.result == "failed")
     assert failed.where == "outputs/dense_1[3, 5]"
     assert failed.measured > failed.bound
     assert "Keras" in failed.reason
 
 
 @pytest.mark.parametrize("name", ["gradients/dense_3/bias", "inputs", "labels", "step"])
-def test_a_missing_tensor_fails(name, edited, clean_pair):
+def test_a_missing_tensor_fails(name, edited, pair_apart):
     theirs = edited(lambda arrays, dtype: arrays.pop(name))
-    assert ("lockstep", f"float64 {name}") in failures(judge(clean_pair[0], theirs))
-    assert ("lockstep", f"float64 {name}") in failures(judge(theirs, clean_pair[0]))
+    assert ("lockstep", f"float64 {name}") in failures(judge(pair_apart[0], theirs))
+    assert ("lockstep", f"float64 {name}") in failures(judge(theirs, pair_apart[0]))
 
 
-def test_a_tensor_too_many_fails(edited, clean_pair):
-    verdict = judge(clean_pair[0], edited(lambda arrays, dtype: arrays.update(extra=np.zeros(3))))
+def test_a_tensor_too_many_fails(edited, pair_apart):
+    verdict = judge(pair_apart[0], edited(lambda arrays, dtype: arrays.update(extra=np.zeros(3))))
     assert ("lockstep", "float64 extra") in failures(verdict)
 
 
-def test_replays_of_other_inputs_fail(edited, clean_pair):
-    verdict = judge(clean_pair[0], edited(lambda arrays, dtype: arrays["inputs"].__iadd__(1e-3)))
+def test_replays_of_other_inputs_fail(edited, pair_apart):
+    verdict = judge(pair_apart[0], edited(lambda arrays, dtype: arrays["inputs"].__iadd__(1e-3)))
     assert ("lockstep", "float64 inputs") in failures(verdict)
 
 
@@ -174,7 +174,7 @@ def test_within_refuses_to_transpose():
     assert check.result == "failed"
 
 
-def test_nan_on_both_sides_is_not_parity(edited, clean_pair):
+def test_nan_on_both_sides_is_not_parity(edited, pair_apart):
     """Both costs NaN: nothing differs, and nothing is proven."""
     theirs = edited(lambda arrays, dtype: arrays.update(cost=np.array(NAN)))
     verdict = judge(theirs, theirs)

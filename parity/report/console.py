@@ -57,8 +57,13 @@ def show(a: Recording, b: Recording, verdict: Verdict, quiet: bool) -> None:
         console.print(header(a))
         console.print(sides(a, b))
         console.print(levels(verdict))
-        for check in failures(verdict):
-            console.print(Text(f"failed: {check.level} {check.name}: {check.where or ''} {check.reason}", "red"))
+        failed = [check for check in verdict.checks if check.result == "failed"]
+        for check in failed[:1]:
+            console.print(Text(f"first divergence: {check.level}, {check.where or check.name}: {check.reason}", "red"))
+        for check in failed[1:FAILURES_SHOWN]:
+            console.print(Text(f"failed: {check.level} {check.name}: {check.reason}", "red"))
+        if len(failed) > FAILURES_SHOWN:
+            console.print(Text(f"and {len(failed) - FAILURES_SHOWN} more", "red"))
     console.print(Text.assemble("verdict: ", (verdict.verdict, COLOURS[verdict.verdict])))
 
 
@@ -108,17 +113,18 @@ def counted(checks: Sequence[Check]) -> str:
 
 
 def by_precision(checks: Sequence[Check]) -> str:
-    """For each precision, how many tensors are within rounding, and the one that uses most of its bound."""
+    """For each precision, how many tensors are within rounding, and each side's that uses most of its bound."""
     return "\n".join(f"{dtype}: {worst([c for c in checks if dtype in c.name.split()])}" for dtype in DTYPES)
 
 
 def worst(checks: Sequence[Check]) -> str:
-    """How many tensors are within rounding, and the one that uses most of its bound."""
+    """How many tensors are within rounding, and each side's that uses most of its bound."""
     passed = sum(check.result == "passed" for check in checks)
     line = f"{passed} of {len(checks)} tensors within rounding"
-    top = max(checks, key=lambda check: check.share, default=None)
-    if top is not None and top.measured and top.bound:
-        line += f"; nearest its bound {top.where}: {top.measured:.2g} of {top.bound:.2g}"
+    for side in dict.fromkeys(check.side for check in checks):
+        top = max((check for check in checks if check.side == side), key=lambda check: check.share)
+        if top.share and top.result == "passed":
+            line += f"; {side or 'at most'} {top.share:.0%} of its bound ({top.where})"
     return line
 
 
@@ -136,8 +142,3 @@ SUMMARIES = {
     "preflight": counted, "consumed": counted, "lockstep": by_precision, "loop": worst, "trajectory": stated,
     "outcome": reasons,
 }  # fmt: skip
-
-
-def failures(verdict: Verdict) -> list[Check]:
-    """The first failed checks, in the order of the computation."""
-    return [check for check in verdict.checks if check.result == "failed"][:FAILURES_SHOWN]

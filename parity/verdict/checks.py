@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from parity.measure import Worst
 from parity.recording import Recording
+from parity.spec import Dtype
 
 Level = Literal["preflight", "consumed", "lockstep", "loop", "trajectory", "outcome"]
 Result = Literal["passed", "failed", "not_judged"]
@@ -35,6 +36,8 @@ class Check:
     bound: float | None
     where: str | None
     reason: str
+    # Whose computation is judged, where it is one side's.
+    side: str | None = None
 
     @property
     def share(self) -> float:
@@ -70,13 +73,20 @@ def conclude(checks: Sequence[Check]) -> VerdictName:
 
 
 def judge(
-    level: Level, name: str, where: str, shape: tuple[int, ...], entry: Worst, allowed: float, labels: tuple[str, str]
+    level: Level,
+    name: str,
+    where: str,
+    shape: tuple[int, ...],
+    entry: Worst,
+    allowed: float,
+    dtype: Dtype,
+    labels: tuple[str, str],
 ) -> Check:
     """Is the worst element of a tensor of that shape within `allowed` times its scale?"""
-    size = math.prod(shape)
+    size, side = math.prod(shape), labels[0]
     if entry.compared != size:
         reason = f"{entry.compared} of {size} values could be compared: it is missing on a side, or has another shape"
-        return Check(name, level, "failed", None, None, where, reason)
+        return Check(name, level, "failed", None, None, where, reason, side)
     if shape and 0 <= entry.position < size:
         where += f"[{', '.join(str(int(i)) for i in np.unravel_index(entry.position, shape))}]"
     values = f"{labels[0]} {entry.ours:.17g}, {labels[1]} {entry.theirs:.17g}"
@@ -86,11 +96,19 @@ def judge(
         times = (
             f"{entry.measured / allowed:.2g} times what rounding explains" if allowed else "rounding explains nothing"
         )
-        return Check(name, level, "failed", measured, bound, where, f"{values}: {times}")
+        return Check(name, level, "failed", measured, bound, where, f"{values}: {times}", side)
     if entry.both_nan:
         reason = f"{entry.both_nan} of {size} elements are NaN on both sides"
-        return Check(name, level, "not_judged", measured, bound, where, reason)
-    return Check(name, level, "passed", measured, bound, where, f"{values}: within rounding")
+        return Check(name, level, "not_judged", measured, bound, where, reason, side)
+    reason = f"{values}: within rounding, {ulps(entry.ours, entry.theirs, dtype):.2g} ulp"
+    return Check(name, level, "passed", measured, bound, where, reason, side)
+
+
+def ulps(x: float, y: float, dtype: Dtype) -> float:
+    """How many numbers of `dtype` lie between x and y, in the unit in the last place of y."""
+    with np.errstate(all="ignore"):
+        unit = float(np.spacing(np.dtype(dtype).type(abs(y))))
+    return abs(x - y) / unit if math.isfinite(unit) else 0.0
 
 
 def equal_arrays(

@@ -5,6 +5,7 @@ bound is that of the whole step (parity/rounding.py), and only the start state i
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def follows_no_number(name: str, ours: Arrays, theirs: Arrays) -> bool:
 def after_the_end(check: Check) -> Check:
     """A check that nothing can be learned from."""
     reason = "the cost is not a finite number on both sides, which proves nothing; try another seed or a stable cost"
-    return Check(check.name, check.level, "not_judged", None, None, check.where, reason)
+    return replace(check, result="not_judged", measured=None, bound=None, reason=reason)
 
 
 def failed(level: Level, name: str, where: str, reason: str) -> Check:

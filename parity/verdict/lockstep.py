@@ -90,6 +90,7 @@ def stages(replay: Replay, dtype: Dtype) -> list[Check]:
             shapes[result.name],
             entry,
             factor * float(np.sqrt(result.length)),
+            dtype,
             (label, truth),
         )
         found.append(composed.after_the_end(check) if ended else check)

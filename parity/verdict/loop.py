@@ -24,7 +24,16 @@ def loop_is_replay(side: Recording) -> list[Check]:
         return [Check(f"{side.label} loop", "loop", "failed", None, None, None, reason)]
     shapes, labels = step_shapes(identity), (f"{side.label}'s loop", f"{side.label}'s replay")
     return [
-        judge("loop", f"step {step} {side.label} {name}", f"step {step}, {name}", shapes[name], entry, 1.0, labels)
+        judge(
+            "loop",
+            f"step {step} {name}, {side.label}",
+            f"step {step}, {name}",
+            shapes[name],
+            entry,
+            1.0,
+            identity.dtype,
+            labels,
+        )
         for step in steps
         for name, entry in zip(looped(identity), entries(loop, step), strict=True)
     ]

@@ -1,0 +1,113 @@
+"""How much of its bound each kind of stage uses: the table of docs/lockstep.md.
+
+    python -m benchmarks.lockstep                             every experiment at full length, seeds 0 to 3
+    python -m benchmarks.lockstep --data FOLDER mnist_relu    on MNIST's own files
+
+Both frameworks train each experiment and replay each other's checkpoints. For each row of parity/stages.py, the table
+gives what is allowed and the largest deviation of any element of any tensor at any checkpoint, in units of
+sqrt(length) u S: each framework's float32 against its own float64, and the two frameworks' float64 against each other.
+"""
+
+import argparse
+import tempfile
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from parity import recording
+from parity.experiments import EXPERIMENTS
+from parity.job import RecordJob, ReplayJob
+from parity.measure import entries
+from parity.processes import Worker
+from parity.recording import Recording
+from parity.spec import FRAMEWORKS, Experiment, Framework
+from parity.stages import ALLOWED, results
+
+FLOAT64 = "both, float64"
+COLUMNS = ("Keras, float32", "torch, float32", FLOAT64)
+Worst = dict[tuple[str, str], float]
+
+
+def record(
+    workers: dict[Framework, Worker], experiment: Experiment, folder: Path, data: Path | None
+) -> list[Recording]:
+    """Both sides' recordings, with each other's checkpoints replayed."""
+    jobs = {
+        side: RecordJob(
+            experiment.name, experiment.identity, getattr(experiment, side), "cpu", folder / side, data=data
+        )
+        for side in workers
+    }
+    for side, worker in workers.items():
+        worker.record(jobs[side], lambda done, steps: None)
+    for side, worker in workers.items():
+        other = next(name for name in workers if name != side)
+        worker.replay(ReplayJob(jobs[side], folder / other))
+    return [recording.read(folder / side) for side in FRAMEWORKS]
+
+
+def measure(a: Recording, b: Recording, worst: Worst) -> int:
+    """Raise `worst` to the largest deviations of this pair; returns how many tensors were measured."""
+    identity, count = a.manifest.identity, 0
+    listed = results(identity, identity.schedule.batch_size)
+    for owner, side in ((a, b), (b, a), (a, a), (b, b)):
+        for key in owner.checkpoints.values():
+            summaries = side.replayed(key)
+            assert summaries is not None
+            for dtype, column in (("float64", FLOAT64), ("float32", f"{side.label}, float32")):
+                if dtype == "float64" and side is owner:
+                    continue
+                for result, entry in zip(listed, entries(summaries, dtype), strict=True):
+                    if np.isfinite(entry.ours) and np.isfinite(entry.theirs):
+                        used = entry.measured / np.sqrt(result.length)
+                        worst[result.kind, column] = max(worst[result.kind, column], used)
+                        count += 1
+    return count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--seeds", type=int, default=4, metavar="N")
+    parser.add_argument("--steps", type=int, metavar="N", help="shorter than the experiments' own length")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="MNIST's own files for the experiments on digits")
+    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all")
+    options = parser.parse_args()
+    worst: Worst = defaultdict(float)
+    count = 0
+    with Worker("tf", "cpu", 1) as tf, Worker("torch", "cpu", 1) as torch:
+        for name in options.experiments or EXPERIMENTS:
+            for seed in range(options.seeds):
+                identity = replace(EXPERIMENTS[name].identity, seed=seed)
+                if options.steps is not None:
+                    schedule = replace(identity.schedule, duration=options.steps, unit="steps")
+                    identity = replace(identity, schedule=schedule)
+                experiment = replace(EXPERIMENTS[name], identity=identity)
+                data = options.data if identity.data == "digits" else None
+                with tempfile.TemporaryDirectory() as folder:
+                    count += measure(*record({"tf": tf, "torch": torch}, experiment, Path(folder), data), worst)
+    print(table(worst))
+    print(f"\n{count} tensors.")
+
+
+def table(worst: Worst) -> str:
+    """The rows that were reached, in Markdown; the last column is the largest share of its bound."""
+    lines = [
+        f"| kind of stage | allowed, Keras and torch | {' | '.join(COLUMNS)} | of the bound |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind, allowed in ALLOWED.items():
+        if not any(name == kind for name, _ in worst):
+            continue
+        figures = [worst[kind, column] for column in COLUMNS]
+        bounds = [allowed["tf"], allowed["torch"], allowed["tf"] + allowed["torch"]]
+        share = max((figure / bound for figure, bound in zip(figures, bounds, strict=True) if bound), default=None)
+        shown = "equal" if share is None else f"{share:.0%}"
+        cells = " | ".join(f"{figure:.2g}" for figure in figures)
+        lines.append(f"| {kind} | {allowed['tf']:g} and {allowed['torch']:g} | {cells} | {shown} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
