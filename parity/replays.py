@@ -22,6 +22,8 @@ def checkpoint_steps(batches: Batches, count: int) -> list[int]:
     """About `count` steps: the first ones, then evenly spread to the last, all with whole batches."""
     sizes = batches.stops - batches.starts
     whole = np.flatnonzero(sizes == sizes[0]).tolist()
+    if len(whole) <= count:
+        return whole
     early = [step for step in EARLY if step < len(whole)][: max(1, count - 1)]
     spread = np.linspace(early[-1], len(whole) - 1, count - len(early) + 1)[1:]
     return [whole[step] for step in sorted({*early, *(round(float(step)) for step in spread)})]

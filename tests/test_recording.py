@@ -70,7 +70,7 @@ def test_an_incomplete_recording_is_refused(status, copy):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "format 2"),
+        ({"format": 99}, "format 99"),
         ({"format": "1"}, "format: Input should be a valid integer"),
         ({"status": "perfect"}, "status: Input should be"),
         ({"surprise": 1}, "surprise: Unexpected keyword argument"),
@@ -130,10 +130,43 @@ def test_a_trace_of_the_wrong_layout(name, array, message, copy):
     ],
 )
 def test_a_replay_of_the_wrong_layout(name, array, message, copy):
-    start = recording.read(copy).manifest.digests["start"]
-    resave(copy, recording.replay_file(start, "float64"), **{name: array})
+    resave(copy, recording.start_file("float64"), **{name: array})
     with pytest.raises(IncomparableError, match=message):
-        recording.read(copy).replay(start, "float64")
+        recording.read(copy).start("float64")
+
+
+def test_changed_evidence_is_refused(copy):
+    path = copy / recording.evidence_file(1)
+    arrays = safetensors.numpy.load_file(path)
+    arrays["cost"] = np.asarray(arrays["cost"] + 1e-9)
+    safetensors.numpy.save_file(arrays, path)
+    with pytest.raises(IncomparableError, match="was changed after it was recorded"):
+        recording.read(copy).evidence(1)
+    path.unlink()
+    with pytest.raises(UsageError, match=r"holds no evidence/1.safetensors; a reference is made by parity.record"):
+        recording.read(copy).evidence(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"float64/measured": np.zeros(3)}, "float64/measured is float64 .3,. and must be float64 .35,."),
+        ({"float64/position": np.zeros(35)}, "float64/position is float64"),
+        ({"float16/measured": np.zeros(35)}, "does not hold the summaries that belong there"),
+    ],
+)
+def test_summaries_of_the_wrong_layout(change, message, copy):
+    key = recording.read(copy).checkpoints[0]
+    resave(copy, recording.lockstep_file(key), **change)
+    with pytest.raises(IncomparableError, match=message):
+        recording.read(copy).replayed(key)
+
+
+def test_a_checkpoint_is_a_step(copy):
+    for step in ("x", "-1", "01", "1.0"):
+        rewrite_manifest(copy, checkpoints={step: "0" * 64})
+        with pytest.raises(IncomparableError, match="a checkpoint is a step"):
+            recording.read(copy)
 
 
 def test_a_file_that_leads_out_is_refused(copy, tmp_path):
@@ -180,9 +213,9 @@ def test_a_half_written_file_is_never_seen(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(recording.os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UsageError, match=r"cannot be written .No space left on device.; make room"):
         recording.write_whole(path, b"new")
-    assert path.read_bytes() == b"old"
+    assert [entry.read_bytes() for entry in tmp_path.iterdir()] == [b"old"]
 
 
 def test_digest_tells_name_dtype_shape_and_value_apart():

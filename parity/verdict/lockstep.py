@@ -24,6 +24,7 @@ class Replay(NamedTuple):
     """What came of one side's replay of a checkpoint: its own, the other side's, or a reference's."""
 
     step: int
+    key: str
     owner: str
     made_with: tuple[Framework, ...]
     side: Recording
@@ -38,10 +39,13 @@ def checks(a: Recording, b: Recording) -> list[Check]:
     found = []
     for step in dict.fromkeys(replay.step for replay in replays):
         for dtype in DTYPES:
-            judged = [(replay, stages(replay, dtype)) for replay in replays if replay.step == step]
-            foreign = [checks for replay, checks in judged if replay.owner == REFERENCE and dtype == "float64"]
-            found += [check for replay, checks in judged if checks not in foreign for check in checks]
-            found += against_the_reference(foreign)
+            here = [replay for replay in replays if replay.step == step]
+            for key in dict.fromkeys(replay.key for replay in here):
+                sides = [(replay, stages(replay, dtype)) for replay in here if replay.key == key]
+                if dtype == "float64" and all(replay.owner == REFERENCE for replay, _ in sides):
+                    found += against_a_reference(*(checks for _, checks in sides))
+                else:
+                    found += [check for _, checks in sides for check in checks]
     return found
 
 
@@ -53,7 +57,7 @@ def of_either(a: Recording, b: Recording) -> list[Replay]:
             both = [(side, side.replayed(key)) for side in (owner, other)]
             if all(summaries is not None for _, summaries in both):
                 made_with = (owner.manifest.framework,)
-                found += [Replay(step, owner.label, made_with, side, s) for side, s in both if s is not None]
+                found += [Replay(step, key, owner.label, made_with, side, s) for side, s in both if s is not None]
     return found
 
 
@@ -61,10 +65,10 @@ def of_a_reference(a: Recording, b: Recording) -> list[Replay]:
     """Both sides' replays of checkpoints that belong to neither."""
     own = {*a.checkpoints.values(), *b.checkpoints.values()}
     found = []
-    for key, replayed in a.manifest.replays.items():
-        if key not in own and b.manifest.replays.get(key) == replayed:
+    for key, step in a.manifest.replays.items():
+        if key not in own and b.manifest.replays.get(key) == step:
             both = [(side, side.replayed(key)) for side in (a, b)]
-            found += [Replay(replayed, REFERENCE, FRAMEWORKS, side, s) for side, s in both if s is not None]
+            found += [Replay(step, key, REFERENCE, FRAMEWORKS, side, s) for side, s in both if s is not None]
     return found
 
 
@@ -97,12 +101,10 @@ def stages(replay: Replay, dtype: Dtype) -> list[Check]:
     return found
 
 
-def against_the_reference(sides: list[list[Check]]) -> list[Check]:
+def against_a_reference(first: list[Check], second: list[Check]) -> list[Check]:
     """Both sides' checks against a reference, where a result that is off on both says nothing of the pair."""
-    if len(sides) != 2:
-        return [check for checks in sides for check in checks]
     found = []
-    for ours, theirs in zip(*sides, strict=True):
+    for ours, theirs in zip(first, second, strict=True):
         if ours.result == theirs.result == "failed":
             reason = "both sides differ from the reference here; use one that makes the same choices"
             found.append(Check(ours.name, ours.level, "not_judged", None, None, ours.where, reason))
