@@ -6,6 +6,7 @@
 Both frameworks train each experiment and replay each other's checkpoints. For each row of parity/stages.py, the table
 gives what is allowed and the largest deviation of any element of any tensor at any checkpoint, in units of
 sqrt(length) u S: each framework's float32 against its own float64, and the two frameworks' float64 against each other.
+Below it stands how much of their bound (parity/rounding.py) whole steps use.
 """
 
 import argparse
@@ -24,8 +25,10 @@ from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import FRAMEWORKS, Experiment, Framework
 from parity.stages import ALLOWED, results
+from parity.verdict import composed
 
 FLOAT64 = "both, float64"
+LOOP, START = "The loop's own step", "The start step as a whole"
 COLUMNS = ("Keras, float32", "torch, float32", FLOAT64)
 Worst = dict[tuple[str, str], float]
 
@@ -67,6 +70,18 @@ def measure(a: Recording, b: Recording, worst: Worst) -> int:
     return count
 
 
+def whole_steps(a: Recording, b: Recording, worst: Worst) -> None:
+    """The same for steps as a whole, as a share of their bound: the loops', and the start step that both sides took."""
+    for side in (a, b):
+        loop = side.loop()
+        for step in side.checkpoints:
+            used = max(entry.measured for entry in entries(loop, str(step)) if np.isfinite(entry.ours))
+            worst[LOOP, side.label] = max(worst[LOOP, side.label], used)
+    for check in composed.checks(a, b):
+        dtype = check.name.split()[0]
+        worst[START, dtype] = max(worst[START, dtype], check.share)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=4, metavar="N")
@@ -86,8 +101,13 @@ def main() -> None:
                 experiment = replace(EXPERIMENTS[name], identity=identity)
                 data = options.data if identity.data == "digits" else None
                 with tempfile.TemporaryDirectory() as folder:
-                    count += measure(*record({"tf": tf, "torch": torch}, experiment, Path(folder), data), worst)
+                    pair = record({"tf": tf, "torch": torch}, experiment, Path(folder), data)
+                    count += measure(*pair, worst)
+                    whole_steps(*pair, worst)
     print(table(worst))
+    for kind in (LOOP, START):
+        shares = ", ".join(f"{name} {share:.2%}" for (row, name), share in worst.items() if row == kind)
+        print(f"\n{kind}: {shares} of the bound.")
     print(f"\n{count} tensors.")
 
 

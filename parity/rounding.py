@@ -12,7 +12,7 @@ module `E` is the size of a tensor's accumulated error, elementwise, `u` the uni
   such units may add up in one sum.
 - An update that divides by sqrt(v): followed at both ends of the gradient's error, since it is far from linear there.
 
-SAFETY covers what quadrature leaves out, correlated errors above all; `python -m benchmarks.start_step` measures how
+SAFETY covers what quadrature leaves out, correlated errors above all; `python -m benchmarks.lockstep` measures how
 much of it is used.
 """
 

@@ -24,7 +24,10 @@ def jobs(side: Framework, folder: Path) -> list[RecordJob]:
         shortened("xor_leaky_relu", 2),
         both_sides(shortened("xor_leaky_relu", 2), constants="exact"),
     ]
-    return [RecordJob(e.name, e.identity, getattr(e, side), "cpu", folder / str(i)) for i, e in enumerate(experiments)]
+    return [
+        RecordJob(e.name, e.identity, getattr(e, side), "cpu", folder / str(i), checkpoints=1)
+        for i, e in enumerate(experiments)
+    ]
 
 
 def main(side: Framework, folder: Path) -> None:

@@ -15,7 +15,15 @@ IMPLEMENTATIONS = {"tf_impl", "torch_impl"}
 VISIBLE = ("parity.spec", "parity.data", "parity.digits", "parity.randomness", "parity.recording")
 # What of parity a package may import.
 ALLOWED = {
-    "parity/verdict": ("parity.verdict", "parity.recording", "parity.spec"),
+    "parity/verdict": (
+        "parity.verdict",
+        "parity.recording",
+        "parity.spec",
+        "parity.layout",
+        "parity.measure",
+        "parity.rounding",
+        "parity.stages",
+    ),
     "parity/report": ("parity.report", "parity.verdict", "parity.recording", "parity.spec"),
     "parity/digits": ("parity.digits", "parity.errors"),
     "tf_impl": VISIBLE,

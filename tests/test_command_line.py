@@ -42,6 +42,9 @@ def test_run_writes_what_it_says(finished):
         assert (out / picture).stat().st_size > 10_000
     assert [recording.read(out / side).manifest.framework for side in ("tf", "torch")] == ["tf", "torch"]
     assert not list(out.rglob("*.partial"))
+    # What only a replay needs is gone, and the recordings are still whole.
+    assert not list(out.rglob("evidence"))
+    assert len(recording.read(out / "tf").manifest.replays) == 2 * 12
 
 
 def test_verdict_json(finished):
@@ -49,7 +52,7 @@ def test_verdict_json(finished):
     verdict = json.loads((out / "verdict.json").read_text())
     assert set(verdict) == {"format", "experiment", "verdict", "checks"}
     assert (verdict["format"], verdict["experiment"], verdict["verdict"]) == (1, "mnist_softmax", "parity")
-    keys = {"name", "level", "result", "measured", "bound", "where", "reason"}
+    keys = {"name", "level", "result", "measured", "bound", "where", "reason", "side"}
     assert all(set(check) == keys for check in verdict["checks"])
     results = {level: {c["result"] for c in verdict["checks"] if c["level"] == level} for level in
                ("preflight", "consumed", "lockstep", "loop", "trajectory", "outcome")}  # fmt: skip
@@ -66,9 +69,9 @@ def test_the_users_weights_and_order_are_used(finished):
         state = recorded.state(0)
         assert (state["weights/dense_1/kernel"] == weights["layers.0.kernel"]).all()
         assert (state["weights/dense_1/bias"] == weights["layers.0.bias"]).all()
-        # Reversed, the embedded digits end with ..., 1, 0: the first batch's labels go 9, 8, ..., 0, 9, ...
-        replay = recorded.start("float64")
-        assert replay["labels"].tolist() == [*range(9, -1, -1)] * 10
+        used = range(3999, 3899, -1)
+        factors = randomness.checksum_weights(100, 784)[:, 0]
+        assert recorded.trace["consumed/indices"][0] == np.sum(np.array(used) * factors, dtype=np.int64)
 
 
 def test_compare_needs_no_framework(finished, tmp_path):
@@ -118,7 +121,7 @@ def test_a_mismatch_has_status_1(tmp_path):
     options = ["mnist_softmax", "--steps", 5, "--choice", "tf:adam_epsilon=before_correction", "--out", "out"]
     done = run("parity.run", *options, "--no-figures", folder=tmp_path)
     assert (done.returncode, done.stdout.splitlines()[-2]) == (1, "verdict: mismatch")
-    assert "failed: lockstep float64 weights/dense_1/kernel" in done.stdout
+    assert "first divergence: lockstep, step 0, optimizer, weights/dense_1/kernel[" in done.stdout
     assert "times what rounding explains" in done.stdout
     assert json.loads((tmp_path / "out/verdict.json").read_text())["verdict"] == "mismatch"
 

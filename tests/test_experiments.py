@@ -18,7 +18,7 @@ from parity.verdict import judge
 STEPS = {"mnist": 40, "xor": 230}
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_parity(name, seed, record_pair, tmp_path):
     experiment = shortened(name, STEPS[name.split("_")[0]], seed=seed)
@@ -31,7 +31,8 @@ def test_parity(name, seed, record_pair, tmp_path):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_parity_at_full_length(name, seed, record_pair, tmp_path):
     experiment = EXPERIMENTS[name]
-    verdict = judge(*record_pair(replace(experiment, identity=replace(experiment.identity, seed=seed)), tmp_path))
+    experiment = replace(experiment, identity=replace(experiment.identity, seed=seed))
+    verdict = judge(*record_pair(experiment, tmp_path, checkpoints=12))
     assert verdict.verdict == "parity", [check for check in verdict.checks if check.result == "failed"]
 
 
@@ -64,7 +65,7 @@ def variants() -> dict[str, Experiment]:
 
 @pytest.mark.parametrize("name", variants())
 def test_parity_of_variants(name, record_pair, tmp_path):
-    verdict = judge(*record_pair(variants()[name], tmp_path))
+    verdict = judge(*record_pair(variants()[name], tmp_path, checkpoints=2))
     assert verdict.verdict == "parity", [check for check in verdict.checks if check.result == "failed"]
 
 
@@ -118,12 +119,12 @@ def test_float64_costs_agree_for_long(record_pair, tmp_path):
 
 
 def test_stock_adams_differ_and_the_update_shows_it(record_pair, tmp_path):
-    """Keras's own Adam on one side: found where it is, in the new weights of the start step, and nowhere before."""
+    """Keras's own Adam on one side: found in the optimizer of the first step, and nothing but new weights differs."""
     experiment = shortened("mnist_relu", 40)
     stock = replace(experiment.tf, adam_epsilon="before_correction", constants="through_float32")
     verdict = judge(*record_pair(replace(experiment, tf=stock), tmp_path))
     assert verdict.verdict == "mismatch"
-    failed = [check.name for check in verdict.checks if check.result == "failed"]
-    assert failed
-    assert {check.level for check in verdict.checks if check.result == "failed"} == {"lockstep"}
-    assert all(name.split()[1].startswith("weights/") for name in failed)
+    failed = [check for check in verdict.checks if check.result == "failed"]
+    assert {check.level for check in failed} == {"lockstep"}
+    assert failed[0].where.startswith("step 0, optimizer, weights/dense_1/kernel[")
+    assert all(", optimizer, weights/" in check.where and "float64" in check.name for check in failed)

@@ -16,13 +16,17 @@ from parity.errors import ParityError
 # A module that a worker imports in place of the framework, being in the folder it runs in.
 ABORTS = "import os; print('the last words'); os.abort()"
 HANGS = "import time; print('the last words', flush=True); time.sleep(1000)"
-# The real framework, in a process that can have 256 MB more than it has then.
+# The real framework, in a process that can have 256 MB more than it has when it is configured.
 POOR = """
 import resource, sys
 sys.path.pop(0), sys.modules.pop("torch")
 import torch
-used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
+stock = torch.set_flush_denormal
+def limit(wanted):
+    stock(wanted)
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))
+torch.set_flush_denormal = limit
 """
 
 

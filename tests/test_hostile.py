@@ -4,6 +4,7 @@ Hypothesis throws the dice of tests/hostile.py, and shrinks what it finds; the s
 """
 
 from collections import Counter
+from dataclasses import replace
 
 import hostile
 import pytest
@@ -11,15 +12,17 @@ from conftest import shortened
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from parity.experiments import ADAM
+from parity.experiments import ADAM, EXPERIMENTS
 
 ENDS: Counter[str] = Counter()
 
 
 @pytest.fixture(scope="module")
 def small_pair(record_pair, tmp_path_factory):
-    """The smallest recordings with slots."""
-    experiment = shortened("xor_leaky_relu", 3, optimizer=ADAM)
+    """The smallest recordings with slots: two stages, two checkpoints."""
+    model = EXPERIMENTS["xor_leaky_relu"].identity.model
+    last = replace(model[-2], inputs=2)
+    experiment = shortened("xor_leaky_relu", 2, optimizer=ADAM, model=(last, model[-1]))
     return record_pair(experiment, tmp_path_factory.mktemp("small"))
 
 

@@ -58,10 +58,11 @@ def show(a: Recording, b: Recording, verdict: Verdict, quiet: bool) -> None:
         console.print(sides(a, b))
         console.print(levels(verdict))
         failed = [check for check in verdict.checks if check.result == "failed"]
-        for check in failed[:1]:
-            console.print(Text(f"first divergence: {check.level}, {check.where or check.name}: {check.reason}", "red"))
-        for check in failed[1:FAILURES_SHOWN]:
-            console.print(Text(f"failed: {check.level} {check.name}: {check.reason}", "red"))
+        for check in failed[:FAILURES_SHOWN]:
+            start = f"failed: {check.level} {check.name}"
+            if check is failed[0] and check.level != "preflight":
+                start = f"first divergence: {check.level}, {check.where or check.name}"
+            console.print(Text(f"{start}: {check.reason}", "red"))
         if len(failed) > FAILURES_SHOWN:
             console.print(Text(f"and {len(failed) - FAILURES_SHOWN} more", "red"))
     console.print(Text.assemble("verdict: ", (verdict.verdict, COLOURS[verdict.verdict])))
