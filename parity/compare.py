@@ -9,7 +9,8 @@ from pathlib import Path
 from parity import options as opts
 from parity import recording
 from parity.errors import UsageError
-from parity.recording import Recording, write_whole
+from parity.files import write_whole
+from parity.recording import Recording
 from parity.report import console
 from parity.verdict import Verdict, judge
 from parity.verdict.checks import EXIT_STATUS

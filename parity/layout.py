@@ -9,18 +9,9 @@ from numpy.typing import NDArray
 from parity import stages
 from parity.errors import IncomparableError
 from parity.measure import COLUMNS
-from parity.spec import DTYPES, Adam, Dense, Identity
+from parity.spec import DTYPES, Dense, Identity
 
 Shape = tuple[int, ...]
-
-
-def weight_shapes(identity: Identity) -> dict[str, Shape]:
-    """The shape of each weight, by name, in order."""
-    return {
-        f"{node.name}/{kind}": shape
-        for node in identity.dense
-        for kind, shape in (("kernel", (node.inputs, node.units)), ("bias", (node.units,)))
-    }
 
 
 def step_shapes(identity: Identity) -> dict[str, Shape]:
@@ -31,8 +22,8 @@ def step_shapes(identity: Identity) -> dict[str, Shape]:
     for node in identity.model:
         units = node.units if isinstance(node, Dense) else units
         shapes[f"outputs/{node.name}"] = shapes[f"deltas/{node.name}"] = (batch, units)
-    groups = ("gradients", "weights", "slots/first_moment", "slots/second_moment")
-    return shapes | {f"{group}/{name}": shape for group in groups for name, shape in weight_shapes(identity).items()}
+    groups = ("gradients", "weights", *(f"slots/{slot}" for slot in identity.optimizer.slots))
+    return shapes | {f"{group}/{name}": shape for group in groups for name, shape in identity.weight_shapes.items()}
 
 
 def check_step(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]], dtype: str) -> None:
@@ -87,8 +78,7 @@ def check_summary_columns(where: str, arrays: Mapping[str, NDArray[Any]], prefix
 
 def looped(identity: Identity) -> list[str]:
     """The tensors of a loop's step that can be held against a replayed one: its cost, and the state after it."""
-    slots = ("first_moment", "second_moment") if isinstance(identity.optimizer, Adam) else ()
-    groups = (*(f"slots/{slot}" for slot in slots), "weights")
+    groups = (*(f"slots/{slot}" for slot in identity.optimizer.slots), "weights")
     return ["cost", *(f"{group}/{name}" for group in groups for name in identity.weights)]
 
 

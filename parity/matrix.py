@@ -7,7 +7,8 @@ from pathlib import Path
 from parity import options as opts
 from parity import recording
 from parity.errors import IncomparableError, UsageError
-from parity.recording import MANIFEST, Recording, write_whole
+from parity.files import write_whole
+from parity.recording import MANIFEST, Recording
 from parity.verdict import Verdict, judge
 from parity.verdict.checks import EXIT_STATUS
 

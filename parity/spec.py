@@ -10,7 +10,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise, zip_longest
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 Framework = Literal["tf", "torch"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
@@ -79,6 +79,8 @@ class SGD:
     """w -= learning_rate * g."""
 
     __pydantic_config__ = STRICT
+    # What the optimizer keeps of each weight, in the order of its computation.
+    slots: ClassVar[tuple[str, ...]] = ()
     learning_rate: float
     kind: Literal["sgd"] = "sgd"
 
@@ -91,6 +93,7 @@ class Adam:
     """Kingma and Ba, arXiv 1412.6980; where epsilon is added is a choice of the realisation."""
 
     __pydantic_config__ = STRICT
+    slots: ClassVar[tuple[str, ...]] = ("first_moment", "second_moment")
     learning_rate: float
     beta_1: float
     beta_2: float
@@ -162,9 +165,18 @@ class Identity:
         return [node for node in self.model if isinstance(node, Dense)]
 
     @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight by its name, in order."""
+        return {
+            f"{node.name}/{kind}": shape
+            for node in self.dense
+            for kind, shape in (("kernel", (node.inputs, node.units)), ("bias", (node.units,)))
+        }
+
+    @property
     def weights(self) -> list[str]:
         """The names of all weights, in order."""
-        return [f"{node.name}/{kind}" for node in self.dense for kind in ("kernel", "bias")]
+        return list(self.weight_shapes)
 
 
 @dataclass(frozen=True)

@@ -91,9 +91,8 @@ def results(identity: Identity, batch: int) -> list[Result]:
             row = ("product", node.units) if isinstance(node, Dense) else (f"{node.function} gradient", 1)
             found.append(Result(f"deltas/{nodes[position - 1].name}", stage, *row))
     kind = identity.optimizer.kind
-    slots = ("first_moment", "second_moment") if isinstance(identity.optimizer, Adam) else ()
     for name in identity.weights:
-        for slot in slots:
+        for slot in identity.optimizer.slots:
             found.append(Result(f"slots/{slot}/{name}", "optimizer", f"{kind} {slot.replace('_', ' ')}", 1))
         found.append(Result(f"weights/{name}", "optimizer", f"{kind} weights", 1))
     return found

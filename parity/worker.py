@@ -10,220 +10,24 @@ import argparse
 import importlib
 import json
 import os
-import platform
-import resource
 import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
-import numpy as np
 from pydantic import TypeAdapter
 
-from parity import data, recording, start
+from parity import training
 from parity.errors import ParityError, UsageError
 from parity.job import RecordJob, ReplayJob
-from parity.recording import Arrays, Manifest, Recorder, Recording
-from parity.replays import Checkpoint, Replayer, checkpoint_steps
-from parity.spec import DTYPES, Framework, digest
+from parity.spec import Framework
+from parity.training import STOPPING, Tell
 
 MODULES = ("runtime", "data", "losses", "optimizers", "state", "train", "replay")
 PACKAGES = {"tensorflow", "keras", "torch"}
 JOBS: TypeAdapter[RecordJob | ReplayJob] = TypeAdapter(RecordJob | ReplayJob)
-# How long a chunk of steps should take: short enough to stop within it, long enough to cost nothing.
-CHUNK_SECONDS = 0.25
-# Set by a request to stop, since a framework may turn the exception that it raises into one of its own.
-STOPPING = threading.Event()
-Tell = Callable[[dict[str, Any]], None]
-
-
-class Task:
-    """What a job asks for, read and checked: the data, the batches, the device, and how a step is replayed."""
-
-    def __init__(self, side: SimpleNamespace, job: RecordJob) -> None:
-        self.side, self.job, self.identity = side, job, job.identity
-        self.device = choose_device(side, job.device)
-        self.place = side.runtime.devices()[self.device]
-        self.build = load_function(job.realisation.model)
-        self.content = data.load(job.identity.data, job.data, job.identity.dtype)
-        self.batches = data.plan(job.identity.schedule, start.order(job.identity, self.content, job.batch_order))
-        self.reference = None if job.reference is None else start.reference(job.reference, self.identity)
-
-    def checkpoint(self, step: int, state: Arrays) -> Checkpoint:
-        """A state with the batch of the step that follows it."""
-        used = self.batches.order[self.batches.starts[step] : self.batches.stops[step]]
-        return Checkpoint(state, self.content.train_inputs[used], self.content.train_labels[used])
-
-
-class Trained(NamedTuple):
-    """What training leaves: the chunks' traces, and for each checkpoint its state and what its step gave."""
-
-    pieces: list[Arrays]
-    states: dict[int, Arrays]
-    looped: dict[int, Arrays]
-
-
-def record(side: SimpleNamespace, job: RecordJob, tell: Tell) -> None:
-    """Train as the job says, replay its checkpoints, and leave a complete recording."""
-    began = time.perf_counter()
-    task = Task(side, job)
-    identity, batches = job.identity, task.batches
-    side.runtime.set_dtype(identity.dtype)
-    model, updater = side.train.build(task.build, identity, job.realisation, task.place)
-    side.state.write(model, updater, start.state(identity, job.initial_weights, task.reference))
-    first_state = side.state.read(model, updater, 0)
-    recorder = Recorder.begin(job.out, new_manifest(task, first_state))
-    try:
-        on_device = side.data.place(task.content, batches, task.place)
-        chunk = side.train.chunk_function(model, side.losses.loss(identity.loss), updater, on_device)
-        ready = time.perf_counter()
-        read = lambda step: side.state.read(model, updater, step)  # noqa: E731
-        trained = train(chunk, read, len(batches), checkpoint_steps(batches, job.checkpoints), recorder, tell)
-        done = time.perf_counter()
-        recorder.save(recording.TRACE, join(trained.pieces, batches, side.train.predictions(model, on_device)))
-        replayer = Replayer(side, job, task.build, task.place)
-        replay_own(task, replayer, trained, recorder)
-        if task.reference is not None:
-            replay_other(task, replayer, task.reference, recorder)
-    except (KeyboardInterrupt, BrokenPipeError):
-        recorder.abandon("interrupted")
-        raise
-    except Exception:
-        recorder.abandon("interrupted" if STOPPING.is_set() else "failed")
-        raise
-    seconds = {"prepare": ready - began, "train": done - ready, "replay": time.perf_counter() - done}
-    recorder.finish("complete", seconds=seconds, peak_memory_bytes=peak_memory())
-
-
-def train(
-    chunk: Callable[[int, int], Arrays],
-    read: Callable[[int], Arrays],
-    steps: int,
-    checkpoints: list[int],
-    recorder: Recorder,
-    tell: Tell,
-) -> Trained:
-    """Train all steps in chunks that end at checkpoints and one step behind; save checkpoints and the last state."""
-    trained = Trained([], {}, {})
-    stops = sorted({*checkpoints, *(step + 1 for step in checkpoints), steps})
-    first, length = 0, 1
-    while True:
-        if first in stops:
-            state = read(first)
-            if first - 1 in checkpoints:
-                trained.looped[first - 1] = {**state, "cost": trained.pieces[-1]["cost"][-1]}
-            if first in checkpoints:
-                trained.states[first] = state
-            if first in checkpoints or first == steps:
-                recorder.save(recording.state_file(first), state)
-        if first == steps:
-            return trained
-        last, began = min(first + length, next(stop for stop in stops if stop > first)), time.perf_counter()
-        trained.pieces.append(chunk(first, last))
-        tell({"progress": last, "of": steps})
-        # The first chunk's time is that of its compilation, and says nothing of a step's.
-        growth = 10 if first == 0 else CHUNK_SECONDS * (last - first) / length / (time.perf_counter() - began)
-        first, length = last, max(1, int(length * min(growth, 10)))
-
-
-def replay_own(task: Task, replayer: Replayer, trained: Trained, recorder: Recorder) -> None:
-    """Replay the run's own checkpoints: what their stages give, their rounding, and whether the loop did the same."""
-    loop: dict[str, Any] = {}
-    for step, state in trained.states.items():
-        at = task.checkpoint(step, state)
-        found, evidence = replayer.evidence(at)
-        key = recording.key(state, evidence)
-        recorder.save_evidence(step, key, evidence)
-        recorder.save_replay(step, key, replayer.judged(at, evidence, found))
-        summary = replayer.loop(at, evidence, trained.looped[step])
-        loop |= {f"{step}/{column}": values for column, values in summary.items()}
-        if step == 0:
-            for dtype in DTYPES:
-                given = at.converted(dtype)
-                arrays = {"inputs": given.inputs, "labels": given.labels} | replayer.step(at, None, dtype)
-                recorder.save(recording.start_file(dtype), arrays)
-    recorder.save(recording.LOOP, loop)
-
-
-def replay_other(task: Task, replayer: Replayer, reference: Recording, recorder: Recorder) -> None:
-    """Replay the checkpoints of another recording, each stage on what was recorded there."""
-    for name in ("data", "order"):
-        if reference.manifest.digests.get(name) != recorder.manifest.digests[name]:
-            raise UsageError(f"{reference.folder} was recorded with another {name}; give the same options")
-    for step, key in reference.checkpoints.items():
-        at = task.checkpoint(step, reference.state(step))
-        recorder.save_replay(step, key, replayer.judged(at, reference.evidence(step)))
-
-
-def replay(side: SimpleNamespace, job: ReplayJob) -> None:
-    """Add the replay of another recording to a complete one."""
-    recorder = Recorder(job.record.out, recording.read(job.record.out).manifest)
-    task, reference = Task(side, job.record), start.reference(job.reference, job.record.identity)
-    replay_other(task, Replayer(side, job.record, task.build, task.place), reference, recorder)
-    recorder.finish("complete")
-
-
-def join(pieces: list[Arrays], batches: data.Batches, predictions: np.ndarray) -> Arrays:
-    """The chunks' traces as the arrays of trace.safetensors."""
-    trace = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    ends = np.flatnonzero(batches.epoch_ends)
-    epochs = np.split(trace["cost"].astype(np.float64), ends[:-1] + 1)
-    consumed = {f"consumed/{name}": trace[name] for name in ("indices", "inputs", "labels")}
-    return consumed | {
-        "cost": trace["cost"],
-        "epoch_cost": np.array([epoch.mean() for epoch in epochs]),
-        "accuracy": trace["accuracy"][ends],
-        "predictions": predictions,
-    }
-
-
-def new_manifest(task: Task, first_state: Arrays) -> Manifest:
-    """The manifest of a recording that has just begun."""
-    side, job = task.side, task.job
-    digests = {
-        "identity": digest(job.identity),
-        "data": task.content.digest,
-        "start": recording.digest(first_state),
-        "order": task.batches.digest,
-    }
-    environment = {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-    }
-    return Manifest(
-        format=recording.FORMAT,
-        status="recording",
-        experiment=job.experiment,
-        framework=side.name,
-        identity=job.identity,
-        realisation=job.realisation,
-        digests=digests,
-        precision={"dtype": job.identity.dtype} | side.runtime.precision(task.device),
-        device=task.device,
-        environment=environment | side.runtime.describe(),
-    )
-
-
-def peak_memory() -> int:
-    """Bytes of the largest resident size so far."""
-    # Linux counts in KiB, macOS in bytes.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def choose_device(side: SimpleNamespace, wanted: str) -> str:
-    """ "cpu" or "gpu"; "auto" takes a GPU where the framework finds one."""
-    found = side.runtime.devices()
-    if wanted == "auto":
-        return "gpu" if "gpu" in found else "cpu"
-    if wanted not in found:
-        raise UsageError(f"--device {wanted}: {side.name} finds none here (it finds {', '.join(found)})")
-    return wanted
 
 
 def load_function(path: str) -> Callable[..., Any]:
@@ -252,17 +56,21 @@ def import_side(framework: Framework) -> SimpleNamespace:
     return SimpleNamespace(name=framework, **modules)
 
 
+def perform(side: SimpleNamespace, job: RecordJob | ReplayJob, tell: Tell) -> None:
+    """Do one job."""
+    if isinstance(job, RecordJob):
+        training.record(side, job, load_function(job.realisation.model), tell)
+    else:
+        training.replay(side, job, load_function(job.record.realisation.model))
+
+
 def serve(framework: Framework, threads: int, jobs: TextIO, tell: Tell) -> None:
     """Take jobs until there are no more; one that fails does not keep the next from running."""
     side = load_side(framework, threads)
     tell({"done": sorted(side.runtime.devices())})
     for line in jobs:
         try:
-            job = JOBS.validate_json(line)
-            if isinstance(job, RecordJob):
-                record(side, job, tell)
-            else:
-                replay(side, job)
+            perform(side, JOBS.validate_json(line), tell)
             tell({"done": "job"})
         except Exception as error:
             if STOPPING.is_set():

@@ -44,7 +44,7 @@ def main(side: Framework, folder: Path) -> None:
     sys.setprofile(note)
     loaded = worker.load_side(side, threads=1)
     for job in jobs(side, folder):
-        worker.record(loaded, job, lambda message: None)
+        worker.perform(loaded, job, lambda message: None)
     sys.setprofile(None)
     print(json.dumps(sorted(executed)))
 

@@ -44,7 +44,7 @@ def main(side: Framework, reference: Path, folder: Path, names: list[str]) -> No
         realisation = getattr(EXPERIMENT, side)
         job = RecordJob("mnist_relu", EXPERIMENT.identity, realisation, "cpu", out,
                         reference=reference, checkpoints=CHECKPOINTS)  # fmt: skip
-        worker.record(worker.import_side(side), job, lambda message: None)
+        worker.perform(worker.import_side(side), job, lambda message: None)
         sys.path.pop(0)
 
 

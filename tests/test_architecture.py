@@ -24,7 +24,7 @@ ALLOWED = {
         "parity.rounding",
         "parity.stages",
     ),
-    "parity/report": ("parity.report", "parity.verdict", "parity.recording", "parity.spec"),
+    "parity/report": ("parity.report", "parity.verdict", "parity.recording", "parity.spec", "parity.files"),
     "parity/digits": ("parity.digits", "parity.errors"),
     "tf_impl": VISIBLE,
     "torch_impl": VISIBLE,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from parity import recording
+from parity import files, recording
 from parity.errors import IncomparableError, UsageError
 
 
@@ -207,14 +207,14 @@ def test_a_missing_file_is_refused(copy):
 def test_a_half_written_file_is_never_seen(tmp_path, monkeypatch):
     """If writing breaks off, the file's name still shows the old content."""
     path = tmp_path / "file"
-    recording.write_whole(path, b"old")
+    files.write_whole(path, b"old")
 
     def full_disk(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recording.os, "fsync", full_disk)
+    monkeypatch.setattr(files.os, "fsync", full_disk)
     with pytest.raises(UsageError, match=r"cannot be written .No space left on device.; make room"):
-        recording.write_whole(path, b"new")
+        files.write_whole(path, b"new")
     assert [entry.read_bytes() for entry in tmp_path.iterdir()] == [b"old"]
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from parity.recording import Recording, write_whole
+from parity.files import write_whole
+from parity.recording import Recording
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.
 COLOURS = ("#E69F00", "#0072B2", "#555555")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from parity.recording import Arrays, Recording
 from parity.rounding import step_bounds
-from parity.spec import DTYPES, Adam, Dtype, Identity
+from parity.spec import DTYPES, Dtype, Identity
 from parity.verdict.checks import Check, Level
 
 # Integers, and what was given: equal on both sides.
@@ -46,14 +46,13 @@ def as_float64(arrays: Arrays) -> dict[str, NDArray[Any]]:
 
 def expected(identity: Identity) -> list[str]:
     """The names of a replay's tensors."""
-    slots = ("first_moment", "second_moment") if isinstance(identity.optimizer, Adam) else ()
     return [
         *EXACT,
         *(f"outputs/{node.name}" for node in identity.model),
         "cost",
         *(f"deltas/{node.name}" for node in identity.model),
         *(f"gradients/{name}" for name in identity.weights),
-        *(f"slots/{slot}/{name}" for slot in slots for name in identity.weights),
+        *(f"slots/{slot}/{name}" for slot in identity.optimizer.slots for name in identity.weights),
         *(f"weights/{name}" for name in identity.weights),
     ]
 

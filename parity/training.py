@@ -1,0 +1,211 @@
+"""What a worker does for a job: train and record, replay its own checkpoints, replay another recording's."""
+
+import platform
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from parity import data, recording, start
+from parity.errors import UsageError
+from parity.job import RecordJob, ReplayJob
+from parity.recording import Arrays, Manifest, Recorder, Recording
+from parity.replays import Checkpoint, Replayer, checkpoint_steps
+from parity.spec import DTYPES, digest
+
+# How long a chunk of steps should take: short enough to stop within it, long enough to cost nothing.
+CHUNK_SECONDS = 0.25
+# Set by a request to stop, since a framework may turn the exception that it raises into one of its own.
+STOPPING = threading.Event()
+Tell = Callable[[dict[str, Any]], None]
+# (identity, realisation) -> the framework's model
+Build = Callable[..., Any]
+
+
+class Task:
+    """What a job asks for, read and checked: the data, the batches, the device, and how a step is replayed."""
+
+    def __init__(self, side: SimpleNamespace, job: RecordJob, build: Build) -> None:
+        self.side, self.job, self.identity, self.build = side, job, job.identity, build
+        self.device = choose_device(side, job.device)
+        self.place = side.runtime.devices()[self.device]
+        self.content = data.load(job.identity.data, job.data, job.identity.dtype)
+        self.batches = data.plan(job.identity.schedule, start.order(job.identity, self.content, job.batch_order))
+        self.reference = None if job.reference is None else start.reference(job.reference, self.identity)
+
+    def checkpoint(self, step: int, state: Arrays) -> Checkpoint:
+        """A state with the batch of the step that follows it."""
+        used = self.batches.order[self.batches.starts[step] : self.batches.stops[step]]
+        return Checkpoint(state, self.content.train_inputs[used], self.content.train_labels[used])
+
+
+class Trained(NamedTuple):
+    """What training leaves: the chunks' traces, and for each checkpoint its state and what its step gave."""
+
+    pieces: list[Arrays]
+    states: dict[int, Arrays]
+    looped: dict[int, Arrays]
+
+
+def record(side: SimpleNamespace, job: RecordJob, build: Build, tell: Tell) -> None:
+    """Train the model that `build` makes as the job says, replay its checkpoints, and leave a complete recording."""
+    began = time.perf_counter()
+    task = Task(side, job, build)
+    identity, batches = job.identity, task.batches
+    side.runtime.set_dtype(identity.dtype)
+    model, updater = side.train.build(build, identity, job.realisation, task.place)
+    side.state.write(model, updater, start.state(identity, job.initial_weights, task.reference))
+    first_state = side.state.read(model, updater, 0)
+    recorder = Recorder.begin(job.out, new_manifest(task, first_state))
+    try:
+        on_device = side.data.place(task.content, batches, task.place)
+        chunk = side.train.chunk_function(model, side.losses.loss(identity.loss), updater, on_device)
+        ready = time.perf_counter()
+        read = lambda step: side.state.read(model, updater, step)  # noqa: E731
+        trained = train(chunk, read, len(batches), checkpoint_steps(batches, job.checkpoints), recorder, tell)
+        done = time.perf_counter()
+        recorder.save(recording.TRACE, join(trained.pieces, batches, side.train.predictions(model, on_device)))
+        replayer = Replayer(side, job, build, task.place)
+        replay_own(task, replayer, trained, recorder)
+        if task.reference is not None:
+            replay_other(task, replayer, task.reference, recorder)
+    except (KeyboardInterrupt, BrokenPipeError):
+        recorder.abandon("interrupted")
+        raise
+    except Exception:
+        recorder.abandon("interrupted" if STOPPING.is_set() else "failed")
+        raise
+    seconds = {"prepare": ready - began, "train": done - ready, "replay": time.perf_counter() - done}
+    recorder.finish("complete", seconds=seconds, peak_memory_bytes=peak_memory())
+
+
+def train(
+    chunk: Callable[[int, int], Arrays],
+    read: Callable[[int], Arrays],
+    steps: int,
+    checkpoints: list[int],
+    recorder: Recorder,
+    tell: Tell,
+) -> Trained:
+    """Train all steps in chunks that end at checkpoints and one step behind; save checkpoints and the last state."""
+    trained = Trained([], {}, {})
+    stops = sorted({*checkpoints, *(step + 1 for step in checkpoints), steps})
+    first, length = 0, 1
+    while True:
+        if first in stops:
+            state = read(first)
+            if first - 1 in checkpoints:
+                trained.looped[first - 1] = {**state, "cost": trained.pieces[-1]["cost"][-1]}
+            if first in checkpoints:
+                trained.states[first] = state
+            if first in checkpoints or first == steps:
+                recorder.save(recording.state_file(first), state)
+        if first == steps:
+            return trained
+        last, began = min(first + length, next(stop for stop in stops if stop > first)), time.perf_counter()
+        trained.pieces.append(chunk(first, last))
+        tell({"progress": last, "of": steps})
+        # The first chunk's time is that of its compilation, and says nothing of a step's.
+        growth = 10 if first == 0 else CHUNK_SECONDS * (last - first) / length / (time.perf_counter() - began)
+        first, length = last, max(1, int(length * min(growth, 10)))
+
+
+def replay_own(task: Task, replayer: Replayer, trained: Trained, recorder: Recorder) -> None:
+    """Replay the run's own checkpoints: what their stages give, their rounding, and whether the loop did the same."""
+    loop: dict[str, Any] = {}
+    for step, state in trained.states.items():
+        at = task.checkpoint(step, state)
+        found, evidence = replayer.evidence(at)
+        key = recording.key(state, evidence)
+        recorder.save_evidence(step, key, evidence)
+        recorder.save_replay(step, key, replayer.judged(at, evidence, found))
+        summary = replayer.loop(at, evidence, trained.looped[step])
+        loop |= {f"{step}/{column}": values for column, values in summary.items()}
+        if step == 0:
+            for dtype in DTYPES:
+                given = at.converted(dtype)
+                arrays = {"inputs": given.inputs, "labels": given.labels} | replayer.step(at, None, dtype)
+                recorder.save(recording.start_file(dtype), arrays)
+    recorder.save(recording.LOOP, loop)
+
+
+def replay_other(task: Task, replayer: Replayer, reference: Recording, recorder: Recorder) -> None:
+    """Replay the checkpoints of another recording, each stage on what was recorded there."""
+    for name in ("data", "order"):
+        if reference.manifest.digests.get(name) != recorder.manifest.digests[name]:
+            raise UsageError(f"{reference.folder} was recorded with another {name}; give the same options")
+    for step, key in reference.checkpoints.items():
+        at = task.checkpoint(step, reference.state(step))
+        recorder.save_replay(step, key, replayer.judged(at, reference.evidence(step)))
+
+
+def replay(side: SimpleNamespace, job: ReplayJob, build: Build) -> None:
+    """Add the replay of another recording to a complete one."""
+    recorder = Recorder(job.record.out, recording.read(job.record.out).manifest)
+    task, reference = Task(side, job.record, build), start.reference(job.reference, job.record.identity)
+    replay_other(task, Replayer(side, job.record, build, task.place), reference, recorder)
+    recorder.finish("complete")
+
+
+def join(pieces: list[Arrays], batches: data.Batches, predictions: np.ndarray) -> Arrays:
+    """The chunks' traces as the arrays of trace.safetensors."""
+    trace = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    ends = np.flatnonzero(batches.epoch_ends)
+    epochs = np.split(trace["cost"].astype(np.float64), ends[:-1] + 1)
+    consumed = {f"consumed/{name}": trace[name] for name in ("indices", "inputs", "labels")}
+    return consumed | {
+        "cost": trace["cost"],
+        "epoch_cost": np.array([epoch.mean() for epoch in epochs]),
+        "accuracy": trace["accuracy"][ends],
+        "predictions": predictions,
+    }
+
+
+def new_manifest(task: Task, first_state: Arrays) -> Manifest:
+    """The manifest of a recording that has just begun."""
+    side, job = task.side, task.job
+    digests = {
+        "identity": digest(job.identity),
+        "data": task.content.digest,
+        "start": recording.digest(first_state),
+        "order": task.batches.digest,
+    }
+    environment = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+    }
+    return Manifest(
+        format=recording.FORMAT,
+        status="recording",
+        experiment=job.experiment,
+        framework=side.name,
+        identity=job.identity,
+        realisation=job.realisation,
+        digests=digests,
+        precision={"dtype": job.identity.dtype} | side.runtime.precision(task.device),
+        device=task.device,
+        environment=environment | side.runtime.describe(),
+    )
+
+
+def peak_memory() -> int:
+    """Bytes of the largest resident size so far."""
+    # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def choose_device(side: SimpleNamespace, wanted: str) -> str:
+    """ "cpu" or "gpu"; "auto" takes a GPU where the framework finds one."""
+    found = side.runtime.devices()
+    if wanted == "auto":
+        return "gpu" if "gpu" in found else "cpu"
+    if wanted not in found:
+        raise UsageError(f"--device {wanted}: {side.name} finds none here (it finds {', '.join(found)})")
+    return wanted
