@@ -12,12 +12,13 @@ from parity.errors import UsageError
 from parity.files import write_whole
 from parity.recording import Recording
 from parity.report import console
-from parity.verdict import Verdict, judge
+from parity.verdict import Verdict, judge, judge_alone
 from parity.verdict.checks import EXIT_STATUS
 
 EPILOG = """\
 example:
   python -m parity.compare runs/mnist_relu-20260101-120000/tf runs/mnist_relu-20260101-120000/torch
+  python -m parity.compare --check runs/mnist_relu-20260101-120000/tf
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient
 """
 VERDICT_FORMAT = 1
@@ -27,12 +28,17 @@ def main(arguments: Sequence[str]) -> int:
     """Parse, judge, report; returns the exit status."""
     parser = opts.Parser(prog="parity.compare", description=__doc__, epilog=EPILOG)
     parser.add_argument("first", type=Path, metavar="DIR_A", help="a folder that parity.record wrote")
-    parser.add_argument("second", type=Path, metavar="DIR_B", help="another one")
+    parser.add_argument("second", type=Path, metavar="DIR_B", nargs="?", help="another one")
+    parser.add_argument(
+        "--check", action="store_true", help="judge DIR_A alone: its float32 against its own float64, its loop"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write verdict.json and the pictures there")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML, one test case each")
     parser.add_argument("--no-figures", action="store_true", help="write no pictures")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and the verdict")
     options = parser.parse_args(arguments)
+    if options.check == (options.second is not None):
+        raise UsageError("give two recordings, or one and --check (see python -m parity.compare --help)")
     if options.out is not None:
         require_library("matplotlib", "use --no-figures", not options.no_figures)
         opts.make_empty(options.out)
@@ -40,22 +46,29 @@ def main(arguments: Sequence[str]) -> int:
     return compare(options.first, options.second, options.out, not options.no_figures, options.quiet, options.junit)
 
 
-def compare(first: Path, second: Path, out: Path | None, figures: bool, quiet: bool, junit: Path | None = None) -> int:
-    """Read, judge and report two recordings, with files where `out` and `junit` are given; returns the exit status."""
-    a, b = recording.told_apart(recording.read(first), recording.read(second))
-    verdict = judge(a, b)
+def compare(
+    first: Path, second: Path | None, out: Path | None, figures: bool, quiet: bool, junit: Path | None = None
+) -> int:
+    """Read, judge and report two recordings, or one alone, with files where asked for; returns the exit status."""
+    a = recording.read(first)
+    if second is None:
+        sides = [a]
+        verdict = judge_alone(a)
+    else:
+        sides = list(recording.told_apart(a, recording.read(second)))
+        verdict = judge(*sides)
     if out is not None:
         write_whole(out / "verdict.json", verdict_json(a, verdict).encode())
     if junit is not None:
         from parity.report.junit import xml
 
         write_whole(junit, xml(a.manifest.experiment, verdict))
-    console.show(a, b, verdict, quiet)
-    if out is not None and figures and a.lengths == b.lengths:
+    console.show(sides, verdict, quiet)
+    if out is not None and figures and len(sides) == 2 and sides[0].lengths == sides[1].lengths:
         # Imported late: it costs as much as everything else here together.
         from parity.report.figures import draw
 
-        draw(a, b, out)
+        draw(sides[0], sides[1], out)
     return EXIT_STATUS[verdict.verdict]
 
 

@@ -91,6 +91,17 @@ def test_compare_quietly(finished, tmp_path):
     assert (done.returncode, done.stdout) == (0, "verdict: parity\n")
 
 
+def test_check_one_recording(finished, tmp_path):
+    _, out, _ = finished
+    done = run("parity.compare", "--check", out / "torch", folder=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "verdict: parity")
+    assert "Keras" not in done.stdout
+    for arguments in ([out / "tf"], ["--check", out / "tf", out / "torch"]):
+        done = run("parity.compare", *arguments, folder=tmp_path)
+        message = "error: give two recordings, or one and --check (see python -m parity.compare --help)\n"
+        assert (done.returncode, done.stderr) == (2, message)
+
+
 def test_figures_without_matplotlib(finished, tmp_path):
     _, out, _ = finished
     block = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n: None if n == 'matplotlib' else f(n)"

@@ -9,14 +9,16 @@ import pytest
 from conftest import shortened
 
 from parity import measure, recording
+from parity.changes import with_activation, with_initializer
 from parity.data import plan
+from parity.experiments import ADAM
 from parity.job import RecordJob
 from parity.measure import summary
 from parity.recording import Recording
 from parity.replays import checkpoint_steps
 from parity.spec import DTYPES, Schedule
 from parity.stages import ALLOWED, results
-from parity.verdict import judge, lockstep
+from parity.verdict import judge, judge_alone, lockstep
 from parity.verdict.checks import ulps
 
 NAN, INF = math.nan, math.inf
@@ -208,3 +210,51 @@ def test_loop_that_was_not_kept(clean_pair, tmp_path):
     verdict = judge(replace(ours, folder=folder, manifest=manifest), theirs)
     failed = [check for check in verdict.checks if check.result == "failed"]
     assert [(check.level, check.name) for check in failed] == [("loop", "Keras loop")]
+
+
+def test_a_recording_alone(pair_apart):
+    for recorded in pair_apart:
+        verdict = judge_alone(recorded)
+        assert verdict.verdict == "parity"
+        assert {check.level for check in verdict.checks} == {"lockstep", "loop"}
+        assert {check.side for check in verdict.checks} >= {recorded.label}
+
+
+def test_a_recording_alone_without_replays_is_insufficient(pair_apart):
+    recorded = pair_apart[0]
+    assert judge_alone(replace(recorded, manifest=replace(recorded.manifest, replays={}))).verdict == "insufficient"
+
+
+def with_biases(name, initializer, **changes):
+    """An experiment of a few steps with another initializer of the biases."""
+    experiment = shortened(name, 12, **changes)
+    model = tuple(
+        replace(node, bias=initializer) if hasattr(node, "bias") else node for node in experiment.identity.model
+    )
+    return replace(experiment, identity=replace(experiment.identity, model=model))
+
+
+ILL_CONDITIONED = {
+    # The input (0, 0) leaves every pre-activation exactly at the kink.
+    "zero biases at a kink": lambda: with_biases("xor_relu", "zeros"),
+    "zero biases at a leaky kink": lambda: with_biases("xor_leaky_relu", "zeros"),
+    # Gradients that are zero but for rounding, which Adam divides by their own size.
+    "Adam on vanishing gradients": lambda: shortened("xor_sigmoid", 12, optimizer=ADAM),
+    # Zero kernels: no unit passes anything on.
+    "dead units": lambda: replace(
+        relu := shortened("mnist_relu", 12),
+        identity=replace(relu.identity, model=with_initializer(relu.identity.model, "zeros")),
+    ),
+    # Logits in the thousands: the softmax is 0 or 1, the gradient underflows.
+    "saturated outputs": lambda: shortened("mnist_relu", 12, dtype="float64"),
+    "saturated activations": lambda: replace(
+        relu := shortened("mnist_relu", 12),
+        identity=replace(relu.identity, model=with_activation(relu.identity.model, "tanh")),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ILL_CONDITIONED)
+def test_ill_conditioned_steps_do_not_alarm(case, record_pair, tmp_path):
+    verdict = judge(*record_pair(ILL_CONDITIONED[case](), tmp_path))
+    assert verdict.verdict == "parity", [check for check in verdict.checks if check.result == "failed"]

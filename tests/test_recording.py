@@ -41,6 +41,16 @@ def test_a_recording_holds_what_it_promises(clean_pair):
         assert int(recorded.state(40)["step"]) == 40
 
 
+def test_the_environment_is_described(clean_pair):
+    """Devices seen and used, threads and what decides about numbers, under the same names on both sides."""
+    for recorded in clean_pair:
+        environment = recorded.manifest.environment
+        assert environment["devices"][0] == recorded.manifest.device == "cpu"
+        assert environment["intra_op_threads"] == environment["inter_op_threads"] == 1
+        assert environment["deterministic"] is environment["memory_growth"] is True
+        assert recorded.manifest.precision == {"dtype": "float32", "matmul": "ieee", "denormals": "flushed"}
+
+
 def test_states_hold_weights_and_slots_under_the_same_names(clean_pair):
     ours, theirs = (recorded.state(40) for recorded in clean_pair)
     assert set(ours) == set(theirs)

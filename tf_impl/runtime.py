@@ -53,10 +53,13 @@ def describe() -> dict[str, Any]:
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "inter_op_threads": tf.config.threading.get_inter_op_parallelism_threads(),
         "backend": keras.backend.backend(),
         # TensorFlow has no public way to ask; `configure` set it.
         "deterministic": True,
         "devices": sorted(devices()),
+        # False would mean that TensorFlow had taken a GPU's whole memory at its start.
+        "memory_growth": all(map(tf.config.experimental.get_memory_growth, tf.config.list_physical_devices("GPU"))),
     }
 
 

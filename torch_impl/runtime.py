@@ -46,8 +46,11 @@ def describe() -> dict[str, Any]:
     return {
         "torch": torch.__version__,
         "intra_op_threads": torch.get_num_threads(),
+        "inter_op_threads": torch.get_num_interop_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "devices": sorted(devices()),
+        # torch takes a GPU's memory as it needs it.
+        "memory_growth": True,
     }
 
 

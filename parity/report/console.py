@@ -46,7 +46,7 @@ class Progress:
         return lambda done, steps: self.bars.update(task, completed=done, total=steps)
 
 
-def show(a: Recording, b: Recording, verdict: Verdict, quiet: bool) -> None:
+def show(recordings: Sequence[Recording], verdict: Verdict, quiet: bool) -> None:
     """Print the verdict; unless quiet, also one line for each level and each of the first failures."""
     # Wide enough for a line to stay a line where the output is a file.
     # No markup: a recording is untrusted, and "[/x]" would end the program.
@@ -54,8 +54,8 @@ def show(a: Recording, b: Recording, verdict: Verdict, quiet: bool) -> None:
         highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160
     )
     if not quiet:
-        console.print(header(a))
-        console.print(sides(a, b))
+        console.print(header(recordings[0]))
+        console.print(sides(recordings))
         console.print(levels(verdict))
         failed = [check for check in verdict.checks if check.result == "failed"]
         for check in failed[:FAILURES_SHOWN]:
@@ -76,12 +76,12 @@ def header(a: Recording) -> str:
     return f"\n{a.manifest.experiment}: {widths}, {identity.optimizer.kind}, {identity.dtype}, {steps} steps"
 
 
-def sides(a: Recording, b: Recording) -> Table:
+def sides(recordings: Sequence[Recording]) -> Table:
     """Versions, device, time, and how each side ended."""
     table = Table(box=None, pad_edge=False)
     for column in ("", "versions", "device", "training", "last epoch's cost", "accuracy"):
         table.add_column(column)
-    for recording in (a, b):
+    for recording in recordings:
         environment = recording.manifest.environment
         versions = [f"{name} {environment[name]}" for name in ("tensorflow", "keras", "torch") if name in environment]
         cost, accuracy = recording.trace["epoch_cost"], recording.trace["accuracy"]

@@ -2,7 +2,7 @@
 
 from parity.recording import Recording
 from parity.verdict import consumed, lockstep, loop, outcome, preflight, trajectory
-from parity.verdict.checks import Check, Verdict
+from parity.verdict.checks import Check, Verdict, conclude
 
 
 def judge(a: Recording, b: Recording) -> Verdict:
@@ -14,4 +14,10 @@ def judge(a: Recording, b: Recording) -> Verdict:
     return Verdict.of(checks)
 
 
-__all__ = ["Check", "Verdict", "judge"]
+def judge_alone(side: Recording) -> Verdict:
+    """One recording against its own replays: float32 against float64, and the loop against both."""
+    checks = lockstep.alone(side) + loop.loop_is_replay(side)
+    return Verdict(conclude(checks, ("lockstep", "loop")), tuple(checks))
+
+
+__all__ = ["Check", "Verdict", "judge", "judge_alone"]

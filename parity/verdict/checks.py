@@ -58,14 +58,14 @@ class Verdict:
         return cls(conclude(checks), tuple(checks))
 
 
-def conclude(checks: Sequence[Check]) -> VerdictName:
+def conclude(checks: Sequence[Check], decisive: Sequence[Level] = DECISIVE) -> VerdictName:
     """Incomparable if preflight failed, mismatch if another level did, parity if the decisive levels all passed."""
     failed = {check.level for check in checks if check.result == "failed"}
     if "preflight" in failed:
         return "incomparable"
     if failed:
         return "mismatch"
-    for level in DECISIVE:
+    for level in decisive:
         results = [check.result for check in checks if check.level == level]
         if not results or any(result != "passed" for result in results):
             return "insufficient"

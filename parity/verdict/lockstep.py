@@ -49,6 +49,17 @@ def checks(a: Recording, b: Recording) -> list[Check]:
     return found
 
 
+def alone(side: Recording) -> list[Check]:
+    """One side's replays of its own checkpoints, where float32 is held against float64."""
+    found = []
+    for step, key in side.checkpoints.items():
+        summaries = side.replayed(key)
+        if summaries is not None:
+            replay = Replay(step, key, side.label, (side.manifest.framework,), side, summaries)
+            found += [check for dtype in DTYPES for check in stages(replay, dtype)]
+    return found
+
+
 def of_either(a: Recording, b: Recording) -> list[Replay]:
     """Both sides' replays of the checkpoints of either that the other one has replayed."""
     found = []
