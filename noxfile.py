@@ -27,8 +27,9 @@ INTRODUCTION = """\
 # Versions against each other
 
 `nox -t matrix` makes this page: every version recorded each experiment in an environment of its own, from the start
-state of one reference run, and an environment with neither framework compared the recordings, each with each. CI does
-the same. "Of the bound" is how much of what rounding may explain the pair's worst tensor uses.
+state of one reference run (the newest torch) and replayed its checkpoints, and an environment with neither framework
+compared the recordings, each with each. CI does the same. "Of the bound" is how much of what rounding may explain the
+worst tensor of either side's replays uses.
 
 """
 
@@ -42,7 +43,7 @@ def record(session, framework, folder):
     """Record the experiments in `folder`, replacing what an earlier run left there."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in EXPERIMENTS:
-        start = ["--reference", str(REFERENCE / name)] if folder != REFERENCE else []
+        start = ["--reference", str(REFERENCE / name), "--no-evidence"] if folder != REFERENCE else []
         out = ["--out", str(folder / name), "--quiet"]
         session.run("python", "-m", "parity.record", name, "--framework", framework, *start, *out)
 

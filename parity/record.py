@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from parity import options as opts
+from parity import recording
 from parity.changes import one_of
 from parity.errors import UsageError
 from parity.processes import Worker, available_cpus
@@ -29,6 +30,11 @@ def main(arguments: Sequence[str]) -> int:
         metavar="DIR",
         help="a recording of the same experiment, to start from its state instead of drawing one",
     )
+    parser.add_argument(
+        "--no-evidence",
+        action="store_true",
+        help="drop what only a comparison without a common reference, or a --reference to this recording, would need",
+    )
     options = parser.parse_args(arguments)
     if options.reference is not None and options.initial_weights is not None:
         raise UsageError("--reference brings its own weights; leave --initial-weights away")
@@ -42,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
         Worker(side, options.device, available_cpus(), options.time_limit) as worker,
     ):
         worker.record(job, progress.of(side))
+    if options.no_evidence:
+        recording.drop_evidence(out)
     if not options.quiet:
         print(f"recorded in {out}; compare it with: python -m parity.compare {out} OTHER")
     return 0

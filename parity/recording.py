@@ -17,6 +17,7 @@ Nothing is pickled, and nothing read is believed before it is checked. A recordi
 import contextlib
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -265,6 +266,11 @@ def told_apart(a: Recording, b: Recording) -> tuple[Recording, Recording]:
 def versioned(side: Recording) -> str:
     """ "Keras 3.15.1" or "torch 2.15.0", as far as the recording says."""
     return f"{side.label} {side.manifest.environment.get(side.label.lower(), 'of unknown version')}"
+
+
+def drop_evidence(folder: Path) -> None:
+    """Delete what only replays elsewhere need of a recording, which is larger than all the rest."""
+    shutil.rmtree(folder / EVIDENCE)
 
 
 def state_file(step: int) -> str:

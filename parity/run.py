@@ -1,7 +1,6 @@
 """Train an experiment in both frameworks and say whether they computed the same."""
 
 import argparse
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -82,8 +81,7 @@ def record_both(options: argparse.Namespace, experiment: Experiment, out: Path) 
     if failures:
         raise together(failures)
     for side in FRAMEWORKS:
-        # Only replays need it, and it is larger than all the rest.
-        shutil.rmtree(out / side / recording.EVIDENCE)
+        recording.drop_evidence(out / side)
 
 
 def common_device(wanted: str, workers: dict[Framework, Worker]) -> str:

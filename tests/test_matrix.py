@@ -89,9 +89,12 @@ def test_a_reference_gives_its_start(tmp_path, workers):
     job = RecordJob("mnist_softmax", EXPERIMENT.identity, EXPERIMENT.torch, "cpu", tmp_path / "reference",
                     initial_weights=tmp_path / "weights.safetensors")  # fmt: skip
     workers["torch"].record(job, lambda done, steps: None)
-    options = ["mnist_softmax", "--framework", "tf", "--reference", "reference"]
+    options = ["mnist_softmax", "--framework", "tf", "--reference", "reference", "--no-evidence"]
     done = run("parity.record", *options, "--steps", 3, "--out", "other", folder=tmp_path)
     assert done.returncode == 0, done.stderr
+    replayed = recording.read(tmp_path / "other").manifest.replays
+    assert set(replayed) > set(recording.read(tmp_path / "reference").checkpoints.values())
+    assert not (tmp_path / "other" / recording.EVIDENCE).exists()
     state = recording.read(tmp_path / "other").state(0)
     assert np.array_equal(state["weights/dense_1/kernel"], weights["layers.0.kernel"])
     assert run("parity.compare", "reference", "other", folder=tmp_path).returncode == 0
