@@ -38,6 +38,13 @@ def check_step(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]
         raise IncomparableError(f"{where}: labels are not all from 0 to {classes - 1}; record the run again")
 
 
+def require_whole(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a checkpoint that lacks a tensor which a replay would be fed."""
+    lacking = set(step_shapes(identity)) - {"inputs"} - set(arrays)
+    if lacking:
+        raise IncomparableError(f"{where}: {min(lacking)} is missing; record the run again")
+
+
 def check_trace(where: str, identity: Identity, trace: Mapping[str, NDArray[Any]]) -> None:
     """Refuse a trace whose arrays have the wrong dtype or not the length that the schedule asks for."""
     schedule = identity.schedule

@@ -227,8 +227,13 @@ def check_inputs(asked: RecordJob) -> None:
         raise UsageError(f"--data is for experiments on digits, and {asked.experiment} has none")
     content = data.load(identity.data, asked.data, identity.dtype)
     start.order(identity, content, asked.batch_order)
-    reference = None if asked.reference is None else start.reference(asked.reference, identity)
-    start.state(identity, asked.initial_weights, reference)
+    if asked.reference is None:
+        start.state(identity, asked.initial_weights, None)
+        return
+    reference = start.reference(asked.reference, identity)
+    for step in reference.checkpoints:
+        # What is missing or damaged could not be replayed after training.
+        reference.evidence(step)
 
 
 def run_command(main: Callable[[Sequence[str]], int]) -> None:

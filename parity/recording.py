@@ -198,7 +198,9 @@ class Recording:
             raise UsageError(f"{self.folder} holds no {evidence_file(step)}; a reference is made by parity.record")
         evidence = unpack(where, read_file(self.folder, evidence_file(step), LARGEST_FILE))
         layout.check_step(f"{where}", self.manifest.identity, evidence, "float64")
-        if key(self.state(step), evidence) != self.checkpoints.get(step):
+        state = self.state(step)
+        layout.require_whole(f"{where} and {state_file(step)}", self.manifest.identity, {**state, **evidence})
+        if key(state, evidence) != self.checkpoints.get(step):
             raise IncomparableError(f"{where} was changed after it was recorded; record the run again")
         return evidence
 

@@ -101,6 +101,8 @@ def test_a_reference_gives_its_start(tmp_path, workers):
     for more, message in (
         (["--steps", 4], "--reference reference was recorded with other settings: schedule.duration 4 and 3; use its "
                          "options"),
+        (["--steps", 3, "--reference", "other"],
+         "other holds no evidence/0.safetensors; a reference is made by parity.record"),
         (["--steps", 3, "--initial-weights", "weights.safetensors"],
          "--reference brings its own weights; leave --initial-weights away"),
     ):  # fmt: skip
