@@ -27,8 +27,8 @@ Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 UNIT_ROUNDOFF: dict[Dtype, float] = {"float64": 2.0**-53, "float32": 2.0**-24}
 
-# In units of sqrt(length) u S, for (Keras, torch). Each is at most three times what was measured for the worst of the
-# frameworks' elements (docs/lockstep.md), and not below what the operations of the row may round to.
+# In units of sqrt(length) u S, for (Keras, torch). Each is what the operations of the row may round to; the worst
+# element of all experiments uses a third to a half of it (docs/lockstep.md).
 ALLOWED: dict[str, dict[Framework, float]] = {
     kind: {"tf": tf, "torch": torch}
     for kind, tf, torch in (
