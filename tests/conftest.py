@@ -64,7 +64,7 @@ def record_pair(workers: dict[Framework, Worker]) -> Callable[..., Pair]:
     """A function (experiment, folder) that records both sides at once; with `exchange`, each replays the other's."""
 
     def record(
-        experiment: Experiment, folder: Path, data: Path | None = None, checkpoints: int = 3, exchange: bool = True
+        experiment: Experiment, folder: Path, data: Path | None = None, checkpoints: int = 2, exchange: bool = True
     ) -> Pair:
         jobs = {
             side: RecordJob(
@@ -87,10 +87,10 @@ def record_pair(workers: dict[Framework, Worker]) -> Callable[..., Pair]:
 @pytest.fixture(scope="session")
 def clean_pair(record_pair: Callable[..., Pair], tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """mnist_relu's first epoch, both sides, each with the other's checkpoints replayed."""
-    return record_pair(shortened("mnist_relu", 40), tmp_path_factory.mktemp("clean"))
+    return record_pair(shortened("mnist_relu", 40), tmp_path_factory.mktemp("clean"), checkpoints=3)
 
 
 @pytest.fixture(scope="session")
 def pair_apart(record_pair: Callable[..., Pair], tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """mnist_relu's first epoch, both sides, recorded apart."""
-    return record_pair(shortened("mnist_relu", 40), tmp_path_factory.mktemp("apart"), exchange=False)
+    return record_pair(shortened("mnist_relu", 40), tmp_path_factory.mktemp("apart"), checkpoints=3, exchange=False)

@@ -23,7 +23,7 @@ def test_step_is_numpys(name, epsilon, record_pair, tmp_path):
     if name.startswith("xor") and epsilon == "before_correction":
         pytest.skip("gradient descent has no epsilon")
     experiment = both_sides(shortened(name, 1), adam_epsilon=epsilon, constants="exact")
-    for recording in record_pair(experiment, tmp_path):
+    for recording in record_pair(experiment, tmp_path, checkpoints=1, exchange=False):
         check_step(recording, *HIDDEN[name], after=epsilon == "after_correction")
 
 

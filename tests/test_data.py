@@ -66,7 +66,7 @@ def test_checksums_are_numpys(record_pair, tmp_path):
     content = data.load("digits", None, "float32")
     batches = data.plan(experiment.identity.schedule, batch_order(0, 1, 4000, shuffle=True))
     factors = checksum_weights(100, 784)
-    for recording in record_pair(experiment, tmp_path):
+    for recording in record_pair(experiment, tmp_path, checkpoints=1, exchange=False):
         for step in range(3):
             used = batches.order[batches.starts[step] : batches.stops[step]]
             bits = content.train_inputs[used].view(np.int32).astype(np.int64)
