@@ -88,19 +88,18 @@ def stages(replay: Replay, dtype: Dtype) -> list[Check]:
     identity = replay.side.manifest.identity
     shapes, label = step_shapes(identity), replay.side.label
     truth = f"{label} in float64" if dtype == "float32" else replay.owner
-    # In float64 both results are rounded; in float32 the other one is exact by comparison.
-    sides = (replay.side.manifest.framework,)
     found, ended = [], False
     listed = results(identity, identity.schedule.batch_size)
     for result, entry in zip(listed, entries(replay.summaries, dtype), strict=True):
         ended |= result.name == "cost" and not np.isfinite([entry.ours, entry.theirs]).any()
         allowed = ALLOWED[result.kind]
-        factor = max(allowed[side] for side in sides)
+        factor = allowed[replay.side.manifest.framework]
         if dtype == "float64":
+            # Both results are rounded; a float32 one is held against what is exact by comparison.
             factor += max(allowed[side] for side in replay.made_with)
         check = judge(
             "lockstep",
-            f"step {replay.step} {dtype} {result.name}, {label} on {possessive(replay.owner)} checkpoint",
+            f"step {replay.step} {dtype} {result.name}, {label} on {replay.owner}'s checkpoint",
             f"step {replay.step}, {result.stage}, {result.name}",
             shapes[result.name],
             entry,
@@ -122,8 +121,3 @@ def against_a_reference(first: list[Check], second: list[Check]) -> list[Check]:
         else:
             found += [ours, theirs]
     return found
-
-
-def possessive(owner: str) -> str:
-    """ "Keras's", "the reference's"."""
-    return f"{owner}'s"
