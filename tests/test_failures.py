@@ -44,6 +44,17 @@ def test_a_framework_that_crashes(tmp_path):
     assert status_of(tmp_path / "out/tf") == "complete"
 
 
+def test_a_framework_that_cannot_be_imported(tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('libtorch_cpu.so: cannot open shared object file')")
+    done = run("parity.run", "xor_tanh", "--steps", 10, "--out", "out", folder=tmp_path)
+    told, *lines = done.stderr.splitlines()
+    message = "error: the torch worker failed: ImportError: libtorch_cpu.so: cannot open shared object file"
+    assert (done.returncode, told) == (4, message)
+    assert len(lines) == 5
+    assert all(line.startswith("  torch: ") for line in lines)
+    assert status_of(tmp_path / "out/tf") == "complete"
+
+
 def test_a_framework_that_hangs_while_imported(tmp_path):
     (tmp_path / "keras.py").write_text(HANGS)
     options = ["--steps", 10, "--time-limit", 20, "--out", "out"]
