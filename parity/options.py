@@ -233,7 +233,7 @@ def check_inputs(asked: RecordJob) -> None:
     reference = start.reference(asked.reference, identity)
     for step in reference.checkpoints:
         # What is missing or damaged could not be replayed after training.
-        reference.evidence(step)
+        reference.checkpoint(step)
 
 
 def run_command(main: Callable[[Sequence[str]], int]) -> None:

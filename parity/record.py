@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         "--reference",
         type=Path,
         metavar="DIR",
-        help="a recording of the same experiment, to start from its state instead of drawing one",
+        help="a recording of the same experiment, to start from its state and replay its checkpoints",
     )
     parser.add_argument(
         "--no-evidence",

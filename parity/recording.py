@@ -191,8 +191,8 @@ class Recording:
             int(step): key for step, key in sorted(self.manifest.checkpoints.items(), key=lambda item: int(item[0]))
         }
 
-    def evidence(self, step: int) -> dict[str, NDArray[Any]]:
-        """What the stages of a checkpoint's step gave, in float64."""
+    def checkpoint(self, step: int) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """The state of a checkpoint, and what the stages of its step gave in float64."""
         where = self.folder / evidence_file(step)
         if not where.is_file():
             raise UsageError(f"{self.folder} holds no {evidence_file(step)}; a reference is made by parity.record")
@@ -202,7 +202,7 @@ class Recording:
         layout.require_whole(f"{where} and {state_file(step)}", self.manifest.identity, {**state, **evidence})
         if key(state, evidence) != self.checkpoints.get(step):
             raise IncomparableError(f"{where} was changed after it was recorded; record the run again")
-        return evidence
+        return state, evidence
 
     def replayed(self, key: str) -> dict[str, NDArray[Any]] | None:
         """The summaries of a checkpoint's replay here, `<dtype>/<column>`; None if it was not replayed."""

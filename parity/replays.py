@@ -60,15 +60,14 @@ class Replayer:
         given = None if recorded is None else convert_all(recorded, dtype)
         return self.functions[dtype](at.state, at.inputs, at.labels, given)
 
-    def evidence(self, at: Checkpoint) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-        """What every stage of the step gives in float64, each fed by the one before it; and the same made complete.
+    def evidence(self, at: Checkpoint, found: Arrays) -> dict[str, NDArray[Any]]:
+        """What other sides' stages are fed: `found`, the step in float64, made complete.
 
         What a stage does not give, as the gradient of a weight that is not trained, is zero to the stages after it.
         """
-        found = self.step(at, None, "float64")
         shapes = layout.step_shapes(self.job.identity)
         names = [result.name for result in stages.results(self.job.identity, len(at.labels))]
-        return found, {name: found.get(name, np.zeros(shapes[name])) for name in names} | {"step": found["step"]}
+        return {name: found.get(name, np.zeros(shapes[name])) for name in names} | {"step": found["step"]}
 
     def judged(self, at: Checkpoint, evidence: Arrays, found: Arrays | None = None) -> dict[str, NDArray[Any]]:
         """The step, each stage on recorded inputs, summed up for both precisions as `<dtype>/<column>`.
@@ -100,13 +99,12 @@ class Replayer:
             summaries |= {f"{dtype}/{column}": values for column, values in columns.items()}
         return summaries
 
-    def loop(self, at: Checkpoint, evidence: Arrays, looped: Arrays) -> dict[str, NDArray[Any]]:
-        """The loop's own step from a checkpoint against the replayed one, in the run's precision, as a summary.
+    def loop(self, at: Checkpoint, evidence: Arrays, replayed: Arrays, looped: Arrays) -> dict[str, NDArray[Any]]:
+        """The loop's own step from a checkpoint against the replayed one, both in the run's precision, as a summary.
 
         In units of the bound that parity/rounding.py derives for a whole step, since the loop shows only its end.
         """
         identity, dtype = self.job.identity, self.job.identity.dtype
-        replayed = self.step(at, None, dtype)
         wide = at.converted("float64")
         followed = {**evidence, "inputs": wide.inputs, "labels": wide.labels}
         bounds = step_bounds(identity, self.job.realisation, wide.state, followed, dtype)

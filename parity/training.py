@@ -28,10 +28,10 @@ Build = Callable[..., Any]
 
 
 class Task:
-    """What a job asks for, read and checked: the data, the batches, the device, and how a step is replayed."""
+    """What a job asks for, read and checked: the data, the batches and the device."""
 
-    def __init__(self, side: SimpleNamespace, job: RecordJob, build: Build) -> None:
-        self.side, self.job, self.identity, self.build = side, job, job.identity, build
+    def __init__(self, side: SimpleNamespace, job: RecordJob) -> None:
+        self.side, self.job, self.identity = side, job, job.identity
         self.device = choose_device(side, job.device)
         self.place = side.runtime.devices()[self.device]
         self.content = data.load(job.identity.data, job.data, job.identity.dtype)
@@ -55,7 +55,7 @@ class Trained(NamedTuple):
 def record(side: SimpleNamespace, job: RecordJob, build: Build, tell: Tell) -> None:
     """Train the model that `build` makes as the job says, replay its checkpoints, and leave a complete recording."""
     began = time.perf_counter()
-    task = Task(side, job, build)
+    task = Task(side, job)
     identity, batches = job.identity, task.batches
     side.runtime.set_dtype(identity.dtype)
     model, updater = side.train.build(build, identity, job.realisation, task.place)
@@ -120,17 +120,19 @@ def replay_own(task: Task, replayer: Replayer, trained: Trained, recorder: Recor
     loop: dict[str, Any] = {}
     for step, state in trained.states.items():
         at = task.checkpoint(step, state)
-        found, evidence = replayer.evidence(at)
+        # float64 is the evidence, the run's precision what the loop must be, and the start step is kept in both.
+        needed = DTYPES if step == 0 else {"float64", task.identity.dtype}
+        whole = {dtype: replayer.step(at, None, dtype) for dtype in DTYPES if dtype in needed}
+        evidence = replayer.evidence(at, whole["float64"])
         key = recording.key(state, evidence)
         recorder.save_evidence(step, key, evidence)
-        recorder.save_replay(step, key, replayer.judged(at, evidence, found))
-        summary = replayer.loop(at, evidence, trained.looped[step])
+        recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
+        summary = replayer.loop(at, evidence, whole[task.identity.dtype], trained.looped[step])
         loop |= {f"{step}/{column}": values for column, values in summary.items()}
         if step == 0:
-            for dtype in DTYPES:
+            for dtype, arrays in whole.items():
                 given = at.converted(dtype)
-                arrays = {"inputs": given.inputs, "labels": given.labels} | replayer.step(at, None, dtype)
-                recorder.save(recording.start_file(dtype), arrays)
+                recorder.save(recording.start_file(dtype), {"inputs": given.inputs, "labels": given.labels} | arrays)
     recorder.save(recording.LOOP, loop)
 
 
@@ -140,14 +142,14 @@ def replay_other(task: Task, replayer: Replayer, reference: Recording, recorder:
         if reference.manifest.digests.get(name) != recorder.manifest.digests[name]:
             raise UsageError(f"{reference.folder} was recorded with another {name}; give the same options")
     for step, key in reference.checkpoints.items():
-        at = task.checkpoint(step, reference.state(step))
-        recorder.save_replay(step, key, replayer.judged(at, reference.evidence(step)))
+        state, evidence = reference.checkpoint(step)
+        recorder.save_replay(step, key, replayer.judged(task.checkpoint(step, state), evidence))
 
 
 def replay(side: SimpleNamespace, job: ReplayJob, build: Build) -> None:
     """Add the replay of another recording to a complete one."""
     recorder = Recorder(job.record.out, recording.read(job.record.out).manifest)
-    task, reference = Task(side, job.record, build), start.reference(job.reference, job.record.identity)
+    task, reference = Task(side, job.record), start.reference(job.reference, job.record.identity)
     replay_other(task, Replayer(side, job.record, build, task.place), reference, recorder)
     recorder.finish("complete")
 

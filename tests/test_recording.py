@@ -151,14 +151,14 @@ def test_changed_evidence_is_refused(copy):
     arrays["cost"] = np.asarray(arrays["cost"] + 1e-9)
     safetensors.numpy.save_file(arrays, path)
     with pytest.raises(IncomparableError, match="was changed after it was recorded"):
-        recording.read(copy).evidence(1)
+        recording.read(copy).checkpoint(1)
     del arrays["deltas/dense_1"]
     safetensors.numpy.save_file(arrays, path)
     with pytest.raises(IncomparableError, match="deltas/dense_1 is missing"):
-        recording.read(copy).evidence(1)
+        recording.read(copy).checkpoint(1)
     path.unlink()
     with pytest.raises(UsageError, match=r"holds no evidence/1.safetensors; a reference is made by parity.record"):
-        recording.read(copy).evidence(1)
+        recording.read(copy).checkpoint(1)
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,8 @@ def checks(a: Recording, b: Recording) -> list[Check]:
         return composed.checks(a, b)
     found = []
     for step in dict.fromkeys(replay.step for replay in replays):
+        here = [replay for replay in replays if replay.step == step]
         for dtype in DTYPES:
-            here = [replay for replay in replays if replay.step == step]
             for key in dict.fromkeys(replay.key for replay in here):
                 sides = [(replay, stages(replay, dtype)) for replay in here if replay.key == key]
                 if dtype == "float64" and all(replay.owner == REFERENCE for replay, _ in sides):
