@@ -4,6 +4,7 @@ The list was written before the bounds of parity/stages.py were settled. A fault
 it; it is found by a check of the level `level`, whose tensor and step are `tensor` and `step` (None: any).
 """
 
+from functools import partial
 from typing import NamedTuple
 
 TF_DENSE_LINE = (
@@ -27,27 +28,16 @@ class Fault(NamedTuple):
     torch: tuple[str, str, str]
 
 
-def tf_dense(body: str, only: str = "") -> tuple[str, str, str]:
-    """Keras's dense layer with `call(x)` replaced; `stock` is its own, `made` the layer."""
+def dense(line: str, method: str, first: str, body: str, only: str = "") -> tuple[str, str, str]:
+    """A dense layer made by `line`, whose `method`(x) is replaced; `stock` is its own, `made` the layer."""
     condition = f" if node.name == {only!r} else stock" if only else ""
-    made = TF_DENSE_LINE.replace("return", "made =")
-    return (
-        "layers.py",
-        TF_DENSE_LINE,
-        f"    import tensorflow as tf\n{made}\n    stock = made.call\n"
-        f"    made.call = (lambda x: {body}){condition}\n    return made",
-    )
+    made = line.replace("return", "made =")
+    replaced = f"    stock = made.{method}\n    made.{method} = (lambda x: {body}){condition}\n    return made"
+    return ("layers.py", line, f"{first}{made}\n{replaced}")
 
 
-def torch_dense(body: str, only: str = "") -> tuple[str, str, str]:
-    """torch's dense layer with `forward(x)` replaced; `stock` is its own, `made` the layer."""
-    condition = f" if node.name == {only!r} else stock" if only else ""
-    made = TORCH_DENSE_LINE.replace("return", "made =")
-    return (
-        "layers.py",
-        TORCH_DENSE_LINE,
-        f"{made}\n    stock = made.forward\n    made.forward = (lambda x: {body}){condition}\n    return made",
-    )
+tf_dense = partial(dense, TF_DENSE_LINE, "call", "    import tensorflow as tf\n")
+torch_dense = partial(dense, TORCH_DENSE_LINE, "forward", "")
 
 
 def tf_relu(body: str) -> tuple[str, str, str]:
@@ -62,13 +52,10 @@ def torch_relu(body: str) -> tuple[str, str, str]:
     )
 
 
-def tf_loop(line: str, after: bool = True) -> tuple[str, str, str]:
+def loop(line: str, after: bool = True) -> tuple[str, str, str]:
     """A line of the loop's body, behind the training step or behind the batch."""
     text = TRAINED if after else TAKEN
     return ("train.py", text, f"{text}            {line}\n")
-
-
-torch_loop = tf_loop
 
 
 TORCH_NUMBERS = '    numbers = {"lr": spec.learning_rate, "betas": (spec.beta_1, spec.beta_2), "eps": spec.epsilon}\n'
@@ -206,20 +193,20 @@ FAULTS = {
     # Data, at a step that is no checkpoint
     "one label changed at step 7": Fault(
         "consumed", "labels", 7,
-        tf_loop("labels = tf.where(step == 7, tf.concat([(labels[:1] + 1) % 10, labels[1:]], 0), labels)", after=False),
-        torch_loop("labels = torch.cat([(labels[:1] + 1) % 10, labels[1:]]) if step == 7 else labels", after=False),
+        loop("labels = tf.where(step == 7, tf.concat([(labels[:1] + 1) % 10, labels[1:]], 0), labels)", after=False),
+        loop("labels = torch.cat([(labels[:1] + 1) % 10, labels[1:]]) if step == 7 else labels", after=False),
     ),
     "one pixel changed at step 7": Fault(
         "consumed", "inputs", 7,
-        tf_loop(
+        loop(
             "inputs = tf.where(step == 7, inputs + tf.eye(100, 784, dtype=inputs.dtype) * 1e-3, inputs)", after=False
         ),
-        torch_loop("inputs = inputs + torch.eye(100, 784) * 1e-3 if step == 7 else inputs", after=False),
+        loop("inputs = inputs + torch.eye(100, 784) * 1e-3 if step == 7 else inputs", after=False),
     ),
     "a batch is used twice": Fault(
         "consumed", "indices", 8,
-        tf_loop("indices, inputs, labels = batch(data, tf.where(step == 8, 7, step))", after=False),
-        torch_loop("indices, inputs, labels = batch(data, 7 if step == 8 else step)", after=False),
+        loop("indices, inputs, labels = batch(data, tf.where(step == 8, 7, step))", after=False),
+        loop("indices, inputs, labels = batch(data, 7 if step == 8 else step)", after=False),
     ),
     "the batch order is shifted by one": Fault(
         "consumed", "indices", 0,
@@ -231,13 +218,13 @@ FAULTS = {
     # The loop against the replay
     "weights are shrunk inside the loop": Fault(
         "loop", "weights/dense_1/kernel", 0,
-        tf_loop("model.trainable_variables[0].assign(0.9 * model.trainable_variables[0])"),
-        torch_loop("next(model.parameters()).data.mul_(0.9)"),
+        loop("model.trainable_variables[0].assign(0.9 * model.trainable_variables[0])"),
+        loop("next(model.parameters()).data.mul_(0.9)"),
     ),
     "weights are shrunk from step 9 on": Fault(
         "loop", "weights/dense_1/kernel", 10,
-        tf_loop("model.trainable_variables[0].assign(tf.where(step > 8, 0.99, 1.0) * model.trainable_variables[0])"),
-        torch_loop("next(model.parameters()).data.mul_(0.99 if step > 8 else 1.0)"),
+        loop("model.trainable_variables[0].assign(tf.where(step > 8, 0.99, 1.0) * model.trainable_variables[0])"),
+        loop("next(model.parameters()).data.mul_(0.99 if step > 8 else 1.0)"),
     ),
     "the loop's forward pass is another one": Fault(
         "loop", "cost", 0,
