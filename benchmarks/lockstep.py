@@ -25,10 +25,11 @@ from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import FRAMEWORKS, Experiment, Framework
 from parity.stages import ALLOWED, results
-from parity.verdict import composed
+from parity.verdict import composed, segments
 
 FLOAT64 = "both, float64"
 LOOP, START = "The loop's own step", "The start step as a whole"
+SEGMENTS = "The loop's steps between checkpoints"
 COLUMNS = ("Keras, float32", "torch, float32", FLOAT64)
 Worst = dict[tuple[str, str], float]
 
@@ -80,6 +81,8 @@ def whole_steps(a: Recording, b: Recording, worst: Worst) -> None:
     for check in composed.checks(a, b):
         dtype = check.name.split()[0]
         worst[START, dtype] = max(worst[START, dtype], check.share)
+    for check in segments.checks(a, b, explained=False):
+        worst[SEGMENTS, "float64"] = max(worst[SEGMENTS, "float64"], check.share)
 
 
 def main() -> None:
@@ -105,7 +108,7 @@ def main() -> None:
                     count += measure(*pair, worst)
                     whole_steps(*pair, worst)
     print(table(worst))
-    for kind in (LOOP, START):
+    for kind in (LOOP, SEGMENTS, START):
         shares = ", ".join(f"{name} {share:.2%}" for (row, name), share in worst.items() if row == kind)
         print(f"\n{kind}: {shares} of the bound.")
     print(f"\n{count} tensors.")

@@ -74,6 +74,14 @@ def check_loop(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]
     check_summary_columns(where, arrays, steps, len(looped(identity)))
 
 
+def check_segment(where: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file that does not hold a segment's costs and their noise, step by step."""
+    if set(arrays) != {"costs", "noise"}:
+        raise IncomparableError(f"{where} does not hold what belongs there; record the run again")
+    for name, array in arrays.items():
+        check_array(where, name, array, (arrays["costs"].size,), "float64")
+
+
 def check_summary_columns(where: str, arrays: Mapping[str, NDArray[Any]], prefixes: Sequence[str], length: int) -> None:
     """Refuse anything but one whole summary of `length` tensors under each prefix."""
     expected = {f"{prefix}/{column}": dtype for prefix in prefixes for column, dtype in COLUMNS.items()}

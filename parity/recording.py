@@ -6,6 +6,8 @@ A recording is a folder:
     states/<step>.safetensors   weights, slots and step after that many updates (see tf_impl/state.py), at checkpoints
     loop.safetensors            the loop's own step from each checkpoint against the replayed one (parity/measure.py)
     lockstep/<key>.safetensors  a checkpoint, of this recording or another one, replayed here stage by stage
+    segments/<key>.safetensors  what the loop's steps from such a checkpoint cost here in float64: `costs` [steps]; and
+                                `noise` [steps], how far they lie from float32's where the checkpoint was recorded
     evidence/<step>.safetensors what every stage of a checkpoint's step gave in float64, which others are fed
     evidence/start-<dtype>.safetensors   the step from the start state: `inputs`, `labels` and what replay.py returns
 The evidence is large, needed only to be compared with recordings made elsewhere, and not kept by parity.run.
@@ -33,7 +35,7 @@ from parity.errors import IncomparableError, UsageError
 from parity.files import read_file, unpack, write_whole
 from parity.spec import LABELS, STRICT, Framework, Identity, Realisation
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
 LOOP = "loop.safetensors"
@@ -130,6 +132,10 @@ class Recorder:
         self.save(lockstep_file(key), summaries)
         self.manifest.replays[key] = step
 
+    def save_segment(self, key: str, arrays: Arrays) -> None:
+        """Write what the loop's steps from a checkpoint cost."""
+        self.save(segment_file(key), arrays)
+
     def save_evidence(self, step: int, key: str, arrays: Arrays) -> None:
         """Write what the stages gave at a checkpoint; the file may be deleted, its key stays."""
         self._write(evidence_file(step), arrays)
@@ -213,6 +219,15 @@ class Recording:
         layout.check_summaries(f"{self.folder / name}", self.manifest.identity, arrays)
         return arrays
 
+    def segment(self, key: str) -> dict[str, NDArray[np.float64]] | None:
+        """What the loop's steps from a checkpoint cost here: `costs` and `noise`; None if they were not run."""
+        name = segment_file(key)
+        if name not in self.manifest.files:
+            return None
+        arrays = self.load(name)
+        layout.check_segment(f"{self.folder / name}", arrays)
+        return arrays
+
     def loop(self) -> dict[str, NDArray[Any]]:
         """The summaries of the loop's steps against the replayed ones: `<step>/<column>`."""
         arrays = self.load(LOOP)
@@ -293,6 +308,11 @@ def evidence_file(step: int) -> str:
 def lockstep_file(key: str) -> str:
     """The name, inside a recording, of its replay of the checkpoint with that key."""
     return f"lockstep/{key}.safetensors"
+
+
+def segment_file(key: str) -> str:
+    """The name, inside a recording, of its loop's steps from the checkpoint with that key."""
+    return f"segments/{key}.safetensors"
 
 
 def key(state: Arrays, evidence: Arrays) -> str:

@@ -1,5 +1,7 @@
 """A worker's replays: a checkpoint's step, run again stage by stage in either precision, and what came of it."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -14,6 +16,8 @@ from parity.rounding import step_bounds
 from parity.spec import DTYPES, Dtype
 from parity.stages import UNIT_ROUNDOFF
 
+# Steps of the training loop that are run again in float64 from a checkpoint.
+SHORTEST, LONGEST = 10, 100
 # The first steps, where the slots fill and a bias correction is largest.
 EARLY = (0, 1, 2, 5, 10)
 
@@ -27,6 +31,16 @@ def checkpoint_steps(batches: Batches, count: int) -> list[int]:
     early = [step for step in EARLY if step < len(whole)][: max(1, count - 1)]
     spread = np.linspace(early[-1], len(whole) - 1, count - len(early) + 1)[1:]
     return [whole[step] for step in sorted({*early, *(round(float(step)) for step in spread)})]
+
+
+def segment_stops(checkpoints: Sequence[int], steps: int) -> dict[int, int]:
+    """Where the segment that begins at each checkpoint ends: at the next one, or after a sixteenth of their share.
+
+    So segments add at most an eighth to the steps of a long run, once for either side's checkpoints, and cover the
+    early steps of every run.
+    """
+    length = min(max(steps // (16 * max(1, len(checkpoints))), SHORTEST), LONGEST)
+    return {step: min(step + length, stop) for step, stop in pairwise([*checkpoints, steps])}
 
 
 class Checkpoint(NamedTuple):
@@ -44,14 +58,15 @@ class Checkpoint(NamedTuple):
 class Replayer:
     """One side's model and optimizer in both precisions, to run single steps with."""
 
-    def __init__(self, side: SimpleNamespace, job: RecordJob, build: Any, place: str) -> None:
+    def __init__(self, side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_device: Any) -> None:
         self.side, self.job = side, job
-        self.functions = {}
+        self.built, self.functions, self.chunks = {}, {}, {}
         for dtype in DTYPES:
             side.runtime.set_dtype(dtype)
-            model, updater = side.train.build(build, job.identity, job.realisation, place)
+            self.built[dtype] = model, updater = side.train.build(build, job.identity, job.realisation, place)
             loss = side.losses.loss(job.identity.loss)
             self.functions[dtype] = side.replay.replay_function(model, loss, updater, place)
+            self.chunks[dtype] = side.train.chunk_function(model, loss, updater, on_device)
 
     def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
         """What the stages give, each fed what `recorded` holds, or the stage before it where that is None."""
@@ -109,6 +124,25 @@ class Replayer:
         followed = {**evidence, "inputs": wide.inputs, "labels": wide.labels}
         bounds = step_bounds(identity, self.job.realisation, wide.state, followed, dtype)
         return measure.summary(layout.looped(identity), looped, replayed, bounds, {})
+
+    def segment(self, state: Arrays, first: int, last: int, dtype: Dtype) -> NDArray[np.float64]:
+        """[last - first]: the costs of the training loop in `dtype`, started from the state before step `first`."""
+        self.side.runtime.set_dtype(dtype)
+        self.side.state.write(*self.built[dtype], convert_all(state, dtype))
+        return self.chunks[dtype](first, last)["cost"].astype(np.float64)
+
+    def own_segment(
+        self, state: Arrays, first: int, last: int, costs: NDArray[np.floating]
+    ) -> dict[str, NDArray[np.float64]]:
+        """A segment's `costs` [last - first] in float64, and how far float32 lies from them: its `noise`.
+
+        One of the two precisions is the run's own, whose `costs` [steps] are there.
+        """
+        recorded = costs[first:last].astype(np.float64)
+        other: Dtype = "float64" if self.job.identity.dtype == "float32" else "float32"
+        found = self.segment(state, first, last, other)
+        with np.errstate(invalid="ignore"):
+            return {"costs": found if other == "float64" else recorded, "noise": np.abs(found - recorded)}
 
 
 def largest_finite(array: NDArray[Any]) -> float:

@@ -6,6 +6,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -13,9 +15,9 @@ import numpy as np
 
 from parity import data, recording, start
 from parity.errors import UsageError
-from parity.job import RecordJob, ReplayJob
+from parity.job import RecordJob
 from parity.recording import Arrays, Manifest, Recorder, Recording
-from parity.replays import Checkpoint, Replayer, checkpoint_steps
+from parity.replays import Checkpoint, Replayer, checkpoint_steps, segment_stops
 from parity.spec import DTYPES, digest
 
 # How long a chunk of steps should take: short enough to stop within it, long enough to cost nothing.
@@ -28,15 +30,25 @@ Build = Callable[..., Any]
 
 
 class Task:
-    """What a job asks for, read and checked: the data, the batches and the device."""
+    """What a job asks for, read and checked: the data, the batches and the device; `build` makes the model."""
 
-    def __init__(self, side: SimpleNamespace, job: RecordJob) -> None:
-        self.side, self.job, self.identity = side, job, job.identity
+    def __init__(self, side: SimpleNamespace, job: RecordJob, build: Build) -> None:
+        self.side, self.job, self.build, self.identity = side, job, build, job.identity
         self.device = choose_device(side, job.device)
         self.place = side.runtime.devices()[self.device]
         self.content = data.load(job.identity.data, job.data, job.identity.dtype)
         self.batches = data.plan(job.identity.schedule, start.order(job.identity, self.content, job.batch_order))
         self.reference = None if job.reference is None else start.reference(job.reference, self.identity)
+
+    @cached_property
+    def on_device(self) -> Any:
+        """The data and the batches as the framework's tensors."""
+        return self.side.data.place(self.content, self.batches, self.place)
+
+    @cached_property
+    def replayer(self) -> Replayer:
+        """What runs single steps and segments again."""
+        return Replayer(self.side, self.job, self.build, self.place, self.on_device)
 
     def checkpoint(self, step: int, state: Arrays) -> Checkpoint:
         """A state with the batch of the step that follows it."""
@@ -52,28 +64,25 @@ class Trained(NamedTuple):
     looped: dict[int, Arrays]
 
 
-def record(side: SimpleNamespace, job: RecordJob, build: Build, tell: Tell) -> None:
-    """Train the model that `build` makes as the job says, replay its checkpoints, and leave a complete recording."""
+def record(task: Task, tell: Tell) -> None:
+    """Train as the task's job says, replay the checkpoints, and leave a complete recording."""
     began = time.perf_counter()
-    task = Task(side, job)
-    identity, batches = job.identity, task.batches
+    side, job, identity, batches = task.side, task.job, task.identity, task.batches
     side.runtime.set_dtype(identity.dtype)
-    model, updater = side.train.build(build, identity, job.realisation, task.place)
+    model, updater = side.train.build(task.build, identity, job.realisation, task.place)
     side.state.write(model, updater, start.state(identity, job.initial_weights, task.reference))
     first_state = side.state.read(model, updater, 0)
     recorder = Recorder.begin(job.out, new_manifest(task, first_state))
     try:
-        on_device = side.data.place(task.content, batches, task.place)
-        chunk = side.train.chunk_function(model, side.losses.loss(identity.loss), updater, on_device)
+        chunk = side.train.chunk_function(model, side.losses.loss(identity.loss), updater, task.on_device)
         ready = time.perf_counter()
         read = lambda step: side.state.read(model, updater, step)  # noqa: E731
         trained = train(chunk, read, len(batches), checkpoint_steps(batches, job.checkpoints), recorder, tell)
         done = time.perf_counter()
-        recorder.save(recording.TRACE, join(trained.pieces, batches, side.train.predictions(model, on_device)))
-        replayer = Replayer(side, job, build, task.place)
-        replay_own(task, replayer, trained, recorder)
+        recorder.save(recording.TRACE, join(trained.pieces, batches, side.train.predictions(model, task.on_device)))
+        replay_own(task, trained, recorder)
         if task.reference is not None:
-            replay_other(task, replayer, task.reference, recorder)
+            replay_other(task, task.reference, recorder)
     except (KeyboardInterrupt, BrokenPipeError):
         recorder.abandon("interrupted")
         raise
@@ -115,9 +124,12 @@ def train(
         first, length = last, max(1, int(length * min(growth, 10)))
 
 
-def replay_own(task: Task, replayer: Replayer, trained: Trained, recorder: Recorder) -> None:
+def replay_own(task: Task, trained: Trained, recorder: Recorder) -> None:
     """Replay the run's own checkpoints: what their stages give, their rounding, and whether the loop did the same."""
+    replayer = task.replayer
     loop: dict[str, Any] = {}
+    costs = np.concatenate([piece["cost"] for piece in trained.pieces])
+    stops = segment_stops(list(trained.states), len(costs))
     for step, state in trained.states.items():
         at = task.checkpoint(step, state)
         # float64 is the evidence, the run's precision what the loop must be, and the start step is kept in both.
@@ -127,6 +139,7 @@ def replay_own(task: Task, replayer: Replayer, trained: Trained, recorder: Recor
         key = recording.key(state, evidence)
         recorder.save_evidence(step, key, evidence)
         recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
+        recorder.save_segment(key, replayer.own_segment(state, step, stops[step], costs))
         summary = replayer.loop(at, evidence, whole[task.identity.dtype], trained.looped[step])
         loop |= {f"{step}/{column}": values for column, values in summary.items()}
         if step == 0:
@@ -136,21 +149,24 @@ def replay_own(task: Task, replayer: Replayer, trained: Trained, recorder: Recor
     recorder.save(recording.LOOP, loop)
 
 
-def replay_other(task: Task, replayer: Replayer, reference: Recording, recorder: Recorder) -> None:
+def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
     """Replay the checkpoints of another recording, each stage on what was recorded there."""
     for name in ("data", "order"):
         if reference.manifest.digests.get(name) != recorder.manifest.digests[name]:
             raise UsageError(f"{reference.folder} was recorded with another {name}; give the same options")
     for step, key in reference.checkpoints.items():
         state, evidence = reference.checkpoint(step)
-        recorder.save_replay(step, key, replayer.judged(task.checkpoint(step, state), evidence))
+        recorder.save_replay(step, key, task.replayer.judged(task.checkpoint(step, state), evidence))
+        segment = reference.segment(key)
+        if segment is not None:
+            costs = task.replayer.segment(state, step, min(step + len(segment["costs"]), len(task.batches)), "float64")
+            recorder.save_segment(key, {"costs": costs, "noise": segment["noise"]})
 
 
-def replay(side: SimpleNamespace, job: ReplayJob, build: Build) -> None:
-    """Add the replay of another recording to a complete one."""
-    recorder = Recorder(job.record.out, recording.read(job.record.out).manifest)
-    task, reference = Task(side, job.record), start.reference(job.reference, job.record.identity)
-    replay_other(task, Replayer(side, job.record, build, task.place), reference, recorder)
+def replay(task: Task, folder: Path) -> None:
+    """Add the replay of the recording in `folder` to the task's own, which is complete."""
+    recorder = Recorder(task.job.out, recording.read(task.job.out).manifest)
+    replay_other(task, start.reference(folder, task.identity), recorder)
     recorder.finish("complete")
 
 

@@ -23,7 +23,7 @@ from parity import training
 from parity.errors import ParityError, UsageError
 from parity.job import RecordJob, ReplayJob
 from parity.spec import Framework
-from parity.training import STOPPING, Tell
+from parity.training import STOPPING, Task, Tell
 
 MODULES = ("runtime", "data", "losses", "optimizers", "state", "train", "replay")
 PACKAGES = {"tensorflow", "keras", "torch"}
@@ -56,21 +56,25 @@ def import_side(framework: Framework) -> SimpleNamespace:
     return SimpleNamespace(name=framework, **modules)
 
 
-def perform(side: SimpleNamespace, job: RecordJob | ReplayJob, tell: Tell) -> None:
-    """Do one job."""
+def perform(side: SimpleNamespace, job: RecordJob | ReplayJob, tell: Tell, last: Task | None = None) -> Task:
+    """Do one job, and return its task; `last`, of the job before, serves again where it is the same."""
+    asked = job if isinstance(job, RecordJob) else job.record
+    task = last if last is not None and last.job == asked else Task(side, asked, load_function(asked.realisation.model))
     if isinstance(job, RecordJob):
-        training.record(side, job, load_function(job.realisation.model), tell)
+        training.record(task, tell)
     else:
-        training.replay(side, job, load_function(job.record.realisation.model))
+        training.replay(task, job.reference)
+    return task
 
 
 def serve(framework: Framework, threads: int, jobs: TextIO, tell: Tell) -> None:
     """Take jobs until there are no more; one that fails does not keep the next from running."""
     side = load_side(framework, threads)
     tell({"done": sorted(side.runtime.devices())})
+    task: Task | None = None
     for line in jobs:
         try:
-            perform(side, JOBS.validate_json(line), tell)
+            task = perform(side, JOBS.validate_json(line), tell, task)
             tell({"done": "job"})
         except Exception as error:
             if STOPPING.is_set():

@@ -68,6 +68,11 @@ def torch_numbers(line: str) -> tuple[str, str, str]:
     return ("optimizers.py", TORCH_NUMBERS, f"{TORCH_NUMBERS}    {line}\n")
 
 
+def tf_shrunk(when: str) -> tuple[str, str, str]:
+    factor = f"tf.cast(tf.where({when}, 0.99, 1.0), model.compute_dtype)"
+    return loop(f"model.trainable_variables[0].assign({factor} * model.trainable_variables[0])")
+
+
 FAULTS = {
     # Forward
     "an activation lets a billionth through": Fault(
@@ -223,8 +228,14 @@ FAULTS = {
     ),
     "weights are shrunk from step 9 on": Fault(
         "loop", "weights/dense_1/kernel", 10,
-        loop("model.trainable_variables[0].assign(tf.where(step > 8, 0.99, 1.0) * model.trainable_variables[0])"),
+        tf_shrunk("step > 8"),
         loop("next(model.parameters()).data.mul_(0.99 if step > 8 else 1.0)"),
+    ),
+    # Between two checkpoints, whose own steps are as they should be
+    "weights are shrunk at step 8 only": Fault(
+        "loop", "costs", 9,
+        tf_shrunk("step == 8"),
+        loop("next(model.parameters()).data.mul_(0.99 if step == 8 else 1.0)"),
     ),
     "the loop's forward pass is another one": Fault(
         "loop", "cost", 0,

@@ -308,7 +308,7 @@ def in_flushed_precision(folder):
 
 
 INCOMPARABLE = {
-    "format version": (with_manifest(format=7), "{} has format 7, and this version reads format 2"),
+    "format version": (with_manifest(format=7), "{} has format 7, and this version reads format 3"),
     "interrupted": (
         with_manifest(status="interrupted"),
         "{} is not a complete recording (status: interrupted); record it again",

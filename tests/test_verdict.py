@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from parity.recording import Recording
-from parity.verdict import Verdict, checks, judge
+from parity.verdict import Verdict, checks, judge, segments
 from parity.verdict.checks import Check
 from parity.verdict.composed import within
 from parity.verdict.trajectory import first_disagreement
@@ -235,3 +235,52 @@ def check(level, result):
 def test_conclusion(results, verdict):
     assert Verdict.of([check(level, result) for level, result in results.items()]).verdict == verdict
     assert checks.EXIT_STATUS[verdict] == {"parity": 0, "mismatch": 1, "incomparable": 3, "insufficient": 3}[verdict]
+
+
+def with_segment(recording, **arrays):
+    """The recording with other values in the first segment that both sides ran."""
+
+    @dataclass(frozen=True)
+    class Changed(Recording):
+        def segment(self, key):
+            found = super().segment(key)
+            return found | arrays if key == recording.checkpoints[0] else found
+
+    return Changed(recording.folder, recording.manifest, recording.trace, recording.label)
+
+
+def first_segment(a, b):
+    return next(check for check in segments.checks(a, b, explained=False) if "Keras's checkpoint" in check.name)
+
+
+@pytest.mark.parametrize(
+    ("change", "result", "where"),
+    [
+        (lambda costs, noise: {}, "passed", None),
+        (lambda costs, noise: {"costs": costs * (1 + 1e-9)}, "failed", "step 0, cost"),
+        (lambda costs, noise: {"costs": np.where(np.arange(len(costs)) < 4, costs, np.nan)}, "failed", "step 4, cost"),
+        (lambda costs, noise: {"costs": costs[1:]}, "failed", "step 0"),
+        (lambda costs, noise: {"noise": 2 * noise}, "failed", "step 0"),
+        (lambda costs, noise: {"costs": costs[:0], "noise": noise[:0]}, "failed", "step 0"),
+    ],
+)
+def test_segments_are_judged_by_measured_noise(change, result, where, clean_pair):
+    ours, theirs = clean_pair
+    segment = ours.segment(ours.checkpoints[0])
+    check = first_segment(with_segment(ours, **change(**segment)), theirs)
+    assert check.result == result
+    assert where is None or check.where == where
+
+
+@pytest.mark.parametrize(("finite", "result"), [(0, "not_judged"), (5, "passed")])
+def test_a_segment_ends_where_nothing_is_a_number(finite, result, clean_pair):
+    ours, theirs = clean_pair
+    first = np.arange(len(ours.segment(ours.checkpoints[0])["costs"])) < finite
+    ended = {name: np.where(first, values, np.nan) for name, values in ours.segment(ours.checkpoints[0]).items()}
+    check = segments.judged(ours, theirs, 0, "Keras", ended, ended, explained=False)
+    assert check.result == result
+
+
+def test_a_segment_is_not_judged_after_a_failure(clean_pair):
+    assert {check.result for check in segments.checks(*clean_pair, explained=True)} == {"not_judged"}
+    assert len(segments.checks(*clean_pair, explained=True)) == 6

@@ -19,8 +19,8 @@ def nodes(model: keras.Sequential) -> list[tuple[str, keras.layers.Layer]]:
 
 
 def forward(model: keras.Sequential, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Every node's output [batch, units] by the node's name, in order."""
-    outputs, x = {}, inputs
+    """Every node's output [batch, units] by the node's name, in order; inputs are taken in the model's dtype."""
+    outputs, x = {}, tf.cast(inputs, model.compute_dtype)
     for name, node in nodes(model):
         x = outputs[name] = node(x)
     return outputs

@@ -19,8 +19,8 @@ def nodes(model: torch.nn.Sequential) -> list[tuple[str, torch.nn.Module]]:
 
 
 def forward(model: torch.nn.Sequential, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Every node's output [batch, units] by the node's name, in order."""
-    outputs, x = {}, inputs
+    """Every node's output [batch, units] by the node's name, in order; inputs are taken in the model's dtype."""
+    outputs, x = {}, inputs.to(next(model.parameters()).dtype)
     for name, node in nodes(model):
         x = outputs[name] = node(x)
     return outputs

@@ -1,0 +1,75 @@
+"""Do both training loops do the same between checkpoints?
+
+From a checkpoint, both loops run some steps in float64, and their costs must agree at every step. What rounding makes
+of them by then is measured: `noise` is how far one loop's costs in float32 lie from its costs in float64. float64's
+rounding is 2**-29 of float32's, and grows alike as long as it is small.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.recording import Arrays, Recording
+from parity.stages import UNIT_ROUNDOFF
+from parity.verdict.checks import Check, Result
+
+# One measured run of noise stands for all there might be: `python -m benchmarks.lockstep` shows how much of this honest
+# pairs use. Also in units in the last place of the costs so far, where float32's happened to be exact.
+FACTOR = 1000.0
+REFERENCE = "the reference"
+
+
+def checks(a: Recording, b: Recording, explained: bool) -> list[Check]:
+    """One check for each checkpoint from which both sides went on; `explained` if an earlier check failed already."""
+    found = []
+    for step, owner, key in common(a, b):
+        ours, theirs = a.segment(key), b.segment(key)
+        if ours is not None and theirs is not None:
+            found.append(judged(a, b, step, owner, ours, theirs, explained))
+    return found
+
+
+def common(a: Recording, b: Recording) -> Iterator[tuple[int, str, str]]:
+    """The checkpoints of either side and those of a common reference: step, owner, key; the earliest first."""
+    keys = {key: (step, REFERENCE) for key, step in a.manifest.replays.items() if key in b.manifest.replays}
+    keys |= {key: (step, side.label) for side in (b, a) for step, key in side.checkpoints.items()}
+    yield from sorted((step, owner, key) for key, (step, owner) in keys.items())
+
+
+def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, theirs: Arrays, explained: bool) -> Check:
+    """Are the costs of a segment the same, step by step?"""
+    x, y, noise = ours["costs"], theirs["costs"], ours["noise"]
+    name = f"step {step} to {step + len(x)} costs, from {owner}'s checkpoint"
+    if x.shape != y.shape or not np.array_equal(noise, theirs["noise"], equal_nan=True) or x.size == 0:
+        reason = f"{a.label} has {len(x)} steps and {b.label} {len(y)}, or other noise; record both again"
+        return Check(name, "loop", "failed", None, None, f"step {step}", reason)
+    if explained:
+        reason = "an earlier check failed, which these steps would only repeat"
+        return Check(name, "loop", "not_judged", None, None, f"step {step}", reason)
+    ended = ~np.isfinite(noise) | (~np.isfinite(x) & ~np.isfinite(y))
+    count = int(np.argmax(ended)) if ended.any() else len(x)
+    if count == 0:
+        reason = "the cost is not a finite number from the first step on"
+        return Check(name, "loop", "not_judged", None, None, f"step {step}", reason)
+    x, y = x[:count], y[:count]
+    with np.errstate(all="ignore"):
+        deviation, allowed = np.abs(x - y), bound(x, noise[:count])
+        ratio = np.where(x == y, 0.0, deviation / allowed)
+    ratio[np.isnan(ratio)] = np.inf
+    outside = ratio > 1
+    # What comes after the first step outside only follows from it.
+    at = int(np.argmax(outside if outside.any() else ratio))
+    measured = float(deviation[at]) if np.isfinite(deviation[at]) else None
+    values = f"{a.label} {x[at]:.17g}, {b.label} {y[at]:.17g} after {at} steps in float64"
+    result: Result = "failed" if outside.any() else "passed"
+    reason = f"{ratio[at]:.2g} times what rounding explains" if outside.any() else "within rounding"
+    where = f"step {step + at}, cost"
+    return Check(name, "loop", result, measured, float(allowed[at]), where, f"{values}: {reason}")
+
+
+def bound(costs: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[steps]: how far apart two honest costs may be, from what was measured so far."""
+    u = UNIT_ROUNDOFF["float64"]
+    measured = np.maximum.accumulate(noise) * (u / UNIT_ROUNDOFF["float32"])
+    return FACTOR * (measured + u * np.maximum.accumulate(np.abs(costs)))
