@@ -238,36 +238,37 @@ def test_conclusion(results, verdict):
 
 
 def with_segment(recording, **arrays):
-    """The recording with other values in the first segment that both sides ran."""
+    """The recording with other values in the segment that begins at step 1."""
 
     @dataclass(frozen=True)
     class Changed(Recording):
         def segment(self, key):
             found = super().segment(key)
-            return found | arrays if key == recording.checkpoints[0] else found
+            return found | arrays if key == recording.checkpoints[1] else found
 
     return Changed(recording.folder, recording.manifest, recording.trace, recording.label)
 
 
-def first_segment(a, b):
-    return next(check for check in segments.checks(a, b, explained=False) if "Keras's checkpoint" in check.name)
+def segment_from_step_1(a, b):
+    found = segments.checks(a, b, explained=False)
+    return next(check for check in found if check.name.startswith("step 1 ") and "Keras's" in check.name)
 
 
 @pytest.mark.parametrize(
     ("change", "result", "where"),
     [
         (lambda costs, noise: {}, "passed", None),
-        (lambda costs, noise: {"costs": costs * (1 + 1e-9)}, "failed", "step 0, cost"),
-        (lambda costs, noise: {"costs": np.where(np.arange(len(costs)) < 4, costs, np.nan)}, "failed", "step 4, cost"),
-        (lambda costs, noise: {"costs": costs[1:]}, "failed", "step 0"),
-        (lambda costs, noise: {"noise": 2 * noise}, "failed", "step 0"),
-        (lambda costs, noise: {"costs": costs[:0], "noise": noise[:0]}, "failed", "step 0"),
+        (lambda costs, noise: {"costs": costs * (1 + 1e-9)}, "failed", "step 1, cost"),
+        (lambda costs, noise: {"costs": np.where(np.arange(len(costs)) < 4, costs, np.nan)}, "failed", "step 5, cost"),
+        (lambda costs, noise: {"costs": costs[1:]}, "failed", "step 1"),
+        (lambda costs, noise: {"noise": 2 * noise}, "failed", "step 1"),
+        (lambda costs, noise: {"costs": costs[:0], "noise": noise[:0]}, "failed", "step 1"),
     ],
 )
 def test_segments_are_judged_by_measured_noise(change, result, where, clean_pair):
     ours, theirs = clean_pair
-    segment = ours.segment(ours.checkpoints[0])
-    check = first_segment(with_segment(ours, **change(**segment)), theirs)
+    segment = ours.segment(ours.checkpoints[1])
+    check = segment_from_step_1(with_segment(ours, **change(**segment)), theirs)
     assert check.result == result
     assert where is None or check.where == where
 
@@ -275,9 +276,9 @@ def test_segments_are_judged_by_measured_noise(change, result, where, clean_pair
 @pytest.mark.parametrize(("finite", "result"), [(0, "not_judged"), (5, "passed")])
 def test_a_segment_ends_where_nothing_is_a_number(finite, result, clean_pair):
     ours, theirs = clean_pair
-    first = np.arange(len(ours.segment(ours.checkpoints[0])["costs"])) < finite
-    ended = {name: np.where(first, values, np.nan) for name, values in ours.segment(ours.checkpoints[0]).items()}
-    check = segments.judged(ours, theirs, 0, "Keras", ended, ended, explained=False)
+    first = np.arange(len(ours.segment(ours.checkpoints[1])["costs"])) < finite
+    ended = {name: np.where(first, values, np.nan) for name, values in ours.segment(ours.checkpoints[1]).items()}
+    check = segments.judged(ours, theirs, 1, "Keras", ended, ended, explained=False)
     assert check.result == result
 
 
