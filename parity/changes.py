@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from parity.errors import UsageError
 from parity.experiments import activation
+from parity.optimizers import OPTIMIZERS, Optimizer
 from parity.spec import (
     FRAMEWORKS,
     Activation,
@@ -38,6 +39,29 @@ def with_initializer(model: tuple[Node, ...], name: InitializerName) -> tuple[No
     if name in ("torch_default", "keras_default"):
         changes["bias"] = name
     return tuple(node if isinstance(node, Activation) else replace(node, **changes) for node in model)
+
+
+def chosen_optimizer(text: str) -> Optimizer:
+    """The optimizer of "name" or "name:field=value,...", its other numbers at torch's defaults."""
+    name, _, settings = text.partition(":")
+    optimizer = OPTIMIZERS[one_of(name, OPTIMIZERS, "optimizer")]
+    current = {f.name: getattr(optimizer, f.name) for f in fields(optimizer) if f.name != "kind"}
+    changes: dict[str, Any] = {}
+    for setting in settings.split(",") if settings else []:
+        field, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--optimizer {text}: write {name}:FIELD=VALUE,...")
+        changes[field] = number(value, current[one_of(field, current, f"field of {name}")], f"--optimizer {text}")
+    return replace(optimizer, **changes)
+
+
+def number(text: str, current: float | bool, where: str) -> float | bool:
+    """A value of the kind of `current`."""
+    try:
+        return {"true": True, "false": False}[text] if isinstance(current, bool) else float(text)
+    except (KeyError, ValueError):
+        wanted = "true or false" if isinstance(current, bool) else "a number"
+        raise UsageError(f"{where}: {text!r} must be {wanted}") from None
 
 
 def choose(chosen: Experiment, choice: str) -> Experiment:

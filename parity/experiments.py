@@ -4,15 +4,14 @@ The settings are those of five public posts on vanishing gradients and ReLU; wha
 project's documentation. `EXPERIMENTS` maps each name to its experiment.
 """
 
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
+from parity.optimizers import OPTIMIZERS
 from parity.spec import (
-    SGD,
     Activation,
     ActivationName,
-    Adam,
-    AdamEpsilon,
-    Constants,
     Dense,
     Experiment,
     Identity,
@@ -20,14 +19,13 @@ from parity.spec import (
     Node,
     Realisation,
     Schedule,
+    own_choices,
 )
 
 TF_MODEL, TORCH_MODEL = "tf_impl.models:sequential", "torch_impl.models:sequential"
 
 # tf.nn.leaky_relu's slope, which the published XOR program used (torch's own default is 0.01).
 LEAKY_SLOPE = 0.2
-# The numbers torch.optim.Adam starts with, which the published programs left as they are.
-ADAM = Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
 
 
 def mlp(
@@ -57,12 +55,13 @@ def mnist(name: str, shows: str, widths: list[int]) -> Experiment:
         data="digits",
         model=mlp(widths, hidden="relu", output="linear", kernel="normal", bias="torch_default"),
         loss="softmax_cross_entropy",
-        optimizer=ADAM,
+        # torch's numbers, which the published programs left as they are.
+        optimizer=OPTIMIZERS["adam"],
         schedule=Schedule(batch_size=100, shuffle=True, drop_last=True, passes_per_epoch=1, duration=15, unit="epochs"),
         seed=0,
         dtype="float32",
     )
-    return both(name, shows, identity, adam_epsilon="after_correction", constants="exact")
+    return both(name, shows, identity)
 
 
 def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
@@ -72,7 +71,7 @@ def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
         data="xor",
         model=mlp(widths, hidden=hidden, output="sigmoid", kernel="normal", bias="normal"),
         loss="binary_cross_entropy_naive",
-        optimizer=SGD(learning_rate=0.01),
+        optimizer=replace(OPTIMIZERS["sgd"], learning_rate=0.01),
         schedule=Schedule(
             batch_size=4, shuffle=False, drop_last=True, passes_per_epoch=100, duration=20001, unit="steps"
         ),
@@ -80,12 +79,12 @@ def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
         dtype="float32",
     )
     # The published program ran in TensorFlow, whose leaky ReLU rounds its slope.
-    return both(name, shows, identity, adam_epsilon="after_correction", constants="through_float32")
+    return both(name, shows, identity, constants="through_float32")
 
 
-def both(name: str, shows: str, identity: Identity, adam_epsilon: AdamEpsilon, constants: Constants) -> Experiment:
-    """An experiment whose sides are realised alike."""
-    tf, torch = (Realisation(model, adam_epsilon, constants) for model in (TF_MODEL, TORCH_MODEL))
+def both(name: str, shows: str, identity: Identity, **choices: Any) -> Experiment:
+    """An experiment whose sides are realised alike: torch's way, but for the given choices."""
+    tf, torch = (Realisation(model, **(own_choices("torch") | choices)) for model in (TF_MODEL, TORCH_MODEL))
     return Experiment(name, shows, identity, tf, torch)
 
 

@@ -10,25 +10,25 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from parity import data, start
-from parity.changes import choose, one_of, with_activation, with_initializer
+from parity.changes import choose, chosen_optimizer, one_of, with_activation, with_initializer
 from parity.errors import ParityError, UsageError
-from parity.experiments import ADAM, EXPERIMENTS
+from parity.experiments import EXPERIMENTS
 from parity.job import RecordJob
+from parity.optimizers import OPTIMIZERS
 from parity.spec import (
     DTYPES,
-    SGD,
     ActivationName,
     Dtype,
     Experiment,
     Framework,
     Identity,
     InitializerName,
-    OptimizerName,
+    Realisation,
 )
 
 EMBEDDED = "embedded"
@@ -67,15 +67,18 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"of the kernels, torch_default and keras_default of the biases too: {listed(InitializerName)}",
     )
-    parser.add_argument("--optimizer", metavar="NAME", help=f"{listed(OptimizerName)}, at torch's default settings")
+    parser.add_argument(
+        "--optimizer",
+        metavar="NAME[:FIELD=VALUE,...]",
+        help=f"{', '.join(OPTIMIZERS)}; its other numbers are torch's defaults: sgd:momentum=0.9,nesterov=true",
+    )
     parser.add_argument("--dtype", metavar="NAME", help=f"{listed(Dtype)} (default float32)")
     parser.add_argument(
         "--choice",
         metavar="[SIDE:]FIELD=VALUE",
         action="append",
         default=[],
-        help="do something another framework's way, on both sides or on one: adam_epsilon=before_correction (Keras's; "
-        "torch's is after_correction), constants=through_float32 (Keras's; torch's is exact)",
+        help=f"do something a framework's way, on both sides or on one; torch's way and Keras's: {listed_choices()}",
     )
     parser.add_argument(
         "--checkpoints", type=count, default=12, metavar="N", help="states on the way that are replayed (default 12)"
@@ -124,6 +127,11 @@ def listed(names: Any) -> str:
     return ", ".join(get_args(names))
 
 
+def listed_choices() -> str:
+    """Every choice of a realisation with its values, for a help text."""
+    return "; ".join(f"{f.name}={' or '.join(get_args(f.type))}" for f in fields(Realisation) if get_args(f.type))
+
+
 def experiment(options: argparse.Namespace) -> Experiment:
     """The experiment that the options ask for."""
     chosen = EXPERIMENTS[one_of(options.experiment, EXPERIMENTS, "experiment")]
@@ -146,9 +154,7 @@ def changed(identity: Identity, options: argparse.Namespace) -> Identity:
         schedule = replace(schedule, batch_size=options.batch_size)
     optimizer = identity.optimizer
     if options.optimizer is not None:
-        name = one_of(options.optimizer, get_args(OptimizerName), "optimizer")
-        # torch.optim.SGD's default learning rate is that of torch.optim.Adam, 0.001.
-        optimizer = ADAM if name == "adam" else SGD(learning_rate=ADAM.learning_rate)
+        optimizer = chosen_optimizer(options.optimizer)
     if options.lr is not None:
         optimizer = replace(optimizer, learning_rate=options.lr)
     model = identity.model

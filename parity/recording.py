@@ -31,9 +31,10 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from parity import layout, spec
+from parity.checked import STRICT
 from parity.errors import IncomparableError, UsageError
 from parity.files import read_file, unpack, write_whole
-from parity.spec import LABELS, STRICT, Framework, Identity, Realisation
+from parity.spec import LABELS, Framework, Identity, Realisation
 
 FORMAT = 3
 MANIFEST = "manifest.json"

@@ -14,7 +14,6 @@ from parity.job import RecordJob
 from parity.recording import Arrays
 from parity.rounding import step_bounds
 from parity.spec import DTYPES, Dtype
-from parity.stages import UNIT_ROUNDOFF
 
 # Steps of the training loop that are run again in float64 from a checkpoint.
 SHORTEST, LONGEST = 10, 100
@@ -108,9 +107,8 @@ class Replayer:
         largest = max(1.0, *map(largest_finite, (*wide.state.values(), *evidence.values(), wide.inputs)))
         summaries: dict[str, Any] = {}
         for dtype, (ours, theirs) in results.items():
-            allowed = {name: UNIT_ROUNDOFF[dtype] * scale for name, scale in scales.items()}
             floors = {result.name: result.length * largest * float(np.finfo(dtype).tiny) for result in listed}
-            columns = measure.summary([result.name for result in listed], ours, theirs, allowed, floors)
+            columns = measure.summary([result.name for result in listed], ours, theirs, scales[dtype], floors)
             summaries |= {f"{dtype}/{column}": values for column, values in columns.items()}
         return summaries
 

@@ -21,8 +21,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.spec import Activation, Adam, Dense, Dtype, Identity, Realisation
-from parity.stages import UNIT_ROUNDOFF
+from parity.rounded import UNIT_ROUNDOFF, exact
+from parity.spec import Activation, Dense, Dtype, Identity, Realisation
+from parity.stages import gradients, updated
 
 Array = NDArray[np.float64]
 Arrays = Mapping[str, Array]
@@ -61,11 +62,10 @@ def step_errors(
     last = identity.model[-1].name
     cost, delta = LOSSES[identity.loss](replay[f"outputs/{last}"], outputs[last], replay["labels"].astype(np.int64), u)
     found = backward(identity, weights, replay, outputs, delta, u)
-    gradients = {name: found[name] for name in identity.weights}
     errors = {f"outputs/{name}": error for name, error in outputs.items()}
     errors |= {"cost": cost}
-    errors |= {f"gradients/{name}": error for name, error in gradients.items()}
-    return errors | update(identity, realisation, state, replay, gradients, u)
+    errors |= {f"gradients/{name}": found[name] for name in identity.weights}
+    return errors | optimizer_errors(identity, realisation, state, replay, found, u)
 
 
 def forward(identity: Identity, weights: Arrays, replay: Arrays, u: float) -> dict[str, Array]:
@@ -166,54 +166,23 @@ LOSSES = {
 }
 
 
-def update(
+def optimizer_errors(
     identity: Identity, realisation: Realisation, state: Arrays, replay: Arrays, errors: Arrays, u: float
 ) -> dict[str, Array]:
     """E of the weights and slots after the step."""
-    found: dict[str, Array] = {}
-    for name, error in errors.items():
-        gradient, before = replay[f"gradients/{name}"], state[f"weights/{name}"]
-        if isinstance(identity.optimizer, Adam):
-            slots = adam_slots(identity.optimizer, state, name, gradient, error, u)
-            found |= slots
-            moved, moved_error = adam_step(identity.optimizer, realisation, state, name, gradient, error, u)
-        else:
-            rate = identity.optimizer.learning_rate
-            moved, moved_error = rate * gradient, rate * error
-        found[f"weights/{name}"] = quadrature(moved_error, 2 * u * (np.abs(before) + np.abs(moved)))
-    return found
+    given = gradients(identity, replay)
+    # One side may be at one end of a gradient's error and the other side at the other.
+    low, here, high = (
+        updated(identity, realisation, state, {n: g + end * SAFETY * errors[n] for n, g in given.items()}, None)
+        for end in (-1, 0, 1)
+    )
+    rounded = updated(identity, realisation, state, {name: exact(g, u) for name, g in given.items()}, u)
+    return {name: quadrature(spread(low[name], here[name], high[name]) / SAFETY, rounded[name].error) for name in here}
 
 
-def adam_slots(adam: Adam, state: Arrays, name: str, g: Array, error: Array, u: float) -> dict[str, Array]:
-    """E of both moments."""
-    m, v = state[f"slots/first_moment/{name}"], state[f"slots/second_moment/{name}"]
-    share_1, share_2 = 1 - adam.beta_1, 1 - adam.beta_2
-    first = quadrature(share_1 * error, ULPS * u * (np.abs(m) + share_1 * np.abs(g)))
-    second = quadrature(share_2 * (2 * np.abs(g) + SAFETY * error) * error, ULPS * u * (v + share_2 * g**2))
-    return {f"slots/first_moment/{name}": first, f"slots/second_moment/{name}": second}
-
-
-def adam_step(
-    adam: Adam, realisation: Realisation, state: Arrays, name: str, g: Array, error: Array, u: float
-) -> tuple[Array, Array]:
-    """How far Adam moves a weight, and E of that."""
-    m, v = state[f"slots/first_moment/{name}"], state[f"slots/second_moment/{name}"]
-    t = int(state["step"]) + 1
-    correction_1, correction_2 = 1 - adam.beta_1**t, 1 - adam.beta_2**t
-
-    def moved(gradient: Array) -> Array:
-        first = m + (1 - adam.beta_1) * (gradient - m)
-        root = np.sqrt(v + (1 - adam.beta_2) * (gradient**2 - v))
-        if realisation.adam_epsilon == "after_correction":
-            return adam.learning_rate / correction_1 * first / (root / np.sqrt(correction_2) + adam.epsilon)
-        return adam.learning_rate * np.sqrt(correction_2) / correction_1 * first / (root + adam.epsilon)
-
-    # One side may be at one end of the gradient's error and the other side at the other.
-    low, here, high = (moved(g + side * SAFETY * error) for side in (-1, 0, 1))
-    ends = np.maximum(np.abs(high - low), np.maximum(np.abs(high - here), np.abs(low - here))) / SAFETY
-    # Keras computes 1 - beta**t in the weights' dtype, which loses as many digits as beta is close to 1.
-    lost = 1 / correction_1 + 1 / correction_2 if realisation.adam_epsilon == "before_correction" else 0
-    return here, quadrature(ends, (ULPS + lost) * u * np.abs(here))
+def spread(*ends: Array) -> Array:
+    """How far the ends are apart, elementwise."""
+    return np.max(ends, axis=0) - np.min(ends, axis=0)
 
 
 def quadrature(*errors: Array) -> Array:

@@ -8,9 +8,12 @@ No field has a default: an experiment states everything (`kind` only tells the c
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import pairwise, zip_longest
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
+
+from parity.checked import STRICT, require_name, require_positive
+from parity.optimizers import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RMSprop, Rprop
 
 Framework = Literal["tf", "torch"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
@@ -23,16 +26,15 @@ ActivationName = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu"]
 InitializerName = Literal[
     "zeros", "normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "torch_default", "keras_default"
 ]
-OptimizerName = Literal["sgd", "adam"]
 LossName = Literal["softmax_cross_entropy", "binary_cross_entropy_naive"]
 AdamEpsilon = Literal["after_correction", "before_correction"]
+AdamaxEpsilon = Literal["beside_gradient", "in_denominator"]
+RootEpsilon = Literal["outside_root", "inside_root"]
+WeightDecay = Literal["l2", "decoupled"]
 Constants = Literal["exact", "through_float32"]
 
 # Of two experiments that have little in common, the first settings tell enough.
 DIFFERENCES_SHOWN = 4
-
-# Nothing that a recording asserts about itself is believed: unknown fields are refused when one is read.
-STRICT = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
@@ -72,42 +74,6 @@ class Activation:
 
 
 Node = Dense | Activation
-
-
-@dataclass(frozen=True)
-class SGD:
-    """w -= learning_rate * g."""
-
-    __pydantic_config__ = STRICT
-    # What the optimizer keeps of each weight, in the order of its computation.
-    slots: ClassVar[tuple[str, ...]] = ()
-    learning_rate: float
-    kind: Literal["sgd"] = "sgd"
-
-    def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning rate")
-
-
-@dataclass(frozen=True)
-class Adam:
-    """Kingma and Ba, arXiv 1412.6980; where epsilon is added is a choice of the realisation."""
-
-    __pydantic_config__ = STRICT
-    slots: ClassVar[tuple[str, ...]] = ("first_moment", "second_moment")
-    learning_rate: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    kind: Literal["adam"] = "adam"
-
-    def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning rate")
-        require_positive(self.epsilon, "epsilon")
-        if not (0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1):
-            raise ValueError(f"betas must be from 0 to below 1, not {self.beta_1} and {self.beta_2}")
-
-
-Optimizer = SGD | Adam
 
 
 @dataclass(frozen=True)
@@ -183,16 +149,25 @@ class Identity:
 class Realisation:
     """How one side does it.
 
-    `model` names the function that builds the model from the identity, as "module:function".
-    `adam_epsilon` is torch's place for Adam's epsilon ("after_correction") or Keras's ("before_correction").
-    `constants`: Keras rounds the slope of leaky ReLU, and the betas in the bias correction of its own Adam, through
-    float32 even in a float64 model ("through_float32"); torch takes them as they are ("exact"). torch's Adam has none
-    that are rounded.
+    `model` names the function that builds the model from the identity, as "module:function". Of every other field the
+    first value is torch's own way and the second Keras's, and each side can do both:
+
+    `adam_epsilon`: added to the root of the corrected second moment, or to the root before it is corrected.
+    `adamax_epsilon`: added to the gradient's size, or to the norm it is divided by.
+    `adagrad_epsilon`, `rmsprop_epsilon`: added to the root, or to what the root is taken of.
+    `weight_decay`: a term of the gradient, or the weights shrunk before the step. AdamW's is always the latter.
+    `constants`: Keras rounds the slope of leaky ReLU, SGD's momentum, a decoupled weight decay, Nadam's 0.96 and betas,
+    and the betas in the bias corrections of its own Adam and Adamax, through float32 even in a float64 model; torch
+    takes them as they are.
     """
 
     __pydantic_config__ = STRICT
     model: str
     adam_epsilon: AdamEpsilon
+    adamax_epsilon: AdamaxEpsilon
+    adagrad_epsilon: RootEpsilon
+    rmsprop_epsilon: RootEpsilon
+    weight_decay: WeightDecay
     constants: Constants
 
 
@@ -208,25 +183,34 @@ class Experiment:
     torch: Realisation
 
 
+def own_choices(framework: Framework) -> dict[str, str]:
+    """Each choice of a realisation as the framework itself makes it."""
+    return {f.name: get_args(f.type)[framework == "tf"] for f in fields(Realisation) if get_args(f.type)}
+
+
 def is_read(field: str, identity: Identity, realisation: Realisation) -> bool:
     """Whether a choice of the realisation matters to what is trained."""
-    adam = isinstance(identity.optimizer, Adam)
-    if field == "adam_epsilon":
-        return adam
-    leaky = any(isinstance(node, Activation) and node.function == "leaky_relu" for node in identity.model)
-    return leaky or (adam and realisation.adam_epsilon == "before_correction")
+    optimizer = identity.optimizer
+    if field == "weight_decay":
+        return not isinstance(optimizer, AdamW | Rprop) and optimizer.weight_decay > 0
+    if field == "constants":
+        return rounds_constants(identity, realisation)
+    readers = {"adam_epsilon": Adam | AdamW, "adamax_epsilon": Adamax, "adagrad_epsilon": Adagrad}
+    return isinstance(optimizer, (readers | {"rmsprop_epsilon": RMSprop})[field])
 
 
-def require_positive(value: float, what: str) -> None:
-    """Raise ValueError unless `value` is finite and above zero."""
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{what} must be a finite number above zero, not {value}")
-
-
-def require_name(name: str) -> None:
-    """Raise ValueError unless `name` is a plain word, as file formats and reports take it without escaping."""
-    if not (name.isascii() and name.isidentifier() and len(name) <= 100):
-        raise ValueError(f"a node's name is a word of letters, digits and underscores, not {name!r:.100}")
+def rounds_constants(identity: Identity, realisation: Realisation) -> bool:
+    """Whether Keras's own way of doing it has a constant that is rounded through float32."""
+    optimizer = identity.optimizer
+    return (
+        (realisation.weight_decay == "decoupled" and is_read("weight_decay", identity, realisation))
+        or isinstance(optimizer, AdamW)
+        or any(isinstance(node, Activation) and node.function == "leaky_relu" for node in identity.model)
+        or (isinstance(optimizer, Adam) and realisation.adam_epsilon == "before_correction")
+        or (isinstance(optimizer, Adamax) and realisation.adamax_epsilon == "in_denominator")
+        or (isinstance(optimizer, SGD) and optimizer.momentum > 0)
+        or (isinstance(optimizer, NAdam) and optimizer.momentum_decay == 1)
+    )
 
 
 def to_dict(spec: Any) -> dict[str, Any]:

@@ -21,11 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.spec import Activation, Adam, Dense, Dtype, Framework, Identity, Realisation
+from parity.formulas import update
+from parity.optimizers import OPTIMIZERS
+from parity.rounded import UNIT_ROUNDOFF, exact
+from parity.spec import Activation, Dense, Dtype, Framework, Identity, Realisation
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
-UNIT_ROUNDOFF: dict[Dtype, float] = {"float64": 2.0**-53, "float32": 2.0**-24}
 
 # In units of sqrt(length) u S, for (Keras, torch). Each is what the operations of the row may round to; the worst
 # element of all experiments uses a third to a half of it (docs/lockstep.md).
@@ -56,14 +58,14 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         # log, and the rounding of 1 - h.
         ("binary_cross_entropy_naive", 3, 3),
         ("binary_cross_entropy_naive gradient", 4, 4),
-        # The learning rate's rounding, the product's, the difference's.
-        ("sgd weights", 3, 3),
-        # Four roundings, seven roundings, and what follows from both: a root, a quotient, two products, a difference.
-        ("adam first moment", 6, 6),
-        ("adam second moment", 8, 8),
-        ("adam weights", 12, 12),
     )
 }
+# Of a slot and of the weights after the update, whose scale is the running error of all operations that lead to them:
+# three times that, since the frameworks order these operations differently.
+UPDATE: dict[Framework, float] = {"tf": 3, "torch": 3}
+ALLOWED |= {f"{name} {part}": UPDATE for name in OPTIMIZERS for part in ("slots", "weights")}
+# Keras keeps a velocity with the learning rate inside, which is divided out of it and multiplied in again.
+ALLOWED |= {f"{name} slots": {"tf": 5, "torch": 3} for name in ("sgd", "rmsprop")}
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def results(identity: Identity, batch: int) -> list[Result]:
     kind = identity.optimizer.kind
     for name in identity.weights:
         for slot in identity.optimizer.slots:
-            found.append(Result(f"slots/{slot}/{name}", "optimizer", f"{kind} {slot.replace('_', ' ')}", 1))
+            found.append(Result(f"slots/{slot}/{name}", "optimizer", f"{kind} slots", 1))
         found.append(Result(f"weights/{name}", "optimizer", f"{kind} weights", 1))
     return found
 
@@ -105,15 +107,17 @@ def forward_row(node: Dense | Activation) -> tuple[str, int]:
 
 def scales(
     identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, labels: Array
-) -> dict[str, Array]:
-    """The condition scale of every result, elementwise, from a stage's inputs: `state` and `recorded` in float64."""
+) -> dict[Dtype, dict[str, Array]]:
+    """What u S is for every result in either precision, elementwise, from a stage's inputs in float64."""
     with np.errstate(all="ignore"):
         # What is no number has no scale; the check then demands equality, or says that both sides are NaN.
-        return (
-            node_scales(identity, state, recorded, inputs)
-            | LOSSES[identity.loss](identity.model[-1].name, recorded, labels)
-            | optimizer_scales(identity, realisation, state, recorded)
-        )
+        common = node_scales(identity, state, recorded, inputs)
+        common |= LOSSES[identity.loss](identity.model[-1].name, recorded, labels)
+        return {
+            dtype: {name: u * scale for name, scale in common.items()}
+            | optimizer_scales(identity, realisation, state, recorded, u)
+            for dtype, u in UNIT_ROUNDOFF.items()
+        }
 
 
 def node_scales(identity: Identity, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Array]:
@@ -183,35 +187,29 @@ LOSSES = {
 }
 
 
-def optimizer_scales(identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays) -> dict[str, Array]:
-    """Of the slots and weights after the update."""
-    found: dict[str, Array] = {}
-    optimizer = identity.optimizer
-    for name in identity.weights:
-        w, g = np.abs(state[f"weights/{name}"]), np.abs(recorded[f"gradients/{name}"])
-        if isinstance(optimizer, Adam):
-            slots, moved = adam_scales(optimizer, realisation, state, name, g)
-            found |= slots
-        else:
-            moved = optimizer.learning_rate * g
-        found[f"weights/{name}"] = w + moved
+def optimizer_scales(
+    identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, u: float
+) -> dict[str, Array]:
+    """Of the slots and weights after the update: the running error of its formula."""
+    given = {name: exact(gradient, u) for name, gradient in gradients(identity, recorded).items()}
+    return {name: result.error for name, result in updated(identity, realisation, state, given, u).items()}
+
+
+def gradients(identity: Identity, recorded: Arrays) -> dict[str, Array]:
+    """Each weight's recorded gradient by its name."""
+    return {name: recorded[f"gradients/{name}"] for name in identity.weights}
+
+
+def updated(
+    identity: Identity, realisation: Realisation, state: Arrays, gradients: Mapping[str, Any], u: float | None
+) -> dict[str, Any]:
+    """The optimizer's step as its formula gives it, with its running error where `u` is given."""
+    found: dict[str, Any] = {}
+    for name, gradient in gradients.items():
+        w: Any = state[f"weights/{name}"]
+        slots: dict[str, Any] = {slot: state[f"slots/{slot}/{name}"] for slot in identity.optimizer.slots}
+        if u is not None:
+            w, slots = exact(w, u), {slot: exact(value, u) for slot, value in slots.items()}
+        w, slots = update(identity.optimizer, realisation, int(state["step"]), w, gradient, slots)
+        found |= {f"slots/{slot}/{name}": value for slot, value in slots.items()} | {f"weights/{name}": w}
     return found
-
-
-def adam_scales(
-    adam: Adam, realisation: Realisation, state: Arrays, name: str, g: Array
-) -> tuple[dict[str, Array], Array]:
-    """Of both moments, and of what Adam moves a weight by, without the weight itself; `g` is the gradient's size."""
-    t = int(state["step"]) + 1
-    correction_1, correction_2 = 1 - adam.beta_1**t, 1 - adam.beta_2**t
-    # The new first moment may cancel, and what is left of it carries the error of both its terms.
-    first = adam.beta_1 * np.abs(state[f"slots/first_moment/{name}"]) + (1 - adam.beta_1) * g
-    second = adam.beta_2 * state[f"slots/second_moment/{name}"] + (1 - adam.beta_2) * g**2
-    epsilon = adam.epsilon
-    if realisation.adam_epsilon == "before_correction":
-        epsilon /= np.sqrt(correction_2)
-    moved = adam.learning_rate / correction_1 * first / (np.sqrt(second / correction_2) + epsilon)
-    if realisation.adam_epsilon == "before_correction":
-        # Keras computes 1 - beta**t in the weights' dtype, which loses as many digits as beta is close to 1.
-        moved = moved * (1 + adam.beta_1**t / correction_1 + adam.beta_2**t / correction_2)
-    return {f"slots/first_moment/{name}": first, f"slots/second_moment/{name}": second}, moved

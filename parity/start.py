@@ -17,15 +17,20 @@ Weights = dict[str, NDArray[np.floating]]
 
 
 def state(identity: Identity, file: Path | None, reference: Recording | None) -> Weights:
-    """`weights/<node>/kernel` (inputs, units) and `weights/<node>/bias` (units,), drawn or read from `file`.
+    """The state before the first step: weights drawn or read from `file`, and slots as the optimizer starts them.
 
-    With `reference`, the start state of that recording, slots and step included.
+    With `reference`, the start state of that recording.
     """
     if reference is not None:
         return reference.state(0)
     drawn = randomness.initial_weights(identity)
     chosen = drawn if file is None else read_weights(file, identity, drawn)
-    return {f"weights/{name}": value for name, value in chosen.items()}
+    begun = {
+        f"slots/{slot}/{name}": np.full(value.shape, first, identity.dtype)
+        for slot, first in identity.optimizer.slots.items()
+        for name, value in chosen.items()
+    }
+    return {f"weights/{name}": value for name, value in chosen.items()} | begun | {"step": np.array(0, np.int64)}
 
 
 def reference(folder: Path, identity: Identity) -> Recording:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FRAMEWORKS = {"tensorflow", "keras", "torch", "torchvision", "tensorflow_datasets"}
 IMPLEMENTATIONS = {"tf_impl", "torch_impl"}
 # What of parity an implementation may see: the task and the data, and nothing of what judges it.
-VISIBLE = ("parity.spec", "parity.data", "parity.digits", "parity.randomness", "parity.recording")
+VISIBLE = ("parity.spec", "parity.optimizers", "parity.data", "parity.digits", "parity.randomness", "parity.recording")
 # What of parity a package may import.
 ALLOWED = {
     "parity/verdict": (
@@ -21,6 +21,7 @@ ALLOWED = {
         "parity.spec",
         "parity.layout",
         "parity.measure",
+        "parity.rounded",
         "parity.rounding",
         "parity.stages",
     ),

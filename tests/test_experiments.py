@@ -11,7 +11,8 @@ from parity import randomness, recording
 from parity.changes import with_activation, with_initializer
 from parity.experiments import EXPERIMENTS
 from parity.job import RecordJob
-from parity.spec import SGD, Experiment
+from parity.optimizers import OPTIMIZERS
+from parity.spec import Experiment
 from parity.verdict import judge
 
 # One epoch of digits; two epochs of XOR and a bit, to have a last one that is not whole.
@@ -48,7 +49,7 @@ def variants() -> dict[str, Experiment]:
         for name in ("zeros", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "keras_default")
     }
     found |= {
-        "sgd": replace(relu.identity, optimizer=SGD(learning_rate=0.001)),
+        "sgd": replace(relu.identity, optimizer=OPTIMIZERS["sgd"]),
         "float64": replace(relu.identity, dtype="float64"),
         "partial batches": replace(relu.identity, schedule=replace(schedule, batch_size=96, drop_last=False)),
         "batch of 7": replace(relu.identity, schedule=replace(schedule, batch_size=7)),

@@ -12,7 +12,8 @@ from conftest import shortened
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from parity.experiments import ADAM, EXPERIMENTS
+from parity.experiments import EXPERIMENTS
+from parity.optimizers import OPTIMIZERS
 
 ENDS: Counter[str] = Counter()
 
@@ -22,7 +23,7 @@ def small_pair(record_pair, tmp_path_factory):
     """The smallest recordings with slots: two stages, two checkpoints."""
     model = EXPERIMENTS["xor_leaky_relu"].identity.model
     last = replace(model[-2], inputs=2)
-    experiment = shortened("xor_leaky_relu", 2, optimizer=ADAM, model=(last, model[-1]))
+    experiment = shortened("xor_leaky_relu", 2, optimizer=OPTIMIZERS["adam"], model=(last, model[-1]))
     return record_pair(experiment, tmp_path_factory.mktemp("small"))
 
 

@@ -11,9 +11,9 @@ from conftest import shortened
 from parity import measure, recording
 from parity.changes import with_activation, with_initializer
 from parity.data import plan
-from parity.experiments import ADAM
 from parity.job import RecordJob
 from parity.measure import summary
+from parity.optimizers import OPTIMIZERS
 from parity.recording import Recording
 from parity.replays import checkpoint_steps
 from parity.spec import DTYPES, Schedule
@@ -239,7 +239,7 @@ ILL_CONDITIONED = {
     "zero biases at a kink": lambda: with_biases("xor_relu", "zeros"),
     "zero biases at a leaky kink": lambda: with_biases("xor_leaky_relu", "zeros"),
     # Gradients that are zero but for rounding, which Adam divides by their own size.
-    "Adam on vanishing gradients": lambda: shortened("xor_sigmoid", 12, optimizer=ADAM),
+    "Adam on vanishing gradients": lambda: shortened("xor_sigmoid", 12, optimizer=OPTIMIZERS["adam"]),
     # Zero kernels: no unit passes anything on.
     "dead units": lambda: replace(
         relu := shortened("mnist_relu", 12),

@@ -65,5 +65,11 @@ def describe() -> dict[str, Any]:
 
 def constant(value: float, realisation: Realisation) -> float:
     """A constant in the form that makes Keras use it exact, or rounded through float32."""
-    # tf.cast takes a Python float through float32 whatever the target; a NumPy float64 it leaves alone.
-    return np.float64(value) if realisation.constants == "exact" else value
+    return exact(value) if realisation.constants == "exact" else value
+
+
+def exact(value: float) -> float:
+    """A constant in the form that makes Keras use it exact."""
+    # tf.cast takes a Python float through float32 whatever the target; a NumPy float64 it leaves alone. In float32 that
+    # rounding is the only one, while a NumPy float64 would raise the whole operation to float64.
+    return np.float64(value) if keras.config.floatx() == "float64" else value

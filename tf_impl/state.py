@@ -1,7 +1,8 @@
 """Neutral names and layouts of weights and slots, and the framework's own.
 
 A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,), `slots/<slot>/<node>/...` of the
-same shapes, and `step`, the number of updates made. Keras's layout is the neutral one.
+same shapes, and `step`, the number of updates made. Keras's layout is the neutral one. A velocity is a sum of gradients
+or steps before the learning rate, as torch keeps it.
 """
 
 from collections.abc import Mapping
@@ -11,29 +12,67 @@ import numpy as np
 import tensorflow as tf
 
 from tf_impl.models import nodes
+from tf_impl.optimizers import ASGD, Rprop
 
 State = dict[str, np.ndarray]
+
+# The neutral name of each slot, and the attribute of Keras's optimizer that holds it.
+SLOTS = {
+    keras.optimizers.SGD: {"velocity": "momentums"},
+    keras.optimizers.Adam: {"first_moment": "_momentums", "second_moment": "_velocities"},
+    keras.optimizers.Adamax: {"first_moment": "_m", "infinity_norm": "_u"},
+    keras.optimizers.Nadam: {"first_moment": "_momentums", "second_moment": "_velocities"},
+    keras.optimizers.Adagrad: {"accumulator": "_accumulators"},
+    keras.optimizers.Adadelta: {
+        "second_moment": "_accumulated_grads", "second_moment_of_steps": "_accumulated_delta_vars",
+    },
+    keras.optimizers.RMSprop: {
+        "second_moment": "_velocities", "first_moment": "_average_gradients", "velocity": "_momentums",
+    },
+    Rprop: {"step_size": "step_sizes", "previous_gradient": "previous_gradients"},
+    ASGD: {"average": "averages"},
+}  # fmt: skip
 
 
 def read(model: keras.Model, optimizer: keras.optimizers.Optimizer, step: int) -> State:
     """The state of a model and its optimizer after `step` updates, as NumPy arrays of the model's dtype."""
     state = {f"weights/{name}": variable.numpy() for name, variable in parameters(model).items()}
     for slot, variables in slots(model, optimizer).items():
+        factor = rate_inside(optimizer, slot)
         state |= {f"slots/{slot}/{name}": np.zeros_like(state[f"weights/{name}"]) for name in parameters(model)}
-        state |= {f"slots/{slot}/{name}": variable.numpy() for name, variable in variables.items()}
+        state |= {f"slots/{slot}/{name}": scaled(variable, 1 / factor) for name, variable in variables.items()}
     return state | {"step": np.array(step, np.int64)}
 
 
 def write(model: keras.Model, optimizer: keras.optimizers.Optimizer, state: Mapping[str, np.ndarray]) -> None:
-    """Give a model and its optimizer a state; one of weights alone starts with zero slots at step 0."""
+    """Give a model and its optimizer a state."""
+    step = int(state["step"])
     for name, variable in parameters(model).items():
         variable.assign(state[f"weights/{name}"])
-    if "step" not in state:
-        return
-    optimizer.iterations.assign(int(state["step"]))
+    optimizer.iterations.assign(step)
     for slot, variables in slots(model, optimizer).items():
+        factor = rate_inside(optimizer, slot)
         for name, variable in variables.items():
-            variable.assign(state[f"slots/{slot}/{name}"])
+            variable.assign(scaled(state[f"slots/{slot}/{name}"], factor))
+    if isinstance(optimizer, keras.optimizers.Nadam):
+        # The product of all shares so far, which follows from the step.
+        decay = getattr(optimizer, "momentum_decay", 1.0)
+        shares = optimizer.beta_1 * (1 - 0.5 * 0.96 ** (np.arange(1, step + 1) * decay))
+        optimizer._u_product.assign(float(np.prod(shares)))
+
+
+def rate_inside(optimizer: keras.optimizers.Optimizer, slot: str) -> float:
+    """The factor by which Keras's slot differs from the neutral one: it keeps the learning rate inside a velocity."""
+    if slot != "velocity":
+        return 1.0
+    rate = float(optimizer.learning_rate)
+    return -rate if isinstance(optimizer, keras.optimizers.SGD) else rate
+
+
+def scaled(values: np.ndarray | keras.Variable, factor: float) -> np.ndarray:
+    """The values times the factor, computed in float64."""
+    array = np.asarray(values)
+    return array if factor == 1 else np.asarray(array.astype(np.float64) * factor, array.dtype)
 
 
 def parameters(model: keras.Model) -> dict[str, keras.Variable]:
@@ -64,13 +103,10 @@ def to_tensor(name: str, value: np.ndarray, device: str) -> tf.Tensor:
 
 def slots(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, dict[str, keras.Variable]]:
     """The optimizer's slots by name, each a tensor for every weight that is trained."""
-    return {
-        slot: dict(zip(trained(model), getattr(optimizer, attribute), strict=True))
-        for slot, attribute in slot_keys(optimizer).items()
-    }
+    found = {slot: getattr(optimizer, attribute) for slot, attribute in slot_keys(optimizer).items()}
+    return {slot: dict(zip(trained(model), variables, strict=True)) for slot, variables in found.items() if variables}
 
 
 def slot_keys(optimizer: keras.optimizers.Optimizer) -> dict[str, str]:
-    """The neutral name of each slot the optimizer keeps, and the attribute of Keras's optimizer that holds it."""
-    adam = {"first_moment": "_momentums", "second_moment": "_velocities"}
-    return adam if isinstance(optimizer, keras.optimizers.Adam) else {}
+    """The neutral name of each slot the optimizer may keep, and the attribute of Keras's optimizer that holds it."""
+    return next(keys for kind, keys in SLOTS.items() if isinstance(optimizer, kind))

@@ -1,7 +1,8 @@
 """Neutral names and layouts of weights and slots, and the framework's own.
 
 A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,), `slots/<slot>/<node>/...` of the
-same shapes, and `step`, the number of updates made. torch keeps a kernel transposed, as (units, inputs).
+same shapes, and `step`, the number of updates made. torch keeps a kernel transposed, as (units, inputs). A velocity is
+a sum of gradients or steps before the learning rate, as torch keeps it.
 """
 
 from collections.abc import Mapping
@@ -14,29 +15,57 @@ from torch_impl.models import nodes
 State = dict[str, np.ndarray]
 
 NAMES = {"weight": "kernel", "bias": "bias"}
+# The neutral name of each slot, and its key in torch's optimizer state.
+SLOTS = {
+    torch.optim.SGD: {"velocity": "momentum_buffer"},
+    torch.optim.Adam: {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
+    torch.optim.Adamax: {"first_moment": "exp_avg", "infinity_norm": "exp_inf"},
+    torch.optim.NAdam: {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
+    torch.optim.Adagrad: {"accumulator": "sum"},
+    torch.optim.Adadelta: {"second_moment": "square_avg", "second_moment_of_steps": "acc_delta"},
+    torch.optim.RMSprop: {"second_moment": "square_avg", "first_moment": "grad_avg", "velocity": "momentum_buffer"},
+    torch.optim.Rprop: {"step_size": "step_size", "previous_gradient": "prev"},
+    torch.optim.ASGD: {"average": "ax"},
+}
 
 
 def read(model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) -> State:
     """The state of a model and its optimizer after `step` updates, as NumPy arrays of the model's dtype."""
     state = {f"weights/{name}": neutral(parameter) for name, parameter in parameters(model).items()}
     for slot, tensors in slots(model, optimizer).items():
-        state |= {f"slots/{slot}/{name}": np.zeros_like(state[f"weights/{name}"]) for name in parameters(model)}
         state |= {f"slots/{slot}/{name}": neutral(tensor) for name, tensor in tensors.items()}
     return state | {"step": np.array(step, np.int64)}
 
 
 def write(model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, np.ndarray]) -> None:
-    """Give a model and its optimizer a state; one of weights alone starts with zero slots at step 0."""
+    """Give a model and its optimizer a state, with everything that torch would make at a weight's first update."""
+    step = int(state["step"])
     for name, parameter in parameters(model).items():
         parameter.data.copy_(own(state[f"weights/{name}"], parameter.device))
-    if "step" not in state:
-        return
-    for slot, key in slot_keys(optimizer).items():
-        for name, parameter in parameters(model).items():
-            values = optimizer.state[parameter]
-            values[key] = own(state[f"slots/{slot}/{name}"], parameter.device).to(parameter)
-            # torch counts the updates of each parameter apart, beside its slots.
-            values["step"] = torch.tensor(float(state["step"]), device=parameter.device, dtype=torch.float32)
+        values = optimizer.state[parameter]
+        for slot, key in slot_keys(optimizer).items():
+            if f"slots/{slot}/{name}" in state:
+                values[key] = own(state[f"slots/{slot}/{name}"], parameter.device).to(parameter)
+        values.update(counters(optimizer, step, parameter))
+
+
+def counters(optimizer: torch.optim.Optimizer, step: int, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What torch keeps beside a weight's slots and follows from the number of updates made."""
+    if isinstance(optimizer, torch.optim.SGD):
+        return {}
+    group = optimizer.param_groups[0]
+    # Beside the weights only where the step is one kernel; elsewhere torch keeps these numbers on the CPU.
+    device = parameter.device if group.get("fused") else "cpu"
+    found = {"step": torch.tensor(float(step), device=device, dtype=torch.float32)}
+    if isinstance(optimizer, torch.optim.NAdam):
+        beta_1, decay = group["betas"][0], group["momentum_decay"]
+        shares = beta_1 * (1 - 0.5 * 0.96 ** (np.arange(1, step + 1) * decay))
+        found["mu_product"] = torch.tensor(float(np.prod(shares)), dtype=parameter.dtype)
+    if isinstance(optimizer, torch.optim.ASGD):
+        eta = group["lr"] / (1 + group["lambd"] * group["lr"] * step) ** group["alpha"]
+        share = 1 / max(1.0, step - group["t0"])
+        found |= {name: torch.tensor(value, dtype=parameter.dtype) for name, value in (("eta", eta), ("mu", share))}
+    return found
 
 
 def parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
@@ -55,18 +84,17 @@ def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
 
 
 def slots(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, torch.Tensor]]:
-    """The optimizer's slots by name, each a tensor for every weight that has been updated."""
-    # torch makes them at a weight's first update.
-    return {
+    """The optimizer's slots by name, each a tensor for every weight."""
+    found = {
         slot: {name: optimizer.state[p][key] for name, p in parameters(model).items() if key in optimizer.state[p]}
         for slot, key in slot_keys(optimizer).items()
     }
+    return {slot: tensors for slot, tensors in found.items() if tensors}
 
 
 def slot_keys(optimizer: torch.optim.Optimizer) -> dict[str, str]:
-    """The neutral name of each slot the optimizer keeps, and its key in torch's optimizer state."""
-    adam = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
-    return adam if isinstance(optimizer, torch.optim.Adam) else {}
+    """The neutral name of each slot the optimizer may keep, and its key in torch's optimizer state."""
+    return next(keys for kind, keys in SLOTS.items() if isinstance(optimizer, kind))
 
 
 def to_array(name: str, value: torch.Tensor) -> np.ndarray:

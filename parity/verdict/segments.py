@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.recording import Arrays, Recording
-from parity.stages import UNIT_ROUNDOFF
+from parity.rounded import UNIT_ROUNDOFF
 from parity.verdict.checks import Check, Result
 
 # One measured run of noise stands for all there might be: `python -m benchmarks.lockstep` shows how much of this honest

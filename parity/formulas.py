@@ -1,0 +1,171 @@
+"""What each optimizer computes, in NumPy: one weight's update from its gradient and slots.
+
+Each function takes (optimizer, realisation, t, w, g, slots): `t` the number of updates made before, the weight, its
+gradient, and its slots by name, all of one shape; arrays, or Rounded numbers, which then tell how far rounding may take
+the result. It returns the new weight and the new slots. Sources: torch/optim and keras/src/optimizers, whose stock
+classes run in training; tests hold the formulas against them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from parity.optimizers import (
+    ASGD,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    NAdam,
+    Optimizer,
+    RMSprop,
+    Rprop,
+)
+from parity.rounded import UNIT_ROUNDOFF, Rounded, held, parts
+from parity.spec import Realisation
+
+Slots = Mapping[str, Any]
+Update = tuple[Any, dict[str, Any]]
+
+
+def update(optimizer: Optimizer, realisation: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
+    """The optimizer's update of one weight."""
+    decay = 0.0 if isinstance(optimizer, Rprop) else optimizer.weight_decay
+    if decay and decoupled(optimizer, realisation):
+        w = w - optimizer.learning_rate * decay * w
+    elif decay:
+        g = g + decay * w
+    return UPDATES[type(optimizer)](optimizer, realisation, t, w, g, slots)
+
+
+def decoupled(optimizer: Optimizer, realisation: Realisation) -> bool:
+    """Whether weight decay shrinks the weights themselves and does not enter the gradient."""
+    return isinstance(optimizer, AdamW) or realisation.weight_decay == "decoupled"
+
+
+def sgd(o: SGD, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
+    """b = momentum b + g;  w -= learning_rate b, or with Nesterov's momentum w -= learning_rate (g + momentum b)."""
+    if not o.momentum:
+        return w - o.learning_rate * g, {}
+    b = o.momentum * slots["velocity"] + g
+    return w - o.learning_rate * (g + o.momentum * b if o.nesterov else b), {"velocity": b}
+
+
+def adam(o: Adam | AdamW, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
+    """Epsilon after the bias correction as in torch, or before it as in Keras."""
+    m = o.beta_1 * slots["first_moment"] + (1 - o.beta_1) * g
+    v = o.beta_2 * slots["second_moment"] + (1 - o.beta_2) * np.square(g)
+    if r.adam_epsilon == "after_correction":
+        root = np.sqrt(v) / np.sqrt(1 - o.beta_2 ** (t + 1))
+        moved = o.learning_rate / (1 - o.beta_1 ** (t + 1)) * (m / (root + o.epsilon))
+    else:
+        # Keras computes the corrections in the weights' own dtype, which loses as many digits as beta is close to 1.
+        first, second = (1 - np.power(held(beta, w), t + 1) for beta in (o.beta_1, o.beta_2))
+        moved = m * (o.learning_rate * np.sqrt(second) / first) / (np.sqrt(v) + o.epsilon)
+    return w - moved, {"first_moment": m, "second_moment": v}
+
+
+def adamax(o: Adamax, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
+    """Epsilon beside the gradient's size as in torch, or in the denominator as in Keras."""
+    m = o.beta_1 * slots["first_moment"] + (1 - o.beta_1) * g
+    if r.adamax_epsilon == "beside_gradient":
+        norm = np.maximum(o.beta_2 * slots["infinity_norm"], np.abs(g) + o.epsilon)
+        moved = o.learning_rate / (1 - o.beta_1 ** (t + 1)) * (m / norm)
+    else:
+        norm = np.maximum(o.beta_2 * slots["infinity_norm"], np.abs(g))
+        moved = o.learning_rate * m / ((1 - np.power(held(o.beta_1, w), t + 1)) * (norm + o.epsilon))
+    return w - moved, {"first_moment": m, "infinity_norm": norm}
+
+
+def nadam(o: NAdam, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
+    """mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2), and the product of all so far in place of beta_1^t."""
+    m = o.beta_1 * slots["first_moment"] + (1 - o.beta_1) * g
+    v = o.beta_2 * slots["second_moment"] + (1 - o.beta_2) * np.square(g)
+    shares = momentum_shares(o, t + 2)
+    # What is computed of many roundings in the weights' own dtype: a factor for each of the three steps it takes.
+    here, behind = held(float(np.prod(shares[:-1])), w), held(float(np.prod(shares)), w)
+    denominator = np.sqrt(v / (1 - np.power(held(o.beta_2, w), t + 1))) + o.epsilon
+    look_ahead = held(shares[-1], w) * m / (1 - behind) + (1 - held(shares[-2], w)) * g / (1 - here)
+    return w - o.learning_rate * look_ahead / denominator, {"first_moment": m, "second_moment": v}
+
+
+def momentum_shares(o: NAdam, count: int) -> np.ndarray:
+    """[count] float64: NAdam's mu_1, mu_2, ..."""
+    return o.beta_1 * (1 - 0.5 * 0.96 ** (np.arange(1, count + 1) * o.momentum_decay))
+
+
+def adagrad(o: Adagrad, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
+    """Epsilon outside the root as in torch, or inside as in Keras."""
+    a = slots["accumulator"] + np.square(g)
+    return w - o.learning_rate * g / rooted(a, o.epsilon, r.adagrad_epsilon), {"accumulator": a}
+
+
+def adadelta(o: Adadelta, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
+    """Both frameworks add epsilon inside both roots."""
+    v = o.rho * slots["second_moment"] + (1 - o.rho) * np.square(g)
+    before = slots["second_moment_of_steps"]
+    moved = np.sqrt(before + o.epsilon) / np.sqrt(v + o.epsilon) * g
+    after = o.rho * before + (1 - o.rho) * np.square(moved)
+    return w - o.learning_rate * moved, {"second_moment": v, "second_moment_of_steps": after}
+
+
+def rmsprop(o: RMSprop, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
+    """Epsilon outside the root as in torch, or inside as in Keras."""
+    v = o.rho * slots["second_moment"] + (1 - o.rho) * np.square(g)
+    found, spread = {"second_moment": v}, v
+    if o.centered:
+        found["first_moment"] = o.rho * slots["first_moment"] + (1 - o.rho) * g
+        spread = v - np.square(found["first_moment"])
+    moved = g / rooted(spread, o.epsilon, r.rmsprop_epsilon)
+    if o.momentum:
+        moved = found["velocity"] = o.momentum * slots["velocity"] + moved
+    return w - o.learning_rate * moved, found
+
+
+def rooted(v: Any, epsilon: float, place: str) -> Any:
+    """The root of v, epsilon inside or outside."""
+    return np.sqrt(v + epsilon) if place == "inside_root" else np.sqrt(v) + epsilon
+
+
+def rprop(o: Rprop, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
+    """The step grows while the gradient keeps its sign; where it turns, the step shrinks and is not taken."""
+    gradient, previous = parts(g)[0], parts(slots["previous_gradient"])[0]
+    turned = np.sign(gradient * previous)
+    factor: Any = np.where(turned > 0, o.eta_plus, np.where(turned < 0, o.eta_minus, 1.0))
+    kept: Any = np.where(turned < 0, 0.0, gradient)
+    direction: Any = np.sign(kept)
+    if isinstance(w, Rounded):
+        # A product that underflows has no sign.
+        smallest = float(np.finfo(np.float32 if w.u > UNIT_ROUNDOFF["float64"] else np.float64).tiny)
+        unsure = (turned != 0) & (np.abs(gradient * previous) < smallest)
+        factor = Rounded(factor, np.where(unsure, o.eta_plus, 0.0), w.u)
+        kept = Rounded(kept, np.where(unsure, np.abs(gradient), 0.0), w.u)
+        direction = Rounded(direction, np.where(unsure, 1.0, 0.0), w.u)
+    size = np.minimum(np.maximum(slots["step_size"] * factor, o.smallest_step), o.largest_step)
+    return w - direction * size, {"step_size": size, "previous_gradient": kept}
+
+
+def asgd(o: ASGD, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
+    """eta_t = learning_rate / (1 + decay learning_rate t)^power;  w = (1 - decay eta_t) w - eta_t g."""
+    eta = held(o.learning_rate / (1 + o.decay * o.learning_rate * t) ** o.power, w)
+    w = w * (1 - o.decay * eta) - eta * g
+    share = 1 / max(1.0, t - o.averaging_from)
+    average = w if share == 1 else slots["average"] + share * (w - slots["average"])
+    return w, {"average": average}
+
+
+UPDATES: dict[type, Callable[..., Update]] = {
+    SGD: sgd,
+    Adam: adam,
+    AdamW: adam,
+    Adamax: adamax,
+    NAdam: nadam,
+    Adagrad: adagrad,
+    Adadelta: adadelta,
+    RMSprop: rmsprop,
+    Rprop: rprop,
+    ASGD: asgd,
+}

@@ -1,0 +1,263 @@
+"""Optimizers and their numbers, as data; parity/formulas.py has what each computes.
+
+`slots` are what an optimizer keeps of each weight, in the order of its computation, with the value each starts at.
+`weight_decay` is an L2 term of the gradient or a decay of the weights, as the realisation chooses.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from parity.checked import STRICT, require_not_negative, require_positive, require_share
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Gradient descent, with Polyak's or Nesterov's momentum where it is not 0."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    kind: Literal["sgd"] = "sgd"
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning_rate")
+        require_share(self.momentum, "momentum")
+        require_not_negative(self.weight_decay, "weight_decay")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above zero")
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return {"velocity": 0.0} if self.momentum else {}
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Kingma and Ba, arXiv 1412.6980; where epsilon is added is a choice of the realisation."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    weight_decay: float
+    kind: Literal["adam"] = "adam"
+
+    def __post_init__(self) -> None:
+        require_moments(self)
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return {"first_moment": 0.0, "second_moment": 0.0}
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """Adam whose weight decay is never part of the gradient: Loshchilov and Hutter, arXiv 1711.05101."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    weight_decay: float
+    kind: Literal["adamw"] = "adamw"
+
+    def __post_init__(self) -> None:
+        require_moments(self)
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return {"first_moment": 0.0, "second_moment": 0.0}
+
+
+@dataclass(frozen=True)
+class Adamax:
+    """Kingma and Ba, section 7.1: Adam with an infinity norm in place of the second moment."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    weight_decay: float
+    kind: Literal["adamax"] = "adamax"
+
+    def __post_init__(self) -> None:
+        require_moments(self)
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return {"first_moment": 0.0, "infinity_norm": 0.0}
+
+
+@dataclass(frozen=True)
+class NAdam:
+    """Adam with Nesterov's momentum, its share mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2): Dozat, 2016."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    # Keras's is 1 and cannot be changed; torch's default is 0.004.
+    momentum_decay: float
+    weight_decay: float
+    kind: Literal["nadam"] = "nadam"
+
+    def __post_init__(self) -> None:
+        require_moments(self)
+        require_not_negative(self.momentum_decay, "momentum_decay")
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return {"first_moment": 0.0, "second_moment": 0.0}
+
+
+@dataclass(frozen=True)
+class Adagrad:
+    """Duchi, Hazan and Singer, JMLR 12, 2011; where epsilon is added is a choice of the realisation."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    initial_accumulator: float
+    epsilon: float
+    weight_decay: float
+    kind: Literal["adagrad"] = "adagrad"
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning_rate")
+        require_positive(self.epsilon, "epsilon")
+        require_not_negative(self.initial_accumulator, "initial_accumulator")
+        require_not_negative(self.weight_decay, "weight_decay")
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return {"accumulator": self.initial_accumulator}
+
+
+@dataclass(frozen=True)
+class Adadelta:
+    """Zeiler, arXiv 1212.5701."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    rho: float
+    epsilon: float
+    weight_decay: float
+    kind: Literal["adadelta"] = "adadelta"
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning_rate")
+        require_share(self.rho, "rho")
+        require_positive(self.epsilon, "epsilon")
+        require_not_negative(self.weight_decay, "weight_decay")
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return {"second_moment": 0.0, "second_moment_of_steps": 0.0}
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """Tieleman and Hinton, 2012; where epsilon is added is a choice of the realisation."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    rho: float
+    epsilon: float
+    momentum: float
+    centered: bool
+    weight_decay: float
+    kind: Literal["rmsprop"] = "rmsprop"
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning_rate")
+        require_share(self.rho, "rho")
+        require_positive(self.epsilon, "epsilon")
+        require_share(self.momentum, "momentum")
+        require_not_negative(self.weight_decay, "weight_decay")
+
+    @property
+    def slots(self) -> dict[str, float]:
+        names = ["second_moment", *["first_moment"] * self.centered, *["velocity"] * bool(self.momentum)]
+        return dict.fromkeys(names, 0.0)
+
+
+@dataclass(frozen=True)
+class Rprop:
+    """Riedmiller and Braun, 1993: a step of its own for each weight, by the signs of its gradients."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    eta_minus: float
+    eta_plus: float
+    smallest_step: float
+    largest_step: float
+    kind: Literal["rprop"] = "rprop"
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning_rate")
+        if not 0 < self.eta_minus < 1 < self.eta_plus:
+            raise ValueError(f"eta_minus < 1 < eta_plus must hold, not {self.eta_minus} and {self.eta_plus}")
+        if not 0 < self.smallest_step <= self.learning_rate <= self.largest_step:
+            raise ValueError("smallest_step <= learning_rate <= largest_step must hold")
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return {"step_size": self.learning_rate, "previous_gradient": 0.0}
+
+
+@dataclass(frozen=True)
+class ASGD:
+    """Averaged gradient descent: Polyak and Juditsky, SIAM J. Control Optim. 30(4), 1992."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    # The decay of weights and learning rate, the latter's power, and the step from which on weights are averaged.
+    decay: float
+    power: float
+    averaging_from: float
+    weight_decay: float
+    kind: Literal["asgd"] = "asgd"
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning_rate")
+        for name in ("decay", "power", "averaging_from", "weight_decay"):
+            require_not_negative(getattr(self, name), name)
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return {"average": 0.0}
+
+
+Optimizer = SGD | Adam | AdamW | Adamax | NAdam | Adagrad | Adadelta | RMSprop | Rprop | ASGD
+
+
+def require_moments(optimizer: Adam | AdamW | Adamax | NAdam) -> None:
+    """Raise ValueError unless the numbers of a relative of Adam make sense."""
+    require_positive(optimizer.learning_rate, "learning_rate")
+    require_positive(optimizer.epsilon, "epsilon")
+    require_share(optimizer.beta_1, "beta_1")
+    require_share(optimizer.beta_2, "beta_2")
+    require_not_negative(optimizer.weight_decay, "weight_decay")
+
+
+# With the numbers that torch's classes start with.
+OPTIMIZERS: dict[str, Optimizer] = {
+    optimizer.kind: optimizer
+    for optimizer in (
+        SGD(learning_rate=0.001, momentum=0.0, nesterov=False, weight_decay=0.0),
+        Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.0),
+        AdamW(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.01),
+        Adamax(learning_rate=0.002, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.0),
+        NAdam(learning_rate=0.002, beta_1=0.9, beta_2=0.999, epsilon=1e-8, momentum_decay=0.004, weight_decay=0.0),
+        Adagrad(learning_rate=0.01, initial_accumulator=0.0, epsilon=1e-10, weight_decay=0.0),
+        Adadelta(learning_rate=1.0, rho=0.9, epsilon=1e-6, weight_decay=0.0),
+        RMSprop(learning_rate=0.01, rho=0.99, epsilon=1e-8, momentum=0.0, centered=False, weight_decay=0.0),
+        Rprop(learning_rate=0.01, eta_minus=0.5, eta_plus=1.2, smallest_step=1e-6, largest_step=50.0),
+        ASGD(learning_rate=0.01, decay=1e-4, power=0.75, averaging_from=1e6, weight_decay=0.0),
+    )
+}
