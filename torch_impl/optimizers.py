@@ -1,5 +1,7 @@
 """Optimizers: torch's stock classes, and Keras's formulas where the realisation asks for them."""
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,10 +11,12 @@ from parity.optimizers import Optimizer
 from parity.spec import Realisation
 from torch_impl.runtime import constant
 
+Build = Callable[..., torch.optim.Optimizer]
+
 
 def optimizer(model: torch.nn.Module, spec: Optimizer, realisation: Realisation) -> torch.optim.Optimizer:
     """The optimizer of the model's weights; `state.write` makes its slots."""
-    built = BUILDERS[type(spec)](list(model.parameters()), spec, realisation)
+    built = BUILDERS[type(spec)](spec, realisation)(model.parameters())
     decay = 0.0 if isinstance(spec, specs.Rprop | specs.AdamW) else spec.weight_decay
     if decay and realisation.weight_decay == "decoupled":
         factor = constant(decay, realisation)
@@ -32,61 +36,68 @@ def shrink(built: torch.optim.Optimizer, decay: float) -> None:
                 parameter -= parameter * decay * group["lr"]
 
 
-# fused: the stock class's one-kernel form, several times faster than one Python operation per tensor.
-def sgd(parameters: list, spec: specs.SGD, realisation: Realisation) -> torch.optim.Optimizer:
+# What each function returns still takes the weights.
+def sgd(spec: specs.SGD, realisation: Realisation) -> Build:
     momentum = constant(spec.momentum, realisation)
-    return torch.optim.SGD(parameters, spec.learning_rate, momentum=momentum, nesterov=spec.nesterov, fused=True)
+    # fused: the stock class's one-kernel form, several times faster than one Python operation per tensor.
+    return partial(torch.optim.SGD, lr=spec.learning_rate, momentum=momentum, nesterov=spec.nesterov, fused=True)
 
 
-def adam(parameters: list, spec: specs.Adam | specs.AdamW, realisation: Realisation) -> torch.optim.Optimizer:
-    numbers = {"lr": spec.learning_rate, "betas": (spec.beta_1, spec.beta_2), "eps": spec.epsilon}
-    stock = torch.optim.Adam
+def adam(spec: specs.Adam | specs.AdamW, realisation: Realisation) -> Build:
+    stock, numbers = torch.optim.Adam, with_betas(spec)
     if isinstance(spec, specs.AdamW):
         stock, numbers["weight_decay"] = torch.optim.AdamW, constant(spec.weight_decay, realisation)
     if realisation.adam_epsilon == "after_correction":
-        return stock(parameters, **numbers, fused=True)
-    in_correction = constant(spec.beta_1, realisation), constant(spec.beta_2, realisation)
-    return KerasAdam(parameters, in_correction, decoupled_weight_decay=isinstance(spec, specs.AdamW), **numbers)
+        return partial(stock, **numbers, fused=True)
+    decoupled = isinstance(spec, specs.AdamW)
+    return partial(KerasAdam, in_correction=betas(spec, realisation), decoupled_weight_decay=decoupled, **numbers)
 
 
-def adamax(parameters: list, spec: specs.Adamax, realisation: Realisation) -> torch.optim.Optimizer:
-    numbers = {"lr": spec.learning_rate, "betas": (spec.beta_1, spec.beta_2), "eps": spec.epsilon}
+def adamax(spec: specs.Adamax, realisation: Realisation) -> Build:
     if realisation.adamax_epsilon == "beside_gradient":
-        return torch.optim.Adamax(parameters, **numbers)
-    return KerasAdamax(parameters, constant(spec.beta_1, realisation), **numbers)
+        return partial(torch.optim.Adamax, **with_betas(spec))
+    return partial(KerasAdamax, in_correction=betas(spec, realisation), **with_betas(spec))
 
 
-def nadam(parameters: list, spec: specs.NAdam, realisation: Realisation) -> torch.optim.Optimizer:
-    numbers = {"lr": spec.learning_rate, "betas": (spec.beta_1, spec.beta_2), "eps": spec.epsilon}
-    made = torch.optim.NAdam
-    if spec.momentum_decay == 1 and realisation.constants == "through_float32":
-        made = KerasNadam
-    return made(parameters, **numbers, momentum_decay=spec.momentum_decay)
+def nadam(spec: specs.NAdam, realisation: Realisation) -> Build:
+    rounded = spec.momentum_decay == 1 and realisation.constants == "through_float32"
+    made = KerasNadam if rounded else torch.optim.NAdam
+    return partial(made, **with_betas(spec), momentum_decay=spec.momentum_decay)
 
 
-def adagrad(parameters: list, spec: specs.Adagrad, realisation: Realisation) -> torch.optim.Optimizer:
+def adagrad(spec: specs.Adagrad, realisation: Realisation) -> Build:
     made = torch.optim.Adagrad if realisation.adagrad_epsilon == "outside_root" else KerasAdagrad
-    return made(parameters, spec.learning_rate, initial_accumulator_value=spec.initial_accumulator, eps=spec.epsilon)
+    return partial(made, lr=spec.learning_rate, initial_accumulator_value=spec.initial_accumulator, eps=spec.epsilon)
 
 
-def adadelta(parameters: list, spec: specs.Adadelta, realisation: Realisation) -> torch.optim.Optimizer:
-    return torch.optim.Adadelta(parameters, spec.learning_rate, rho=spec.rho, eps=spec.epsilon)
+def adadelta(spec: specs.Adadelta, realisation: Realisation) -> Build:
+    return partial(torch.optim.Adadelta, lr=spec.learning_rate, rho=spec.rho, eps=spec.epsilon)
 
 
-def rmsprop(parameters: list, spec: specs.RMSprop, realisation: Realisation) -> torch.optim.Optimizer:
+def rmsprop(spec: specs.RMSprop, realisation: Realisation) -> Build:
     made = torch.optim.RMSprop if realisation.rmsprop_epsilon == "outside_root" else KerasRMSprop
-    numbers = {"alpha": spec.rho, "eps": spec.epsilon, "momentum": spec.momentum}
-    return made(parameters, spec.learning_rate, **numbers, centered=spec.centered)
+    numbers = {"alpha": spec.rho, "eps": spec.epsilon, "momentum": spec.momentum, "centered": spec.centered}
+    return partial(made, lr=spec.learning_rate, **numbers)
 
 
-def rprop(parameters: list, spec: specs.Rprop, realisation: Realisation) -> torch.optim.Optimizer:
+def rprop(spec: specs.Rprop, realisation: Realisation) -> Build:
     etas, steps = (spec.eta_minus, spec.eta_plus), (spec.smallest_step, spec.largest_step)
-    return torch.optim.Rprop(parameters, spec.learning_rate, etas=etas, step_sizes=steps)
+    return partial(torch.optim.Rprop, lr=spec.learning_rate, etas=etas, step_sizes=steps)
 
 
-def asgd(parameters: list, spec: specs.ASGD, realisation: Realisation) -> torch.optim.Optimizer:
+def asgd(spec: specs.ASGD, realisation: Realisation) -> Build:
     numbers = {"lambd": spec.decay, "alpha": spec.power, "t0": spec.averaging_from}
-    return torch.optim.ASGD(parameters, spec.learning_rate, **numbers)
+    return partial(torch.optim.ASGD, lr=spec.learning_rate, **numbers)
+
+
+def with_betas(spec: specs.Adam | specs.AdamW | specs.Adamax | specs.NAdam) -> dict[str, Any]:
+    """The numbers that Adam's relatives share."""
+    return {"lr": spec.learning_rate, "betas": (spec.beta_1, spec.beta_2), "eps": spec.epsilon}
+
+
+def betas(spec: specs.Adam | specs.AdamW | specs.Adamax, realisation: Realisation) -> tuple[float, float]:
+    """Both betas as Keras has them in its bias correction."""
+    return constant(spec.beta_1, realisation), constant(spec.beta_2, realisation)
 
 
 BUILDERS = {
@@ -133,7 +144,7 @@ class KerasAdam(KerasFormula, torch.optim.Adam):
     (keras/src/optimizers/adam.py, update_step).
     """
 
-    def __init__(self, parameters: list, in_correction: tuple[float, float], **numbers: Any) -> None:
+    def __init__(self, parameters: Iterable, in_correction: tuple[float, float], **numbers: Any) -> None:
         super().__init__(parameters, **numbers)
         self.in_correction = in_correction
 
@@ -153,7 +164,7 @@ class KerasAdamax(KerasFormula, torch.optim.Adamax):
     with the correction computed in the weights' own dtype (keras/src/optimizers/adamax.py, update_step).
     """
 
-    def __init__(self, parameters: list, in_correction: float, **numbers: Any) -> None:
+    def __init__(self, parameters: Iterable, in_correction: tuple[float, float], **numbers: Any) -> None:
         super().__init__(parameters, **numbers)
         self.in_correction = in_correction
 
@@ -161,7 +172,7 @@ class KerasAdamax(KerasFormula, torch.optim.Adamax):
         m, u, (beta_1, beta_2) = slots["exp_avg"], slots["exp_inf"], group["betas"]
         m += (gradient - m) * (1 - beta_1)
         torch.maximum(beta_2 * u, torch.abs(gradient), out=u)
-        correction = 1 - power(self.in_correction, slots["step"], parameter)
+        correction = 1 - power(self.in_correction[0], slots["step"], parameter)
         parameter -= group["lr"] * m / (correction * (u + group["eps"]))
 
 

@@ -1,0 +1,64 @@
+"""Every optimizer, in both frameworks and in both frameworks' ways, on the same recorded gradients."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import open_loop
+import pytest
+import safetensors.numpy
+
+from parity import start
+from parity.formulas import update
+from parity.rounded import UNIT_ROUNDOFF
+from parity.spec import FRAMEWORKS
+
+# In units of u and of the largest value: the rounding of one step, times the steps.
+GROWTH = 50 * open_loop.STEPS
+
+
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory):
+    """What each side's optimizers end with."""
+    folder, script = tmp_path_factory.mktemp("open_loop"), Path(__file__).parent / "open_loop.py"
+
+    def run(side):
+        command = [sys.executable, str(script), side, str(folder / side)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return safetensors.numpy.load_file(folder / side)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(FRAMEWORKS, pool.map(run, FRAMEWORKS), strict=True))
+
+
+def by_formula(case, way):
+    """What parity/formulas.py ends with."""
+    experiment = open_loop.experiment(case, way)
+    optimizer = experiment.identity.optimizer
+    state = start.state(experiment.identity, None, None)
+    for t, gradients in enumerate(open_loop.gradients()):
+        for name in experiment.identity.weights:
+            slots = {slot: state[f"slots/{slot}/{name}"] for slot in optimizer.slots}
+            w, g = state[f"weights/{name}"].astype(np.float64), gradients[f"gradients/{name}"]
+            w, slots = update(optimizer, experiment.tf, t, w, g, slots)
+            state |= {f"weights/{name}": w} | {f"slots/{slot}/{name}": value for slot, value in slots.items()}
+    return {name: value for name, value in state.items() if name != "step"}
+
+
+@pytest.mark.parametrize("way", open_loop.WAYS)
+@pytest.mark.parametrize("case", open_loop.CASES)
+def test_200_recorded_gradients(case, way, ends):
+    """Both frameworks end with the same, and with what the formula says where no constant of Keras's is rounded."""
+    expected, prefix = by_formula(case, way), f"{case}|{way}|"
+    found = {side: {key: value for key, value in ends[side].items() if key.startswith(prefix)} for side in FRAMEWORKS}
+    assert set(found["tf"]) == set(found["torch"]) == {prefix + name for name in (*expected, "step")}
+    exact = way == "torch" or case in ("sgd", "adagrad", "adadelta", "rmsprop", "rprop", "asgd")
+    for name, formula in expected.items():
+        ours, theirs = found["tf"][prefix + name], found["torch"][prefix + name]
+        allowed = GROWTH * UNIT_ROUNDOFF["float64"] * np.abs(formula).max()
+        assert np.abs(ours - theirs).max() <= allowed
+        if exact:
+            assert np.abs(ours - formula).max() <= allowed
