@@ -16,7 +16,7 @@ from parity.spec import (
     Dense,
     Experiment,
     Identity,
-    InitializerName,
+    Initializer,
     Node,
     Realisation,
     Schedule,
@@ -29,9 +29,12 @@ LEAKY_SLOPE = 0.2
 # The numbers torch.optim.Adam starts with, which the published programs left as they are.
 ADAM = Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
 
+# The published programs' weights: N(0, 1), and the biases of torch.nn.Linear where they were left alone.
+NORMAL, TORCH_DEFAULT = Initializer("normal", 1.0), Initializer("torch_default", None)
+
 
 def mlp(
-    widths: list[int], hidden: ActivationName, output: ActivationName, kernel: InitializerName, bias: InitializerName
+    widths: list[int], hidden: ActivationName, output: ActivationName, kernel: Initializer, bias: Initializer
 ) -> tuple[Node, ...]:
     """Dense layers of the given widths, `hidden` after each but the last, `output` after the last.
 
@@ -55,7 +58,7 @@ def mnist(name: str, shows: str, widths: list[int]) -> Experiment:
     """A classifier of handwritten digits, trained with Adam for 15 epochs in batches of 100."""
     identity = Identity(
         data="digits",
-        model=mlp(widths, hidden="relu", output="linear", kernel="normal", bias="torch_default"),
+        model=mlp(widths, hidden="relu", output="linear", kernel=NORMAL, bias=TORCH_DEFAULT),
         loss="softmax_cross_entropy",
         optimizer=ADAM,
         schedule=Schedule(batch_size=100, shuffle=True, drop_last=True, passes_per_epoch=1, duration=15, unit="epochs"),
@@ -70,7 +73,7 @@ def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
     widths = [2, 5, 5, 5, 5, 5, 5, 5, 5, 5, 1]
     identity = Identity(
         data="xor",
-        model=mlp(widths, hidden=hidden, output="sigmoid", kernel="normal", bias="normal"),
+        model=mlp(widths, hidden=hidden, output="sigmoid", kernel=NORMAL, bias=NORMAL),
         loss="binary_cross_entropy_naive",
         optimizer=SGD(learning_rate=0.01),
         schedule=Schedule(
