@@ -214,7 +214,7 @@ def picture(path: Path) -> None:
         formula = Case(name, 784, 256, bias=False).formula
         axes.plot((x[1:] + x[:-1]) / 2, np.diff(cumulative(formula, x)) / np.diff(x), label=f"{name} ({label})")
     axes.set(xlabel="weight, 784 inputs", ylabel="density", title="The same deviation, another distribution")
-    axes.legend(frameon=False, loc="lower center")
+    figure.legend(frameon=False, ncols=2, loc="outside lower center")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
