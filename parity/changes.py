@@ -11,15 +11,22 @@ from parity.experiments import activation
 from parity.optimizers import OPTIMIZERS, Optimizer
 from parity.spec import (
     FRAMEWORKS,
+    NUMBERED,
     Activation,
     ActivationName,
     Dense,
     Experiment,
+    Initializer,
     InitializerName,
     Node,
     Realisation,
     is_read,
 )
+
+# Initializers go by their authors' first names and last names.
+AUTHORS = {"glorot": "xavier", "kaiming": "he"}
+# The published programs drew from N(0, 1); a constant has no value of its own.
+DEFAULT_NUMBERS: dict[InitializerName, float] = {"normal": 1.0, "uniform": 1.0, "truncated_normal": 1.0}
 
 
 def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node, ...]:
@@ -33,11 +40,11 @@ def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node
     return (*nodes, *model[model.index(dense[-1]) :])
 
 
-def with_initializer(model: tuple[Node, ...], name: InitializerName) -> tuple[Node, ...]:
+def with_initializer(model: tuple[Node, ...], kernel: Initializer) -> tuple[Node, ...]:
     """The model with another initializer of its kernels; a framework's default is one of the biases too."""
-    changes: dict[str, Any] = {"kernel": name}
-    if name in ("torch_default", "keras_default"):
-        changes["bias"] = name
+    changes: dict[str, Any] = {"kernel": kernel}
+    if kernel.name in ("torch_default", "keras_default"):
+        changes["bias"] = kernel
     return tuple(node if isinstance(node, Activation) else replace(node, **changes) for node in model)
 
 
@@ -62,6 +69,20 @@ def number(text: str, current: float | bool, where: str) -> float | bool:
     except (KeyError, ValueError):
         wanted = "true or false" if isinstance(current, bool) else "a number"
         raise UsageError(f"{where}: {text!r} must be {wanted}") from None
+
+
+def initializer(text: str) -> Initializer:
+    """The initializer that a user calls `text`: a name, or NAME:NUMBER for one with a number of its own."""
+    typed, colon, figure = text.partition(":")
+    author, _, rest = typed.partition("_")
+    name = one_of(f"{AUTHORS.get(author, author)}_{rest}" if rest else typed, get_args(InitializerName), "initializer")
+    try:
+        number = float(figure) if colon else DEFAULT_NUMBERS.get(name)
+    except ValueError:
+        raise UsageError(f"initializer {text!r}: {figure!r} is no number") from None
+    if number is None and name in NUMBERED:
+        raise UsageError(f"initializer {name} needs its {NUMBERED[name]}, as in {name}:0.1")
+    return Initializer(name, number)
 
 
 def choose(chosen: Experiment, choice: str) -> Experiment:

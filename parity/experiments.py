@@ -15,7 +15,7 @@ from parity.spec import (
     Dense,
     Experiment,
     Identity,
-    InitializerName,
+    Initializer,
     Node,
     Realisation,
     Schedule,
@@ -27,9 +27,12 @@ TF_MODEL, TORCH_MODEL = "tf_impl.models:sequential", "torch_impl.models:sequenti
 # tf.nn.leaky_relu's slope, which the published XOR program used (torch's own default is 0.01).
 LEAKY_SLOPE = 0.2
 
+# The published programs' weights: N(0, 1), and the biases of torch.nn.Linear where they were left alone.
+NORMAL, TORCH_DEFAULT = Initializer("normal", 1.0), Initializer("torch_default", None)
+
 
 def mlp(
-    widths: list[int], hidden: ActivationName, output: ActivationName, kernel: InitializerName, bias: InitializerName
+    widths: list[int], hidden: ActivationName, output: ActivationName, kernel: Initializer, bias: Initializer
 ) -> tuple[Node, ...]:
     """Dense layers of the given widths, `hidden` after each but the last, `output` after the last.
 
@@ -53,7 +56,7 @@ def mnist(name: str, shows: str, widths: list[int]) -> Experiment:
     """A classifier of handwritten digits, trained with Adam for 15 epochs in batches of 100."""
     identity = Identity(
         data="digits",
-        model=mlp(widths, hidden="relu", output="linear", kernel="normal", bias="torch_default"),
+        model=mlp(widths, hidden="relu", output="linear", kernel=NORMAL, bias=TORCH_DEFAULT),
         loss="softmax_cross_entropy",
         # torch's numbers, which the published programs left as they are.
         optimizer=OPTIMIZERS["adam"],
@@ -69,7 +72,7 @@ def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
     widths = [2, 5, 5, 5, 5, 5, 5, 5, 5, 5, 1]
     identity = Identity(
         data="xor",
-        model=mlp(widths, hidden=hidden, output="sigmoid", kernel="normal", bias="normal"),
+        model=mlp(widths, hidden=hidden, output="sigmoid", kernel=NORMAL, bias=NORMAL),
         loss="binary_cross_entropy_naive",
         optimizer=replace(OPTIMIZERS["sgd"], learning_rate=0.01),
         schedule=Schedule(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from parity.spec import Identity, Realisation
+from parity.spec import Calling, Identity, Realisation
 
 
 @dataclass(frozen=True)
@@ -29,3 +29,12 @@ class ReplayJob:
 
     record: RecordJob
     reference: Path
+
+
+@dataclass(frozen=True)
+class DrawJob:
+    """Draw the identity's initial weights with the framework's own initializers, into the file `out`."""
+
+    identity: Identity
+    calling: Calling
+    out: Path

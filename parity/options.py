@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from parity import data, start
-from parity.changes import choose, chosen_optimizer, one_of, with_activation, with_initializer
+from parity.changes import choose, chosen_optimizer, initializer, one_of, with_activation, with_initializer
 from parity.errors import ParityError, UsageError
 from parity.experiments import EXPERIMENTS
-from parity.job import RecordJob
+from parity.job import DrawJob, RecordJob
 from parity.optimizers import OPTIMIZERS
 from parity.spec import (
     DTYPES,
+    FRAMEWORKS,
     ActivationName,
     Dtype,
     Experiment,
@@ -32,6 +33,8 @@ from parity.spec import (
 )
 
 EMBEDDED = "embedded"
+# What --init-from draws, in the folder of the run.
+INITIAL = "initial.safetensors"
 # EX_SOFTWARE of sysexits.h
 STATUS_OF_A_BUG = 70
 
@@ -64,8 +67,11 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--activation", metavar="NAME", help=f"of the hidden layers: {listed(ActivationName)}")
     parser.add_argument(
         "--init",
-        metavar="NAME",
-        help=f"of the kernels, torch_default and keras_default of the biases too: {listed(InitializerName)}",
+        metavar="NAME[:NUMBER]",
+        help=f"of the kernels, torch_default and keras_default of the biases too: {listed(InitializerName)}; glorot_ "
+        "is xavier_, kaiming_ is he_; NUMBER is the deviation of normal:0.05, that of truncated_normal:0.05 before it "
+        "is cut at two deviations, the bound of uniform:0.05 and the value of constant:0.1; without it, it is 1 "
+        "(constant needs one)",
     )
     parser.add_argument(
         "--optimizer",
@@ -84,7 +90,14 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         "--checkpoints", type=count, default=12, metavar="N", help="states on the way that are replayed (default 12)"
     )
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="default auto: a GPU if found")
-    parser.add_argument(
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument(
+        "--init-from",
+        metavar="|".join(FRAMEWORKS),
+        help="start both sides from what this framework's own initializers draw (kept in "
+        f"DIR/{INITIAL}), not from this program's",
+    )
+    weights.add_argument(
         "--initial-weights",
         type=Path,
         metavar="FILE.safetensors",
@@ -137,6 +150,8 @@ def experiment(options: argparse.Namespace) -> Experiment:
     chosen = EXPERIMENTS[one_of(options.experiment, EXPERIMENTS, "experiment")]
     try:
         chosen = replace(chosen, identity=changed(chosen.identity, options))
+        if options.init_from is not None:
+            one_of(options.init_from, FRAMEWORKS, "framework")
         for choice in options.choice:
             chosen = choose(chosen, choice)
         return chosen
@@ -161,7 +176,7 @@ def changed(identity: Identity, options: argparse.Namespace) -> Identity:
     if options.activation is not None:
         model = with_activation(model, one_of(options.activation, get_args(ActivationName), "activation"))
     if options.init is not None:
-        model = with_initializer(model, one_of(options.init, get_args(InitializerName), "initializer"))
+        model = with_initializer(model, initializer(options.init))
     return replace(
         identity,
         schedule=schedule,
@@ -224,6 +239,11 @@ def job(
         device=device,
         out=out,
     )
+
+
+def draw_job(chosen: Experiment, out: Path) -> DrawJob:
+    """The job of the framework that --init-from names."""
+    return DrawJob(chosen.identity, "own", out / INITIAL)
 
 
 def check_inputs(asked: RecordJob) -> None:

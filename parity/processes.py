@@ -14,7 +14,7 @@ from dataclasses import asdict
 from types import TracebackType
 
 from parity.errors import ParityError, UsageError, WorkerError
-from parity.job import RecordJob, ReplayJob
+from parity.job import DrawJob, RecordJob, ReplayJob
 from parity.spec import Framework
 
 Progress = Callable[[int, int], None]
@@ -84,7 +84,11 @@ class Worker:
         """Add the replay of another recording to one of this side's."""
         self._run(job, lambda done, steps: None)
 
-    def _run(self, job: RecordJob | ReplayJob, progress: Progress) -> None:
+    def draw(self, job: DrawJob) -> None:
+        """Draw initial weights with this framework's own initializers."""
+        self._run(job, lambda done, steps: None)
+
+    def _run(self, job: RecordJob | ReplayJob | DrawJob, progress: Progress) -> None:
         self.wait_until_ready()
         try:
             assert self.process.stdin

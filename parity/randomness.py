@@ -2,15 +2,18 @@
 
 A stream is keyed by (seed, purpose, index). The words come from NumPy's Philox bit generator, whose raw output NumPy
 keeps stable across versions; what is made of them is written out here, since NumPy's own distributions may change
-between releases (NEP 19). The frameworks' generators never decide anything.
+between releases (NEP 19). The frameworks' generators decide nothing, with one exception that a user asks for: with
+--init-from one of them turns the seeds of `framework_seed` into the weights that both sides start from.
 """
 
 from enum import IntEnum
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.spec import Identity, InitializerName
+from parity.initializers import CUT, distribution
+from parity.spec import Identity, Initializer
 
 
 class Purpose(IntEnum):
@@ -23,6 +26,7 @@ class Purpose(IntEnum):
     WEIGHTS = 0
     BATCH_ORDER = 1
     CHECKSUM = 2
+    FRAMEWORK_SEED = 3
 
 
 def words(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.uint64]:
@@ -44,31 +48,39 @@ def normals(raw: NDArray[np.uint64]) -> NDArray[np.float64]:
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
 
 
-def draw(
-    initializer: InitializerName, raw: NDArray[np.uint64], fan_in: int, fan_out: int, bias: bool
-) -> NDArray[np.float64]:
-    """One tensor's values, flat, from as many words (rounded up to even).
+def truncated_normals(raw: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Words as as many standard normals between -CUT and CUT, through the inverse of the normal's distribution."""
+    standard = NormalDist()
+    low, high = standard.cdf(-CUT), standard.cdf(CUT)
+    return np.array([standard.inv_cdf(p) for p in (low + (high - low) * uniforms(raw)).tolist()])
 
-    Bounds and deviations: Glorot and Bengio 2010 (xavier: var = 2 / (fan_in + fan_out)); He et al. 2015
-    (he: var = 2 / fan_in); torch.nn.Linear.reset_parameters (U(-1/sqrt(fan_in), 1/sqrt(fan_in)), kernel and bias);
-    keras.layers.Dense (kernel xavier_uniform, bias zero).
+
+def orthonormal(raw: NDArray[np.uint64], rows: int, columns: int) -> NDArray[np.float64]:
+    """A [rows, columns] matrix whose columns, or rows if those are fewer, are orthonormal, of no preferred direction.
+
+    Gram-Schmidt on a matrix of normals, which gives the Q of its QR decomposition with a positive diagonal of R, as
+    both frameworks do. Written out since a library's QR rounds otherwise on another machine, and the values would, too.
     """
-    symmetric = 2 * uniforms(raw) - 1
-    if initializer == "zeros" or (initializer == "keras_default" and bias):
-        return np.zeros(len(raw))
-    if initializer == "normal":
-        return normals(raw)
-    if initializer in ("xavier_uniform", "keras_default"):
-        return symmetric * np.sqrt(6 / (fan_in + fan_out))
-    if initializer == "xavier_normal":
-        return normals(raw) * np.sqrt(2 / (fan_in + fan_out))
-    if initializer == "he_uniform":
-        return symmetric * np.sqrt(6 / fan_in)
-    if initializer == "he_normal":
-        return normals(raw) * np.sqrt(2 / fan_in)
-    if initializer == "torch_default":
-        return symmetric / np.sqrt(fan_in)
-    raise ValueError(f"unknown initializer {initializer!r}")
+    tall = normals(raw)[: rows * columns].reshape(max(rows, columns), min(rows, columns))
+    for i in range(tall.shape[1]):
+        column, rest = tall[:, i : i + 1], tall[:, i + 1 :]
+        column /= np.sqrt((column**2).sum(axis=0))
+        rest -= column * (column * rest).sum(axis=0)
+    return tall if rows >= columns else tall.T
+
+
+def draw(
+    initializer: Initializer, raw: NDArray[np.uint64], fan_in: int, fan_out: int, bias: bool
+) -> NDArray[np.float64]:
+    """One tensor's values, flat, from as many words (rounded up to even); see parity/initializers.py."""
+    family, scale = distribution(initializer, fan_in, fan_out, bias)
+    if family == "constant":
+        return np.full(len(raw), scale)
+    if family == "orthogonal":
+        return orthonormal(raw, fan_in, fan_out).ravel()
+    if family == "uniform":
+        return (2 * uniforms(raw) - 1) * scale
+    return (normals(raw) if family == "normal" else truncated_normals(raw)) * scale
 
 
 def initial_weights(identity: Identity) -> dict[str, NDArray[np.float32]]:
@@ -88,6 +100,11 @@ def initial_weights(identity: Identity) -> dict[str, NDArray[np.float32]]:
             values = draw(initializer, raw, node.inputs, node.units, bias=kind == "bias")[:count]
             weights[f"{node.name}/{kind}"] = values.reshape(shape).astype(np.float32)
     return weights
+
+
+def framework_seed(seed: int, index: int) -> int:
+    """A seed of 31 bits, which every framework takes, for the tensor `index` of a model."""
+    return int(words(seed, Purpose.FRAMEWORK_SEED, index, 1)[0] >> np.uint64(33))
 
 
 def batch_order(seed: int, passes: int, samples: int, shuffle: bool) -> NDArray[np.int64]:

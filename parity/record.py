@@ -1,6 +1,7 @@
 """Train an experiment in one framework and record it, to be compared elsewhere."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from parity import options as opts
@@ -36,13 +37,19 @@ def main(arguments: Sequence[str]) -> int:
         help="drop what only a comparison without a common reference, or a --reference to this recording, would need",
     )
     options = parser.parse_args(arguments)
-    if options.reference is not None and options.initial_weights is not None:
-        raise UsageError("--reference brings its own weights; leave --initial-weights away")
+    for option, given in (("--initial-weights", options.initial_weights), ("--init-from", options.init_from)):
+        if options.reference is not None and given is not None:
+            raise UsageError(f"--reference brings its own weights; leave {option} away")
     side = one_of(options.framework, FRAMEWORKS, "framework")
     experiment = opts.experiment(options)
     opts.check_inputs(opts.job(options, experiment, side, options.device, Path(), options.reference))
     out = opts.out_folder(options)
     job = opts.job(options, experiment, side, options.device, out, options.reference)
+    if options.init_from is not None:
+        # Perhaps the other framework, so in a process of its own.
+        with Worker(options.init_from, "cpu", available_cpus(), options.time_limit) as drawing:
+            drawing.draw(opts.draw_job(experiment, out))
+        job = replace(job, initial_weights=out / opts.INITIAL)
     with (
         console.Progress(options.quiet) as progress,
         Worker(side, options.device, available_cpus(), options.time_limit) as worker,

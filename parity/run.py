@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,12 +62,16 @@ def record_both(options: argparse.Namespace, experiment: Experiment, out: Path) 
             if any(isinstance(error, UsageError) for error in failures):
                 raise together(failures)
             device = common_device(options.device, workers)
+            if options.init_from is not None:
+                workers[options.init_from].draw(opts.draw_job(experiment, out))
             # A side that fails does not take the other one's recording with it.
             jobs: list[Callable[[], None]] = []
             replays: list[Callable[[], None]] = []
             for side, worker in workers.items():
                 if worker.devices is not None:
                     job, bar = opts.job(options, experiment, side, device, out / side), progress.of(side)
+                    if options.init_from is not None:
+                        job = replace(job, initial_weights=out / opts.INITIAL)
                     jobs.append(partial(worker.record, job, bar))
                     replays += [
                         partial(worker.replay, ReplayJob(job, out / other)) for other in workers if other != side

@@ -24,8 +24,35 @@ DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 DataName = Literal["digits", "xor"]
 ActivationName = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu"]
 InitializerName = Literal[
-    "zeros", "normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "torch_default", "keras_default"
+    "zeros",
+    "ones",
+    "constant",
+    "normal",
+    "uniform",
+    "truncated_normal",
+    "xavier_uniform",
+    "xavier_normal",
+    "xavier_normal_truncated",
+    "he_uniform",
+    "he_normal",
+    "he_normal_truncated",
+    "lecun_uniform",
+    "lecun_normal",
+    "lecun_normal_truncated",
+    "orthogonal",
+    "torch_default",
+    "keras_default",
 ]
+# How a framework's own initializer is called: by its name alone, on a kernel (inputs, units); with its number and the
+# layer's fans; or with all that makes it the neutral formula.
+Calling = Literal["plain", "own", "formula"]
+# Initializers with a number of their own, and what the number is.
+NUMBERED: dict[InitializerName, str] = {
+    "constant": "value",
+    "normal": "deviation",
+    "uniform": "bound",
+    "truncated_normal": "deviation",
+}
 LossName = Literal["softmax_cross_entropy", "binary_cross_entropy_naive"]
 AdamEpsilon = Literal["after_correction", "before_correction"]
 AdamaxEpsilon = Literal["beside_gradient", "in_denominator"]
@@ -38,6 +65,32 @@ DIFFERENCES_SHOWN = 4
 
 
 @dataclass(frozen=True)
+class Initializer:
+    """What a weight's first values are drawn from (parity/initializers.py); `number` as in NUMBERED, else None."""
+
+    __pydantic_config__ = STRICT
+    name: InitializerName
+    number: float | None
+
+    def __post_init__(self) -> None:
+        if (self.number is not None) != (self.name in NUMBERED):
+            needed = f"needs its {NUMBERED[self.name]}" if self.name in NUMBERED else "takes no number"
+            raise ValueError(f"initializer {self.name} {needed}")
+        if self.number is None:
+            return
+        # No draw lies more than nine deviations out, so nothing overflows in float32.
+        if not abs(self.number) < 2.0**100:
+            raise ValueError(f"initializer {self.name}: {NUMBERED[self.name]} must be below 2**100, not {self.number}")
+        if self.name != "constant":
+            require_positive(self.number, f"initializer {self.name}: {NUMBERED[self.name]}")
+
+    @property
+    def of_kernels_only(self) -> bool:
+        """Whether it asks for a fan in and a fan out, or for rows and columns, which a bias does not have."""
+        return self.name not in (*NUMBERED, "zeros", "ones", "torch_default", "keras_default")
+
+
+@dataclass(frozen=True)
 class Dense:
     """y = x W + b, with W `<name>/kernel` of shape (inputs, units) and b `<name>/bias` of shape (units,)."""
 
@@ -45,12 +98,14 @@ class Dense:
     name: str
     inputs: int
     units: int
-    kernel: InitializerName
-    bias: InitializerName
+    kernel: Initializer
+    bias: Initializer
     kind: Literal["dense"] = "dense"
 
     def __post_init__(self) -> None:
         require_name(self.name)
+        if self.bias.of_kernels_only:
+            raise ValueError(f"{self.name}: initializer {self.bias.name} is for kernels, not for a bias")
         require_positive(self.inputs, f"{self.name}: inputs")
         require_positive(self.units, f"{self.name}: units")
 

@@ -1,5 +1,6 @@
 """What a run starts from: its state and its batch order, drawn, read from a user's files or taken from a reference."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ from safetensors import SafetensorError
 from parity import randomness, recording
 from parity.data import Data, passes_needed
 from parity.errors import UsageError
+from parity.files import write_whole
 from parity.recording import Recording
 from parity.spec import Identity, differences
 
+# (initializer, inputs, units, bias, seed) -> the values
+Draw = Callable[..., NDArray[np.float32]]
 Weights = dict[str, NDArray[np.floating]]
 
 
@@ -23,8 +27,7 @@ def state(identity: Identity, file: Path | None, reference: Recording | None) ->
     """
     if reference is not None:
         return reference.state(0)
-    drawn = randomness.initial_weights(identity)
-    chosen = drawn if file is None else read_weights(file, identity, drawn)
+    chosen = randomness.initial_weights(identity) if file is None else read_weights(file, identity)
     begun = {
         f"slots/{slot}/{name}": np.full(value.shape, first, identity.dtype)
         for slot, first in identity.optimizer.slots.items()
@@ -42,27 +45,47 @@ def reference(folder: Path, identity: Identity) -> Recording:
     return found
 
 
-def read_weights(file: Path, identity: Identity, drawn: Weights) -> Weights:
-    """Weights from a safetensors file with `layers.<i>.kernel` and `layers.<i>.bias` for the i-th dense layer.
+def read_weights(file: Path, identity: Identity) -> Weights:
+    """Weights from a safetensors file with the names of `file_names`.
 
-    They must have exactly the names and shapes of `drawn`, and finite values of float32 or the run's dtype.
+    They must be exactly the identity's, of its shapes, and have finite values of float32 or the run's dtype.
     """
     try:
         found = safetensors.numpy.load(file.read_bytes())
     except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"--initial-weights {file} cannot be read as safetensors ({error})") from error
-    names = {
-        f"layers.{i}.{kind}": f"{node.name}/{kind}"
-        for i, node in enumerate(identity.dense)
-        for kind in ("kernel", "bias")
-    }
+    names = file_names(identity)
     wrong = sorted(set(names) ^ set(found))
     if wrong:
         kind = "lacks" if wrong[0] in names else "has a tensor too many:"
         raise UsageError(f"--initial-weights {file} {kind} {wrong[0]}; it needs exactly {', '.join(names)}")
     for name, neutral in names.items():
-        check_weight(file, name, found[name], drawn[neutral].shape, identity.dtype)
+        check_weight(file, name, found[name], identity.weight_shapes[neutral], identity.dtype)
     return {neutral: found[name] for name, neutral in names.items()}
+
+
+def file_names(identity: Identity) -> dict[str, str]:
+    """What a file of weights calls each of them, `layers.<i>.kernel` and `layers.<i>.bias` of the i-th dense layer."""
+    return {
+        f"layers.{i}.{kind}": f"{node.name}/{kind}"
+        for i, node in enumerate(identity.dense)
+        for kind in ("kernel", "bias")
+    }
+
+
+def draw_weights(file: Path, identity: Identity, draw: Draw) -> None:
+    """Write such a file of weights that a framework's own initializers draw, each from a seed of its own.
+
+    One seed for all would make kernels of the same shape equal.
+    """
+    drawn = {}
+    for layer, node in enumerate(identity.dense):
+        for offset, kind in enumerate(("kernel", "bias")):
+            seed = randomness.framework_seed(identity.seed, 2 * layer + offset)
+            initializer = getattr(node, kind)
+            values = draw(initializer, node.inputs, node.units, bias=kind == "bias", seed=seed)
+            drawn[f"layers.{layer}.{kind}"] = values
+    write_whole(file, safetensors.numpy.save(drawn))
 
 
 def check_weight(file: Path, name: str, value: NDArray[np.floating], shape: tuple[int, ...], dtype: str) -> None:

@@ -14,20 +14,22 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, TextIO
 
 from pydantic import TypeAdapter
 
-from parity import training
+from parity import start, training
 from parity.errors import ParityError, UsageError
-from parity.job import RecordJob, ReplayJob
+from parity.job import DrawJob, RecordJob, ReplayJob
 from parity.spec import Framework
 from parity.training import STOPPING, Task, Tell
 
-MODULES = ("runtime", "data", "losses", "optimizers", "state", "train", "replay")
+MODULES = ("runtime", "data", "losses", "optimizers", "state", "train", "replay", "initializers")
 PACKAGES = {"tensorflow", "keras", "torch"}
-JOBS: TypeAdapter[RecordJob | ReplayJob] = TypeAdapter(RecordJob | ReplayJob)
+Job = RecordJob | ReplayJob | DrawJob
+JOBS: TypeAdapter[Job] = TypeAdapter(Job)
 
 
 def load_function(path: str) -> Callable[..., Any]:
@@ -56,8 +58,11 @@ def import_side(framework: Framework) -> SimpleNamespace:
     return SimpleNamespace(name=framework, **modules)
 
 
-def perform(side: SimpleNamespace, job: RecordJob | ReplayJob, tell: Tell, last: Task | None = None) -> Task:
+def perform(side: SimpleNamespace, job: Job, tell: Tell, last: Task | None = None) -> Task | None:
     """Do one job, and return its task; `last`, of the job before, serves again where it is the same."""
+    if isinstance(job, DrawJob):
+        start.draw_weights(job.out, job.identity, partial(side.initializers.draw, calling=job.calling))
+        return last
     asked = job if isinstance(job, RecordJob) else job.record
     task = last if last is not None and last.job == asked else Task(side, asked, load_function(asked.realisation.model))
     if isinstance(job, RecordJob):

@@ -12,11 +12,11 @@ from typing import Any
 from conftest import both_sides, shortened
 
 from parity import worker
-from parity.job import RecordJob
+from parity.job import DrawJob, RecordJob
 from parity.spec import Framework
 
 
-def jobs(side: Framework, folder: Path) -> list[RecordJob]:
+def jobs(side: Framework, folder: Path) -> list[RecordJob | DrawJob]:
     """Jobs that between them reach every choice and every kind of node."""
     experiments = [
         shortened("mnist_relu", 2),
@@ -24,7 +24,8 @@ def jobs(side: Framework, folder: Path) -> list[RecordJob]:
         shortened("xor_leaky_relu", 2),
         both_sides(shortened("xor_leaky_relu", 2), constants="exact"),
     ]
-    return [
+    drawing = DrawJob(experiments[0].identity, "own", folder / "initial.safetensors")
+    return [drawing] + [
         RecordJob(e.name, e.identity, getattr(e, side), "cpu", folder / str(i), checkpoints=1)
         for i, e in enumerate(experiments)
     ]

@@ -18,8 +18,9 @@ from parity import start, worker
 from parity.changes import chosen_optimizer
 from parity.experiments import EXPERIMENTS
 from parity.randomness import Purpose, normals, uniforms, words
-from parity.spec import Dense, Experiment, Framework, own_choices
+from parity.spec import Dense, Experiment, Framework, Initializer, own_choices
 
+NORMAL = Initializer("normal", 1.0)
 STEPS = 200
 CASES = (
     "sgd", "sgd:momentum=0.9", "sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam", "adam:weight_decay=0.01",
@@ -33,7 +34,7 @@ WAYS: tuple[Framework, ...] = ("torch", "tf")
 
 def experiment(case: str, way: Framework) -> Experiment:
     """One dense layer, 16 to 16, with the case's optimizer."""
-    layer = Dense("dense", 16, 16, "normal", "normal")
+    layer = Dense("dense", 16, 16, NORMAL, NORMAL)
     identity = replace(EXPERIMENTS["mnist_softmax"].identity, model=(layer,), dtype="float64")
     identity = replace(identity, optimizer=chosen_optimizer(case))
     return both_sides(replace(EXPERIMENTS["mnist_softmax"], identity=identity), **own_choices(way))

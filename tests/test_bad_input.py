@@ -83,6 +83,19 @@ USAGE_ERRORS = {
         "--activation changes the hidden layers, and this experiment has none",
     ),
     "init": (["mnist_relu", "--init", "xavier"], "unknown initializer 'xavier'; did you mean xavier_normal?"),
+    "init number": (
+        ["mnist_relu", "--init", "normal:0"],
+        "initializer normal: deviation must be a finite number above zero, not 0.0",
+    ),
+    "init without its number": (
+        ["mnist_relu", "--init", "constant"],
+        "initializer constant needs its value, as in constant:0.1",
+    ),
+    "init from": (["mnist_relu", "--init-from", "jax"], "unknown framework 'jax'; there are tf, torch"),
+    "init from and weights": (
+        ["mnist_relu", "--init-from", "tf", "--initial-weights", "w"],
+        f"argument --initial-weights: not allowed with argument --init-from {HELP}",
+    ),
     "optimizer": (["mnist_relu", "--optimizer", "adm"], "unknown optimizer 'adm'; did you mean adam?"),
     "dtype": (["mnist_relu", "--dtype", "float23"], "unknown dtype 'float23'; did you mean float32?"),
     "choice": (
@@ -246,6 +259,12 @@ def test_a_framework_that_is_not_installed(side, module, needed, tmp_path):
     (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})")
     done = run("parity.record", "xor_tanh", "--framework", side, folder=tmp_path)
     assert (done.returncode, done.stderr) == (2, f"error: {module} is not installed: pip install {needed}\n")
+
+
+def test_the_framework_that_is_to_draw_is_not_installed(tmp_path):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(name='torch')")
+    done = run("parity.record", "xor_tanh", "--framework", "tf", "--init-from", "torch", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "error: torch is not installed: pip install torch\n")
 
 
 def test_compare_names_a_folder_without_a_recording(tmp_path):

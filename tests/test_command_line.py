@@ -7,7 +7,7 @@ import pytest
 import safetensors.numpy
 from commands import run
 
-from parity import randomness, recording
+from parity import randomness, recording, start
 from parity.experiments import EXPERIMENTS
 
 
@@ -115,12 +115,13 @@ def test_figures_without_matplotlib(finished, tmp_path):
 
 
 def test_recordings_made_apart_compare(finished, tmp_path):
-    """parity.record twice, then parity.compare; and against a run of other settings, which cannot be compared."""
-    options = ["mnist_softmax", "--steps", 5, "--seed", 3]
+    """parity.record twice, both from what torch draws, then parity.compare; and against a run of other settings."""
+    options = ["mnist_softmax", "--steps", 5, "--seed", 3, "--init", "orthogonal", "--init-from", "torch"]
     for side in ("tf", "torch"):
         done = run("parity.record", *options, "--framework", side, "--out", side, folder=tmp_path)
         assert done.returncode == 0, done.stderr
         assert f"recorded in {side}" in done.stdout
+        assert_started_from(tmp_path / side / "initial.safetensors", recording.read(tmp_path / side))
     done = run("parity.compare", "tf", "torch", folder=tmp_path)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "verdict: parity")
     done = run("parity.compare", "tf", finished[1] / "torch", folder=tmp_path)
@@ -128,9 +129,21 @@ def test_recordings_made_apart_compare(finished, tmp_path):
     assert "record both with the same options" in done.stdout
 
 
+def assert_started_from(file, recorded):
+    drawn = start.read_weights(file, recorded.manifest.identity)
+    assert not any(
+        (value == randomness.initial_weights(recorded.manifest.identity)[name]).all() for name, value in drawn.items()
+    )
+    for name, value in drawn.items():
+        assert (recorded.state(0)[f"weights/{name}"] == value).all()
+
+
 def test_a_mismatch_has_status_1(tmp_path):
+    """Also where both start from what Keras draws."""
     options = ["mnist_softmax", "--steps", 5, "--choice", "tf:adam_epsilon=before_correction", "--out", "out"]
-    done = run("parity.run", *options, "--no-figures", folder=tmp_path)
+    done = run("parity.run", *options, "--init-from", "tf", "--no-figures", folder=tmp_path)
+    for side in ("tf", "torch"):
+        assert_started_from(tmp_path / "out/initial.safetensors", recording.read(tmp_path / "out" / side))
     assert (done.returncode, done.stdout.splitlines()[-2]) == (1, "verdict: mismatch")
     assert "first divergence: lockstep, step 0, optimizer, weights/dense_1/kernel[" in done.stdout
     assert "times what rounding explains" in done.stdout

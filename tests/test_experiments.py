@@ -8,7 +8,7 @@ import safetensors.numpy
 from conftest import both_sides, shortened
 
 from parity import randomness, recording
-from parity.changes import with_activation, with_initializer
+from parity.changes import initializer, with_activation, with_initializer
 from parity.experiments import EXPERIMENTS
 from parity.job import RecordJob
 from parity.optimizers import OPTIMIZERS
@@ -45,8 +45,16 @@ def variants() -> dict[str, Experiment]:
         for name in ("linear", "sigmoid", "tanh", "leaky_relu")
     }
     found |= {
-        f"init {name}": replace(relu.identity, model=with_initializer(model, name))
-        for name in ("zeros", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "keras_default")
+        f"init {name}": replace(relu.identity, model=with_initializer(model, initializer(name)))
+        for name in (
+            "zeros",
+            "xavier_uniform",
+            "xavier_normal",
+            "he_uniform",
+            "he_normal",
+            "orthogonal",
+            "keras_default",
+        )
     }
     found |= {
         "sgd": replace(relu.identity, optimizer=OPTIMIZERS["sgd"]),
@@ -65,7 +73,8 @@ def variants() -> dict[str, Experiment]:
 
 # Those that reach no code which another variant or an experiment does not.
 ALIKE = {
-    "activation linear", "init xavier_uniform", "init xavier_normal", "init he_uniform", "init he_normal", "batch of 7"
+    "activation linear", "init xavier_uniform", "init xavier_normal", "init he_uniform", "init he_normal",
+    "init orthogonal", "batch of 7",
 }  # fmt: skip
 
 

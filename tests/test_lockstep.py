@@ -9,7 +9,7 @@ import pytest
 from conftest import shortened
 
 from parity import measure, recording
-from parity.changes import with_activation, with_initializer
+from parity.changes import initializer, with_activation, with_initializer
 from parity.data import plan
 from parity.job import RecordJob
 from parity.measure import summary
@@ -225,11 +225,11 @@ def test_a_recording_alone_without_replays_is_insufficient(pair_apart):
     assert judge_alone(replace(recorded, manifest=replace(recorded.manifest, replays={}))).verdict == "insufficient"
 
 
-def with_biases(name, initializer, **changes):
+def with_biases(name, bias, **changes):
     """An experiment of a few steps with another initializer of the biases."""
     experiment = shortened(name, 12, **changes)
     model = tuple(
-        replace(node, bias=initializer) if hasattr(node, "bias") else node for node in experiment.identity.model
+        replace(node, bias=initializer(bias)) if hasattr(node, "bias") else node for node in experiment.identity.model
     )
     return replace(experiment, identity=replace(experiment.identity, model=model))
 
@@ -243,7 +243,7 @@ ILL_CONDITIONED = {
     # Zero kernels: no unit passes anything on.
     "dead units": lambda: replace(
         relu := shortened("mnist_relu", 12),
-        identity=replace(relu.identity, model=with_initializer(relu.identity.model, "zeros")),
+        identity=replace(relu.identity, model=with_initializer(relu.identity.model, initializer("zeros"))),
     ),
     # Logits in the thousands: the softmax is 0 or 1, the gradient underflows.
     "saturated outputs": lambda: shortened("mnist_relu", 12, dtype="float64"),

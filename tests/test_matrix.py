@@ -105,6 +105,7 @@ def test_a_reference_gives_its_start(tmp_path, workers):
          "other holds no evidence/0.safetensors; a reference is made by parity.record"),
         (["--steps", 3, "--initial-weights", "weights.safetensors"],
          "--reference brings its own weights; leave --initial-weights away"),
+        (["--steps", 3, "--init-from", "tf"], "--reference brings its own weights; leave --init-from away"),
     ):  # fmt: skip
         done = run("parity.record", *options, *more, "--out", "third", folder=tmp_path)
         assert (done.returncode, done.stderr) == (2, f"error: {message}\n")

@@ -7,6 +7,7 @@ import pytest
 from conftest import shortened
 
 from parity import randomness
+from parity.changes import initializer
 from parity.randomness import Purpose
 
 COUNT = 200_000
@@ -62,10 +63,16 @@ def test_weights_are_float32_of_the_right_shapes():
 # initializer: standard deviation, largest magnitude (None: unbounded), for fan_in 300 and fan_out 100
 DISTRIBUTIONS = {
     "normal": (1, None),
+    "normal:0.05": (0.05, None),
+    "uniform:0.05": (0.05 / 3**0.5, 0.05),
+    "truncated_normal:0.05": (0.05 * 0.8796256610, 0.1),
     "xavier_uniform": ((2 / 400) ** 0.5, (6 / 400) ** 0.5),
     "xavier_normal": ((2 / 400) ** 0.5, None),
     "he_uniform": ((2 / 300) ** 0.5, (6 / 300) ** 0.5),
     "he_normal": ((2 / 300) ** 0.5, None),
+    "he_normal_truncated": ((2 / 300) ** 0.5, (2 / 300) ** 0.5 * 2 / 0.8796256610),
+    "lecun_uniform": ((1 / 300) ** 0.5, (3 / 300) ** 0.5),
+    "lecun_normal": ((1 / 300) ** 0.5, None),
     "torch_default": ((1 / 900) ** 0.5, 300**-0.5),
     "keras_default": ((2 / 400) ** 0.5, (6 / 400) ** 0.5),
 }
@@ -73,7 +80,7 @@ DISTRIBUTIONS = {
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_distribution(name):
-    values = randomness.draw(name, randomness.words(0, Purpose.WEIGHTS, 0, COUNT), 300, 100, bias=False)
+    values = randomness.draw(initializer(name), randomness.words(0, Purpose.WEIGHTS, 0, COUNT), 300, 100, bias=False)
     deviation, largest = DISTRIBUTIONS[name]
     # Five standard errors of the mean and of the standard deviation.
     assert abs(values.mean()) < 5 * deviation / COUNT**0.5
@@ -87,8 +94,8 @@ def test_distribution(name):
 
 def test_keras_default_bias_is_zero_and_torchs_is_not():
     raw = randomness.words(0, Purpose.WEIGHTS, 0, 10)
-    assert not randomness.draw("keras_default", raw, 300, 100, bias=True).any()
-    assert randomness.draw("torch_default", raw, 300, 100, bias=True).all()
+    assert not randomness.draw(initializer("keras_default"), raw, 300, 100, bias=True).any()
+    assert randomness.draw(initializer("torch_default"), raw, 300, 100, bias=True).all()
 
 
 def test_batch_order_is_a_new_permutation_in_each_pass():
