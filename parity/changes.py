@@ -9,16 +9,43 @@ from typing import Any, get_args
 from parity.errors import UsageError
 from parity.experiments import activation
 from parity.spec import (
+    ENDINGS,
     FRAMEWORKS,
     Activation,
     ActivationName,
     Dense,
     Experiment,
+    Identity,
     InitializerName,
+    LossName,
     Node,
     Realisation,
     is_read,
 )
+
+# A short word for each loss.
+COSTS: dict[str, LossName] = {
+    "softmax": "softmax_cross_entropy",
+    "softmax_naive": "softmax_cross_entropy_naive",
+    "softmax_clipped": "softmax_cross_entropy_clipped",
+    "logits": "binary_cross_entropy_logits",
+    "naive": "binary_cross_entropy_naive",
+    "clipped": "binary_cross_entropy_clipped",
+    "clamped": "binary_cross_entropy_clamped",
+    "mse": "mean_squared_error",
+}
+
+
+def with_cost(identity: Identity, name: str) -> Identity:
+    """The identity with another loss, its model ending in what that takes; mean squared error leaves the model."""
+    loss = COSTS[name]
+    model = identity.model
+    if loss in ENDINGS:
+        dense, ending = identity.dense, ENDINGS[loss]
+        model = model[: model.index(dense[-1]) + 1]
+        if ending != "linear":
+            model = (*model, activation(len(dense), ending))
+    return replace(identity, loss=loss, model=model)
 
 
 def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node, ...]:

@@ -58,7 +58,15 @@ def mnist(name: str, shows: str, widths: list[int]) -> Experiment:
         model=mlp(widths, hidden="relu", output="linear", kernel="normal", bias="torch_default"),
         loss="softmax_cross_entropy",
         optimizer=ADAM,
-        schedule=Schedule(batch_size=100, shuffle=True, drop_last=True, passes_per_epoch=1, duration=15, unit="epochs"),
+        schedule=Schedule(
+            batch_size=100,
+            shuffle=True,
+            drop_last=True,
+            passes_per_epoch=1,
+            duration=15,
+            unit="epochs",
+            epoch_cost="batch_mean",
+        ),
         seed=0,
         dtype="float32",
     )
@@ -74,7 +82,13 @@ def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
         loss="binary_cross_entropy_naive",
         optimizer=SGD(learning_rate=0.01),
         schedule=Schedule(
-            batch_size=4, shuffle=False, drop_last=True, passes_per_epoch=100, duration=20001, unit="steps"
+            batch_size=4,
+            shuffle=False,
+            drop_last=True,
+            passes_per_epoch=100,
+            duration=20001,
+            unit="steps",
+            epoch_cost="batch_mean",
         ),
         seed=0,
         dtype="float32",

@@ -66,7 +66,7 @@ class Replayer:
             self.built[dtype] = model, updater = side.train.build(build, job.identity, job.realisation, place)
             loss = side.losses.loss(job.identity.loss)
             self.functions[dtype] = side.replay.replay_function(model, loss, updater, place)
-            self.chunks[dtype] = side.train.chunk_function(model, loss, updater, on_device)
+            self.chunks[dtype] = side.train.chunk_function(model, loss, updater, on_device, job.identity.threshold)
 
     def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
         """What the stages give, each fed what `recorded` holds, or the stage before it where that is None."""
@@ -102,12 +102,17 @@ class Replayer:
                 self.step(rounded, rounded_evidence, "float64"),
             ),
         }
+        fed: dict[Dtype, tuple[Checkpoint, Arrays]] = {
+            "float64": (wide, evidence),
+            "float32": (rounded, rounded_evidence),
+        }
         listed = stages.results(self.job.identity, len(at.labels))
-        scales = stages.scales(self.job.identity, self.job.realisation, wide.state, evidence, wide.inputs, wide.labels)
         # Either framework may take a denormal number for zero, in a factor or in a product, and each may be a term.
         largest = max(1.0, *map(largest_finite, (*wide.state.values(), *evidence.values(), wide.inputs)))
         summaries: dict[str, Any] = {}
         for dtype, (ours, theirs) in results.items():
+            x, given = fed[dtype]
+            scales = stages.scales(self.job.identity, self.job.realisation, x.state, given, x.inputs, x.labels)
             allowed = {name: UNIT_ROUNDOFF[dtype] * scale for name, scale in scales.items()}
             floors = {result.name: result.length * largest * float(np.finfo(dtype).tiny) for result in listed}
             columns = measure.summary([result.name for result in listed], ours, theirs, allowed, floors)
