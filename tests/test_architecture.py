@@ -32,6 +32,7 @@ ALLOWED = {
 # What stands on one side only, and why.
 ONE_SIDED = {
     "activations.ExactLeakyReLU": "Keras's stock layer rounds its slope; torch's does not",
+    "losses.clipped": "Keras's clip, which its stock losses do themselves",
     "optimizers.TorchAdam": "torch's formula, which torch has as a stock class",
     "optimizers.KerasAdam": "Keras's formula, which Keras has as a stock class",
     "state.neutral": "the neutral layout is Keras's own; torch's is transposed",
