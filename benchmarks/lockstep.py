@@ -1,6 +1,7 @@
 """How much of its bound each kind of stage uses: the table of docs/lockstep.md.
 
     python -m benchmarks.lockstep                             every experiment at full length, seeds 0 to 3
+    python -m benchmarks.lockstep xor_tanh:logits             with that --cost
     python -m benchmarks.lockstep --data FOLDER mnist_relu    on MNIST's own files
 
 Both frameworks train each experiment and replay each other's checkpoints. For each row of parity/stages.py, the table
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from parity import recording
+from parity.changes import with_cost
 from parity.experiments import EXPERIMENTS
 from parity.job import RecordJob, ReplayJob
 from parity.measure import entries
@@ -29,6 +31,11 @@ from parity.verdict import composed, segments
 
 FLOAT64 = "both, float64"
 LOOP, START = "The loop's own step", "The start step as a whole"
+# Between them they reach every row of a loss; the other experiments have their own.
+WITH_COSTS = [
+    *(f"xor_{hidden}:{cost}" for hidden in ("relu", "tanh") for cost in ("logits", "clipped", "clamped", "mse")),
+    *(f"mnist_softmax:{cost}" for cost in ("softmax_naive", "softmax_clipped", "mse")),
+]
 SEGMENTS = "The loop's steps between checkpoints"
 COLUMNS = ("Keras, float32", "torch, float32", FLOAT64)
 Worst = dict[tuple[str, str], float]
@@ -90,14 +97,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4, metavar="N")
     parser.add_argument("--steps", type=int, metavar="N", help="shorter than the experiments' own length")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="MNIST's own files for the experiments on digits")
-    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="default: all")
+    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT[:COST]", help="default: all")
     options = parser.parse_args()
     worst: Worst = defaultdict(float)
     count = 0
     with Worker("tf", "cpu", 1) as tf, Worker("torch", "cpu", 1) as torch:
-        for name in options.experiments or EXPERIMENTS:
+        for asked in options.experiments or [*EXPERIMENTS, *WITH_COSTS]:
+            name, _, cost = asked.partition(":")
             for seed in range(options.seeds):
                 identity = replace(EXPERIMENTS[name].identity, seed=seed)
+                if cost:
+                    identity = with_cost(identity, cost)
                 if options.steps is not None:
                     schedule = replace(identity.schedule, duration=options.steps, unit="steps")
                     identity = replace(identity, schedule=schedule)

@@ -10,14 +10,17 @@ from parity.errors import UsageError
 from parity.experiments import activation
 from parity.optimizers import OPTIMIZERS, Optimizer
 from parity.spec import (
+    ENDINGS,
     FRAMEWORKS,
     NUMBERED,
     Activation,
     ActivationName,
     Dense,
     Experiment,
+    Identity,
     Initializer,
     InitializerName,
+    LossName,
     Node,
     Realisation,
     is_read,
@@ -27,6 +30,30 @@ from parity.spec import (
 AUTHORS = {"glorot": "xavier", "kaiming": "he"}
 # The published programs drew from N(0, 1); a constant has no value of its own.
 DEFAULT_NUMBERS: dict[InitializerName, float] = {"normal": 1.0, "uniform": 1.0, "truncated_normal": 1.0}
+
+# A short word for each loss.
+COSTS: dict[str, LossName] = {
+    "softmax": "softmax_cross_entropy",
+    "softmax_naive": "softmax_cross_entropy_naive",
+    "softmax_clipped": "softmax_cross_entropy_clipped",
+    "logits": "binary_cross_entropy_logits",
+    "naive": "binary_cross_entropy_naive",
+    "clipped": "binary_cross_entropy_clipped",
+    "clamped": "binary_cross_entropy_clamped",
+    "mse": "mean_squared_error",
+}
+
+
+def with_cost(identity: Identity, name: str) -> Identity:
+    """The identity with another loss, its model ending in what that takes; mean squared error leaves the model."""
+    loss = COSTS[name]
+    model = identity.model
+    if loss in ENDINGS:
+        dense, ending = identity.dense, ENDINGS[loss]
+        model = model[: model.index(dense[-1]) + 1]
+        if ending != "linear":
+            model = (*model, activation(len(dense), ending))
+    return replace(identity, loss=loss, model=model)
 
 
 def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node, ...]:

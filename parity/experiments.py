@@ -60,7 +60,15 @@ def mnist(name: str, shows: str, widths: list[int]) -> Experiment:
         loss="softmax_cross_entropy",
         # torch's numbers, which the published programs left as they are.
         optimizer=OPTIMIZERS["adam"],
-        schedule=Schedule(batch_size=100, shuffle=True, drop_last=True, passes_per_epoch=1, duration=15, unit="epochs"),
+        schedule=Schedule(
+            batch_size=100,
+            shuffle=True,
+            drop_last=True,
+            passes_per_epoch=1,
+            duration=15,
+            unit="epochs",
+            epoch_cost="batch_mean",
+        ),
         seed=0,
         dtype="float32",
     )
@@ -76,7 +84,13 @@ def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
         loss="binary_cross_entropy_naive",
         optimizer=replace(OPTIMIZERS["sgd"], learning_rate=0.01),
         schedule=Schedule(
-            batch_size=4, shuffle=False, drop_last=True, passes_per_epoch=100, duration=20001, unit="steps"
+            batch_size=4,
+            shuffle=False,
+            drop_last=True,
+            passes_per_epoch=100,
+            duration=20001,
+            unit="steps",
+            epoch_cost="batch_mean",
         ),
         seed=0,
         dtype="float32",

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 from parity import data, start
-from parity.changes import choose, chosen_optimizer, initializer, one_of, with_activation, with_initializer
+from parity.changes import (
+    COSTS,
+    choose,
+    chosen_optimizer,
+    initializer,
+    one_of,
+    with_activation,
+    with_cost,
+    with_initializer,
+)
 from parity.errors import ParityError, UsageError
 from parity.experiments import EXPERIMENTS
 from parity.job import DrawJob, RecordJob
@@ -25,6 +34,7 @@ from parity.spec import (
     FRAMEWORKS,
     ActivationName,
     Dtype,
+    EpochCost,
     Experiment,
     Framework,
     Identity,
@@ -62,6 +72,20 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--epochs", type=int, metavar="N", help="how long to train")
     length.add_argument("--steps", type=int, metavar="N", help="how long to train, in batches")
     parser.add_argument("--batch-size", type=int, metavar="N", help="samples in a batch")
+    parser.add_argument(
+        "--keep-last-batch", action="store_true", help="train on an epoch's last batch also where it is a smaller one"
+    )
+    parser.add_argument(
+        "--epoch-cost",
+        metavar="NAME",
+        help=f"{listed(EpochCost)}: an epoch's cost is the mean of its batches' (default), or of its samples'",
+    )
+    parser.add_argument(
+        "--cost",
+        metavar="NAME",
+        help=f"{', '.join(COSTS)}: softmax* for several outputs, naive, clipped (Keras's) and clamped (torch's) for "
+        "one probability, logits without the last sigmoid, mse for any",
+    )
     parser.add_argument("--lr", type=float, metavar="X", help="learning rate")
     parser.add_argument("--seed", type=int, metavar="N", help="of weights and batch order (default 0)")
     parser.add_argument("--activation", metavar="NAME", help=f"of the hidden layers: {listed(ActivationName)}")
@@ -167,6 +191,10 @@ def changed(identity: Identity, options: argparse.Namespace) -> Identity:
             schedule = replace(schedule, duration=getattr(options, unit), unit=unit)
     if options.batch_size is not None:
         schedule = replace(schedule, batch_size=options.batch_size)
+    if options.keep_last_batch:
+        schedule = replace(schedule, drop_last=False)
+    if options.epoch_cost is not None:
+        schedule = replace(schedule, epoch_cost=one_of(options.epoch_cost, get_args(EpochCost), "epoch cost"))
     optimizer = identity.optimizer
     if options.optimizer is not None:
         optimizer = chosen_optimizer(options.optimizer)
@@ -177,6 +205,9 @@ def changed(identity: Identity, options: argparse.Namespace) -> Identity:
         model = with_activation(model, one_of(options.activation, get_args(ActivationName), "activation"))
     if options.init is not None:
         model = with_initializer(model, initializer(options.init))
+    if options.cost is not None:
+        identity = with_cost(replace(identity, model=model), one_of(options.cost, COSTS, "cost"))
+        model = identity.model
     return replace(
         identity,
         schedule=schedule,

@@ -36,7 +36,7 @@ from parity.errors import IncomparableError, UsageError
 from parity.files import read_file, unpack, write_whole
 from parity.spec import LABELS, Framework, Identity, Realisation
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
 LOOP = "loop.safetensors"
@@ -51,7 +51,7 @@ TRACE_KEYS = (
     "consumed/indices",  # [steps] int64
     "consumed/inputs",  # [steps] int64
     "consumed/labels",  # [steps] int64
-    "epoch_cost",  # [epochs] float64: mean of the epoch's batch costs
+    "epoch_cost",  # [epochs] float64: mean of the epoch's costs, as the schedule says
     "accuracy",  # [epochs] float64: share of the test set classified correctly at the end of the epoch
     "predictions",  # [test samples] int64: classes predicted at the end of the run
 )

@@ -65,7 +65,7 @@ class Replayer:
             self.built[dtype] = model, updater = side.train.build(build, job.identity, job.realisation, place)
             loss = side.losses.loss(job.identity.loss)
             self.functions[dtype] = side.replay.replay_function(model, loss, updater, place)
-            self.chunks[dtype] = side.train.chunk_function(model, loss, updater, on_device)
+            self.chunks[dtype] = side.train.chunk_function(model, loss, updater, on_device, job.identity.threshold)
 
     def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
         """What the stages give, each fed what `recorded` holds, or the stage before it where that is None."""
@@ -90,25 +90,26 @@ class Replayer:
         side's result on rounded inputs against its own in float64 on the same rounded inputs. Both in units of u times
         the condition scale.
         """
-        wide = at.converted("float64")
-        # Rounded, and widened again: what both precisions can be fed.
+        # What each precision is fed; of float32, widened again, since float64 is fed the same.
         rounded = at.converted("float32").converted("float64")
-        rounded_evidence = convert_all(convert_all(evidence, "float32"), "float64")
+        fed: dict[Dtype, tuple[Checkpoint, Arrays]] = {
+            "float64": (at.converted("float64"), evidence),
+            "float32": (rounded, convert_all(convert_all(evidence, "float32"), "float64")),
+        }
         results: dict[Dtype, tuple[Arrays, Arrays]] = {
             "float64": (self.step(at, evidence, "float64") if found is None else found, evidence),
-            "float32": (
-                self.step(rounded, rounded_evidence, "float32"),
-                self.step(rounded, rounded_evidence, "float64"),
-            ),
+            "float32": (self.step(*fed["float32"], "float32"), self.step(*fed["float32"], "float64")),
         }
-        listed = stages.results(self.job.identity, len(at.labels))
-        scales = stages.scales(self.job.identity, self.job.realisation, wide.state, evidence, wide.inputs, wide.labels)
-        # Either framework may take a denormal number for zero, in a factor or in a product, and each may be a term.
-        largest = max(1.0, *map(largest_finite, (*wide.state.values(), *evidence.values(), wide.inputs)))
+        identity, realisation = self.job.identity, self.job.realisation
+        listed = stages.results(identity, len(at.labels))
+        names = [result.name for result in listed]
         summaries: dict[str, Any] = {}
-        for dtype, (ours, theirs) in results.items():
+        for dtype, (x, given) in fed.items():
+            allowed = stages.scales(identity, realisation, x.state, given, x.inputs, x.labels, dtype)
+            # Either framework may take a denormal number for zero, in a factor or in a product, and each may be a term.
+            largest = max(1.0, *map(largest_finite, (*x.state.values(), *given.values(), x.inputs)))
             floors = {result.name: result.length * largest * float(np.finfo(dtype).tiny) for result in listed}
-            columns = measure.summary([result.name for result in listed], ours, theirs, scales[dtype], floors)
+            columns = measure.summary(names, *results[dtype], allowed, floors)
             summaries |= {f"{dtype}/{column}": values for column, values in columns.items()}
         return summaries
 

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from parity.losses import rounding, softmax, softmax_moved
 from parity.rounded import UNIT_ROUNDOFF, exact
 from parity.spec import Activation, Dense, Dtype, Identity, Realisation
 from parity.stages import gradients, updated
@@ -60,7 +61,7 @@ def step_errors(
     weights = {name: state[f"weights/{name}"] for name in identity.weights}
     outputs = forward(identity, weights, replay, u)
     last = identity.model[-1].name
-    cost, delta = LOSSES[identity.loss](replay[f"outputs/{last}"], outputs[last], replay["labels"].astype(np.int64), u)
+    cost, delta = loss(identity, replay, outputs[last], u)
     found = backward(identity, weights, replay, outputs, delta, u)
     errors = {f"outputs/{name}": error for name, error in outputs.items()}
     errors |= {"cost": cost}
@@ -78,6 +79,9 @@ def forward(identity: Identity, weights: Arrays, replay: Arrays, u: float) -> di
             kernel, bias = weights[f"{node.name}/kernel"], weights[f"{node.name}/bias"]
             scale = np.abs(x) @ np.abs(kernel) + np.abs(bias)
             error = quadrature(np.sqrt(node.inputs + 1) * u * scale, np.sqrt(error**2 @ kernel**2))
+        elif node.function == "softmax":
+            _, relative = softmax(x)
+            error = quadrature(ULPS * u * result * relative, softmax_moved(result, SAFETY * error) / SAFETY)
         else:
             error = quadrature(ULPS * u * np.abs(result), slope(node, x, error)[0] * error)
         x = result
@@ -123,6 +127,9 @@ def backward(
                 np.sqrt(node.units) * u * (np.abs(values) @ np.abs(kernel).T), np.sqrt(error**2 @ (kernel**2).T)
             )
             values = values @ kernel.T
+        elif node.function == "softmax":
+            result = replay[f"outputs/{node.name}"]
+            values, error = softmax_backward(result, errors[node.name], values, error, u)
         else:
             derivative, derivative_error = slope(node, x, x_error)
             # The derivative is computed from the rounded result, as h (1 - h) or 1 - h**2: an error of u of 1.
@@ -131,39 +138,29 @@ def backward(
     return gradients
 
 
-def softmax_cross_entropy(logits: Array, error: Array, labels: NDArray[np.int64], u: float) -> LossErrors:
-    """E of the cost, and the gradient by the logits with its E: (softmax - one_hot) / batch."""
-    batch = len(logits)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    normaliser = np.exp(shifted).sum(axis=1, keepdims=True)
-    p, y = np.exp(shifted) / normaliser, np.eye(logits.shape[1])[labels]
-    cost = (np.log(normaliser) - shifted)[np.arange(batch), labels]
-    scale = np.abs(shifted[np.arange(batch), labels]) + np.log(normaliser[:, 0]) + np.abs(logits).max(axis=1)
-    per_sample = quadrature(np.sqrt(((p - y) ** 2 * error**2).sum(axis=1)), ULPS * u * scale)
-    mean = quadrature(np.sqrt((per_sample**2).sum()) / batch, np.sqrt(batch) * u * np.abs(cost).mean())
-    # exp turns an error of its argument into a relative one, for which the first order is not always enough.
-    argument = quadrature(
-        error, np.sqrt((p**2 * error**2).sum(axis=1, keepdims=True)), ULPS * u * (1 + np.abs(shifted))
+def softmax_backward(p: Array, p_error: Array, delta: Array, error: Array, u: float) -> tuple[Array, Array]:
+    """The gradient by softmax's arguments, p (delta - sum(delta p)), with its E."""
+
+    def summed(terms: Array) -> Array:
+        return terms.sum(axis=1, keepdims=True)
+
+    centred = delta - summed(delta * p)
+    found = quadrature(
+        p * error,
+        p * np.sqrt(summed(p**2 * error**2)),
+        np.abs(centred) * p_error,
+        p * np.sqrt(summed(delta**2 * p_error**2)),
+        ULPS * u * p * (np.abs(delta) + summed(np.abs(delta) * p)),
     )
-    relative = np.expm1(np.minimum(SAFETY * argument, 50)) / SAFETY
-    p_error = np.minimum(p * relative, 1 / SAFETY)
-    return np.asarray(mean), ((p - y) / batch, quadrature(p_error, ULPS * u * (p + y)) / batch)
+    return p * centred, found
 
 
-def binary_cross_entropy_naive(h: Array, error: Array, labels: NDArray[np.int64], u: float) -> LossErrors:
-    """E of the cost, and the gradient by the probabilities with its E: (-y / h + (1 - y) / (1 - h)) / batch."""
-    batch, y = len(h), labels[:, None]
-    right = np.where(y == 1, h, 1 - h)
-    per_sample = quadrature(error / right, ULPS * u * (np.abs(np.log(right)) + 1))
-    mean = np.sqrt((per_sample**2).sum()) / batch
-    delta_error = quadrature(error / right**2, ULPS * u / right) / batch
-    return np.asarray(mean), (np.where(y == 1, -1 / right, 1 / right) / batch, delta_error)
-
-
-LOSSES = {
-    "softmax_cross_entropy": softmax_cross_entropy,
-    "binary_cross_entropy_naive": binary_cross_entropy_naive,
-}
+def loss(identity: Identity, replay: Arrays, error: Array, u: float) -> LossErrors:
+    """E of the cost, and the gradient by the model's outputs with its E; `error` is E of these outputs."""
+    found = rounding(identity.loss, replay[f"outputs/{identity.model[-1].name}"], replay["labels"])
+    cost = quadrature(np.sqrt(((found.slope * error) ** 2).sum()), ULPS * u * found.cost)
+    passed = found.moved(SAFETY * error) / SAFETY
+    return np.asarray(cost), (found.gradient, quadrature(passed, ULPS * u * found.gradient_scale))
 
 
 def optimizer_errors(

@@ -22,7 +22,7 @@ LABELS: dict[Framework, str] = {"tf": "Keras", "torch": "torch"}
 Dtype = Literal["float64", "float32"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 DataName = Literal["digits", "xor"]
-ActivationName = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu"]
+ActivationName = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "softmax"]
 InitializerName = Literal[
     "zeros",
     "ones",
@@ -53,7 +53,28 @@ NUMBERED: dict[InitializerName, str] = {
     "uniform": "bound",
     "truncated_normal": "deviation",
 }
-LossName = Literal["softmax_cross_entropy", "binary_cross_entropy_naive"]
+LossName = Literal[
+    "softmax_cross_entropy",
+    "softmax_cross_entropy_naive",
+    "softmax_cross_entropy_clipped",
+    "binary_cross_entropy_logits",
+    "binary_cross_entropy_naive",
+    "binary_cross_entropy_clipped",
+    "binary_cross_entropy_clamped",
+    "mean_squared_error",
+]
+# How a cross-entropy is kept from log(0) changes what is trained, so each way is a loss of its own. This is what the
+# last node must be: "linear" stands for logits, and mean squared error takes what any node gives.
+ENDINGS: dict[LossName, ActivationName] = {
+    "softmax_cross_entropy": "linear",
+    "softmax_cross_entropy_naive": "softmax",
+    "softmax_cross_entropy_clipped": "softmax",
+    "binary_cross_entropy_logits": "linear",
+    "binary_cross_entropy_naive": "sigmoid",
+    "binary_cross_entropy_clipped": "sigmoid",
+    "binary_cross_entropy_clamped": "sigmoid",
+}
+EpochCost = Literal["batch_mean", "sample_mean"]
 AdamEpsilon = Literal["after_correction", "before_correction"]
 AdamaxEpsilon = Literal["beside_gradient", "in_denominator"]
 RootEpsilon = Literal["outside_root", "inside_root"]
@@ -112,7 +133,10 @@ class Dense:
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise function; `slope` is that of leaky_relu below zero and None for the others."""
+    """A function of each element, or softmax of each row.
+
+    `slope` is that of leaky_relu below zero and None for the others.
+    """
 
     __pydantic_config__ = STRICT
     name: str
@@ -136,7 +160,8 @@ class Schedule:
     """How the training set is cut into steps, and how many of them.
 
     An epoch is what costs are averaged over and accuracy is measured after: one pass over the digits, but a hundred
-    over XOR's four points.
+    over XOR's four points. Its cost is the mean of its batches' costs ("batch_mean") or, as Keras's fit reports it,
+    that of its samples ("sample_mean"), which is another number where the last batch is smaller.
     """
 
     __pydantic_config__ = STRICT
@@ -146,6 +171,7 @@ class Schedule:
     passes_per_epoch: int
     duration: int
     unit: Literal["epochs", "steps"]
+    epoch_cost: EpochCost
 
     def __post_init__(self) -> None:
         require_positive(self.batch_size, "batch size")
@@ -177,8 +203,12 @@ class Identity:
         for before, after in pairwise(self.dense):
             if before.units != after.inputs:
                 raise ValueError(f"{after.name} takes {after.inputs} inputs and {before.name} gives {before.units}")
-        if self.loss == "binary_cross_entropy_naive" and self.dense[-1].units != 1:
-            raise ValueError("binary cross-entropy needs one output")
+        require_outputs(self.loss, self.model[-1], self.dense[-1])
+
+    @property
+    def threshold(self) -> float:
+        """What a single output must exceed to stand for class 1: even odds, as a logit or as a probability."""
+        return 0.0 if self.loss == "binary_cross_entropy_logits" else 0.5
 
     @property
     def dense(self) -> list[Dense]:
@@ -266,6 +296,20 @@ def rounds_constants(identity: Identity, realisation: Realisation) -> bool:
         or (isinstance(optimizer, SGD) and optimizer.momentum > 0)
         or (isinstance(optimizer, NAdam) and optimizer.momentum_decay == 1)
     )
+
+
+def require_outputs(loss: LossName, last: Node, dense: Dense) -> None:
+    """Raise ValueError unless the model's last node, behind its last `dense` layer, gives what the loss takes."""
+    if loss.startswith("binary") and dense.units != 1:
+        raise ValueError(f"binary cross-entropy needs one output, and {dense.name} has {dense.units}")
+    if loss.startswith("softmax") and dense.units == 1:
+        raise ValueError(f"softmax cross-entropy needs an output for each class, and {dense.name} has one")
+    ending = last.function if isinstance(last, Activation) else "linear"
+    needed = ENDINGS.get(loss, ending)
+    if needed == "linear" and ending in ("sigmoid", "softmax"):
+        raise ValueError(f"{loss} takes logits, and the model ends in {ending}")
+    if needed != "linear" and ending != needed:
+        raise ValueError(f"{loss} takes probabilities, and the model does not end in {needed}")
 
 
 def to_dict(spec: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.formulas import update
+from parity.losses import rounding, softmax
 from parity.optimizers import OPTIMIZERS
 from parity.rounded import UNIT_ROUNDOFF, exact
 from parity.spec import Activation, Dense, Dtype, Framework, Identity, Realisation
@@ -52,12 +53,33 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         ("tanh", 8, 4),
         # 1 - y**2 carries twice the error of y.
         ("tanh gradient", 18, 10),
+        # exp and a sum over the classes; then a sum, a difference and a product.
+        ("softmax", 9, 9),
+        ("softmax gradient", 9, 9),
         # exp, log, a sum over the classes, and a mean over the samples.
         ("softmax_cross_entropy", 7, 7),
         ("softmax_cross_entropy gradient", 9, 9),
+        # log, and a mean over the samples; a quotient, where TensorFlow's kernel multiplies by Eigen's reciprocal.
+        ("softmax_cross_entropy_naive", 7, 7),
+        ("softmax_cross_entropy_naive gradient", 8, 4),
+        # As from logits; that these are rounded logarithms is in the scale.
+        ("softmax_cross_entropy_clipped", 4, 4),
+        ("softmax_cross_entropy_clipped gradient", 9, 9),
+        # exp, log, and a difference; exp, a quotient and a difference.
+        ("binary_cross_entropy_logits", 4, 4),
+        ("binary_cross_entropy_logits gradient", 4, 4),
         # log, and the rounding of 1 - h.
         ("binary_cross_entropy_naive", 3, 3),
         ("binary_cross_entropy_naive gradient", 4, 4),
+        # The same of what is clipped, where a bound's rounding is in the scale.
+        ("binary_cross_entropy_clipped", 3, 3),
+        ("binary_cross_entropy_clipped gradient", 4, 4),
+        # log; two differences, a product and a quotient.
+        ("binary_cross_entropy_clamped", 4, 4),
+        ("binary_cross_entropy_clamped gradient", 6, 6),
+        # A difference, its square, and a mean over the samples; a difference, and three factors.
+        ("mean_squared_error", 6, 6),
+        ("mean_squared_error gradient", 6, 6),
     )
 }
 # Of a slot and of the weights after the update, whose scale is the running error of all operations that lead to them:
@@ -106,18 +128,23 @@ def forward_row(node: Dense | Activation) -> tuple[str, int]:
 
 
 def scales(
-    identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, labels: Array
-) -> dict[Dtype, dict[str, Array]]:
-    """What u S is for every result in either precision, elementwise, from a stage's inputs in float64."""
+    identity: Identity,
+    realisation: Realisation,
+    state: Arrays,
+    recorded: Arrays,
+    inputs: Array,
+    labels: Array,
+    dtype: Dtype,
+) -> dict[str, Array]:
+    """What u S is for every result in `dtype`, elementwise, from the stages' inputs, which are widened to float64."""
+    u = UNIT_ROUNDOFF[dtype]
     with np.errstate(all="ignore"):
         # What is no number has no scale; the check then demands equality, or says that both sides are NaN.
-        common = node_scales(identity, state, recorded, inputs)
-        common |= LOSSES[identity.loss](identity.model[-1].name, recorded, labels)
-        return {
-            dtype: {name: u * scale for name, scale in common.items()}
+        return (
+            {name: u * scale for name, scale in node_scales(identity, state, recorded, inputs).items()}
+            | {name: u * scale for name, scale in loss_scales(identity, recorded, labels).items()}
             | optimizer_scales(identity, realisation, state, recorded, u)
-            for dtype, u in UNIT_ROUNDOFF.items()
-        }
+        )
 
 
 def node_scales(identity: Identity, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Array]:
@@ -150,41 +177,22 @@ def activation_scales(node: Activation, x: Array, y: Array, delta: Array) -> tup
     if node.function == "tanh":
         # As 1 - y**2: an error of u.
         return np.abs(y), np.abs(delta)
+    if node.function == "softmax":
+        # y (delta - sum(delta y)), of a y that is rounded.
+        relative = softmax(x)[1]
+        centred = np.abs(delta - (delta * y).sum(axis=1, keepdims=True))
+        summed = (np.abs(delta) * y * relative).sum(axis=1, keepdims=True)
+        return y * relative, y * (relative * centred + np.abs(delta) + summed)
     # Piecewise linear: exact where the slope is 1 or 0.
     slope = abs(node.slope or 0.0)
     return np.where(x > 0, 0, slope * np.abs(x)), np.where(x > 0, 0, slope * np.abs(delta))
 
 
-def softmax_cross_entropy(last: str, recorded: Arrays, labels: Array) -> dict[str, Array]:
-    """Of the cost, mean(log(sum(exp(z - m))) - (z_y - m)), and of its gradient (softmax - one_hot) / batch."""
-    z = recorded[f"outputs/{last}"]
-    shifted = z - z.max(axis=1, keepdims=True)
-    exponentials = np.exp(shifted)
-    p = exponentials / exponentials.sum(axis=1, keepdims=True)
-    log_sum = np.log(exponentials.sum(axis=1))
-    one_hot = np.eye(z.shape[1])[labels.astype(np.int64)]
-    # An error of exp's argument, u |z - m|, is a relative one of exp.
-    argument = (p * np.abs(shifted)).sum(axis=1)
-    cost = log_sum + np.abs((shifted * one_hot).sum(axis=1)) + argument
-    relative = 1 + np.abs(shifted) + log_sum[:, None] + argument[:, None]
-    return {"cost": np.asarray(cost.mean()), f"deltas/{last}": (p * relative + one_hot) / len(z)}
-
-
-def binary_cross_entropy_naive(last: str, recorded: Arrays, labels: Array) -> dict[str, Array]:
-    """Of the cost, mean(-log(h) or -log(1 - h)), and of its gradient (-1 / h or 1 / (1 - h)) / batch."""
-    h, y = recorded[f"outputs/{last}"], labels[:, None]
-    right = np.where(y == 1, h, 1 - h)
-    # 1 - h is rounded, which changes its logarithm by u.
-    return {
-        "cost": np.asarray((np.abs(np.log(right)) + (y == 0)).mean()),
-        f"deltas/{last}": 1 / np.abs(right) / len(h),
-    }
-
-
-LOSSES = {
-    "softmax_cross_entropy": softmax_cross_entropy,
-    "binary_cross_entropy_naive": binary_cross_entropy_naive,
-}
+def loss_scales(identity: Identity, recorded: Arrays, labels: Array) -> dict[str, Array]:
+    """Of the cost, and of the last node's delta."""
+    last = identity.model[-1].name
+    found = rounding(identity.loss, recorded[f"outputs/{last}"], labels)
+    return {"cost": np.asarray(found.cost), f"deltas/{last}": found.gradient_scale}
 
 
 def optimizer_scales(

@@ -18,7 +18,7 @@ from parity.errors import UsageError
 from parity.job import RecordJob
 from parity.recording import Arrays, Manifest, Recorder, Recording
 from parity.replays import Checkpoint, Replayer, checkpoint_steps, segment_stops
-from parity.spec import DTYPES, digest
+from parity.spec import DTYPES, Schedule, digest
 
 # How long a chunk of steps should take: short enough to stop within it, long enough to cost nothing.
 CHUNK_SECONDS = 0.25
@@ -74,12 +74,14 @@ def record(task: Task, tell: Tell) -> None:
     first_state = side.state.read(model, updater, 0)
     recorder = Recorder.begin(job.out, new_manifest(task, first_state))
     try:
-        chunk = side.train.chunk_function(model, side.losses.loss(identity.loss), updater, task.on_device)
+        loss = side.losses.loss(identity.loss)
+        chunk = side.train.chunk_function(model, loss, updater, task.on_device, identity.threshold)
         ready = time.perf_counter()
         read = lambda step: side.state.read(model, updater, step)  # noqa: E731
         trained = train(chunk, read, len(batches), checkpoint_steps(batches, job.checkpoints), recorder, tell)
         done = time.perf_counter()
-        recorder.save(recording.TRACE, join(trained.pieces, batches, side.train.predictions(model, task.on_device)))
+        predictions = side.train.predictions(model, task.on_device, identity.threshold)
+        recorder.save(recording.TRACE, join(trained.pieces, batches, identity.schedule, predictions))
         replay_own(task, trained, recorder)
         if task.reference is not None:
             replay_other(task, task.reference, recorder)
@@ -155,6 +157,9 @@ def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
         if reference.manifest.digests.get(name) != recorder.manifest.digests[name]:
             raise UsageError(f"{reference.folder} was recorded with another {name}; give the same options")
     for step, key in reference.checkpoints.items():
+        if key in recorder.manifest.replays:
+            # Both sides gave the very same bits here, so it has been replayed as this side's own.
+            continue
         state, evidence = reference.checkpoint(step)
         recorder.save_replay(step, key, task.replayer.judged(task.checkpoint(step, state), evidence))
         segment = reference.segment(key)
@@ -170,15 +175,17 @@ def replay(task: Task, folder: Path) -> None:
     recorder.finish("complete")
 
 
-def join(pieces: list[Arrays], batches: data.Batches, predictions: np.ndarray) -> Arrays:
+def join(pieces: list[Arrays], batches: data.Batches, schedule: Schedule, predictions: np.ndarray) -> Arrays:
     """The chunks' traces as the arrays of trace.safetensors."""
     trace = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     ends = np.flatnonzero(batches.epoch_ends)
-    epochs = np.split(trace["cost"].astype(np.float64), ends[:-1] + 1)
+    samples = batches.stops - batches.starts
+    weights = samples if schedule.epoch_cost == "sample_mean" else np.ones_like(samples)
+    epochs = [np.split(array, ends[:-1] + 1) for array in (trace["cost"].astype(np.float64), weights)]
     consumed = {f"consumed/{name}": trace[name] for name in ("indices", "inputs", "labels")}
     return consumed | {
         "cost": trace["cost"],
-        "epoch_cost": np.array([epoch.mean() for epoch in epochs]),
+        "epoch_cost": np.array([np.average(costs, weights=shares) for costs, shares in zip(*epochs, strict=True)]),
         "accuracy": trace["accuracy"][ends],
         "predictions": predictions,
     }

@@ -37,6 +37,7 @@ OWN_INITIALIZERS = ("tf_impl/initializers.py", "torch_impl/initializers.py")
 TORCH_FORMULA, KERAS_FORMULA = "torch's formula, a stock class there", "Keras's formula, a stock class there"
 ONE_SIDED = {
     "activations.ExactLeakyReLU": "Keras's stock layer rounds its slope; torch's does not",
+    "losses.clipped": "Keras's clip, which its stock losses do themselves",
     "optimizers.TorchAdam": TORCH_FORMULA,
     "optimizers.TorchAdamax": TORCH_FORMULA,
     "optimizers.TorchNAdam": TORCH_FORMULA,

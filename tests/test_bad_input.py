@@ -123,6 +123,23 @@ USAGE_ERRORS = {
         ["mnist_relu", "--choice", "constants=exact"],
         "--choice constants=exact changes nothing here: mnist_relu with these options never uses constants",
     ),
+    "cost": (["xor_tanh", "--cost", "logit"], "unknown cost 'logit'; did you mean logits?"),
+    "cost for one output": (
+        ["mnist_relu", "--cost", "clamped"],
+        "binary cross-entropy needs one output, and dense_3 has 10",
+    ),
+    "cost from logits for one output": (
+        ["mnist_softmax", "--cost", "logits"],
+        "binary cross-entropy needs one output, and dense_1 has 10",
+    ),
+    "cost for several outputs": (
+        ["xor_relu", "--cost", "softmax_clipped"],
+        "softmax cross-entropy needs an output for each class, and dense_10 has one",
+    ),
+    "epoch cost": (
+        ["mnist_relu", "--epoch-cost", "mean"],
+        "unknown epoch cost 'mean'; did you mean batch_mean?",
+    ),
     "absurd": (
         ["xor_tanh", "--steps", "1000000000000"],
         "this takes more memory than there is; ask for fewer steps or a smaller network",
@@ -327,7 +344,7 @@ def in_flushed_precision(folder):
 
 
 INCOMPARABLE = {
-    "format version": (with_manifest(format=7), "{} has format 7, and this version reads format 3"),
+    "format version": (with_manifest(format=7), "{} has format 7, and this version reads format 4"),
     "interrupted": (
         with_manifest(status="interrupted"),
         "{} is not a complete recording (status: interrupted); record it again",

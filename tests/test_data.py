@@ -12,7 +12,7 @@ from parity.spec import Schedule
 
 def schedule(**changes):
     fields = {"batch_size": 3, "shuffle": False, "drop_last": True, "passes_per_epoch": 1, "duration": 2}
-    return Schedule(**(fields | {"unit": "epochs"} | changes))
+    return Schedule(**(fields | {"unit": "epochs", "epoch_cost": "batch_mean"} | changes))
 
 
 def cut(asked, samples):

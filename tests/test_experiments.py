@@ -59,7 +59,9 @@ def variants() -> dict[str, Experiment]:
     found |= {
         "sgd": replace(relu.identity, optimizer=OPTIMIZERS["sgd"]),
         "float64": replace(relu.identity, dtype="float64"),
-        "partial batches": replace(relu.identity, schedule=replace(schedule, batch_size=96, drop_last=False)),
+        "partial batches": replace(
+            relu.identity, schedule=replace(schedule, batch_size=96, drop_last=False, epoch_cost="sample_mean")
+        ),
         "batch of 7": replace(relu.identity, schedule=replace(schedule, batch_size=7)),
     }
     experiments = {name: replace(relu, identity=identity) for name, identity in found.items()}

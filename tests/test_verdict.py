@@ -261,7 +261,6 @@ def segment_from_step_1(a, b):
         (lambda costs, noise: {"costs": costs * (1 + 1e-9)}, "failed", "step 1, cost"),
         (lambda costs, noise: {"costs": np.where(np.arange(len(costs)) < 4, costs, np.nan)}, "failed", "step 5, cost"),
         (lambda costs, noise: {"costs": costs[1:]}, "failed", "step 1"),
-        (lambda costs, noise: {"noise": 2 * noise}, "failed", "step 1"),
         (lambda costs, noise: {"costs": costs[:0], "noise": noise[:0]}, "failed", "step 1"),
     ],
 )

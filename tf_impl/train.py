@@ -48,7 +48,7 @@ def train_step(
 
 
 def chunk_function(
-    model: keras.Model, loss: Loss, updater: keras.optimizers.Optimizer, data: OnDevice
+    model: keras.Model, loss: Loss, updater: keras.optimizers.Optimizer, data: OnDevice, threshold: float
 ) -> Callable[[int, int], Trace]:
     """A function (first, last) that trains steps first to last - 1 and returns their trace.
 
@@ -73,7 +73,7 @@ def chunk_function(
             labels_used = labels_used.write(step - first, checksum(labels, data.checksum_weights))
             measured = tf.constant(np.nan, tf.float64)
             if data.epoch_ends[step]:
-                measured = accuracy(model, data)
+                measured = accuracy(model, data, threshold)
             accuracies = accuracies.write(step - first, measured)
         return tuple(a.stack() for a in (costs, indices_used, inputs_used, labels_used, accuracies))
 
@@ -85,17 +85,17 @@ def chunk_function(
     return chunk
 
 
-def accuracy(model: keras.Model, data: OnDevice) -> tf.Tensor:
+def accuracy(model: keras.Model, data: OnDevice, threshold: float) -> tf.Tensor:
     """Share of the test set that is classified correctly, a float64 scalar."""
-    right = tf.equal(predict(model, data.test_inputs), data.test_labels)
+    right = tf.equal(predict(model, data.test_inputs, threshold), data.test_labels)
     return tf.reduce_mean(tf.cast(right, tf.float64))
 
 
-def predict(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
+def predict(model: keras.Model, inputs: tf.Tensor, threshold: float) -> tf.Tensor:
     """[samples] int64: the class predicted for each input."""
-    return predicted_classes(list(forward(model, inputs).values())[-1])
+    return predicted_classes(list(forward(model, inputs).values())[-1], threshold)
 
 
-def predictions(model: keras.Model, data: OnDevice) -> np.ndarray:
+def predictions(model: keras.Model, data: OnDevice, threshold: float) -> np.ndarray:
     """[test samples] int64: the class predicted for each sample of the test set."""
-    return predict(model, data.test_inputs).numpy()
+    return predict(model, data.test_inputs, threshold).numpy()

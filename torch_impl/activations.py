@@ -17,4 +17,6 @@ def activation(node: Activation, realisation: Realisation) -> torch.nn.Module:
     """The layer of an activation node."""
     if node.function == "leaky_relu":
         return torch.nn.LeakyReLU(negative_slope=constant(node.slope, realisation))
+    if node.function == "softmax":
+        return torch.nn.Softmax(dim=1)
     return LAYERS[node.function]()

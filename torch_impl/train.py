@@ -45,7 +45,7 @@ def train_step(
 
 
 def chunk_function(
-    model: torch.nn.Module, loss: Loss, updater: torch.optim.Optimizer, data: OnDevice
+    model: torch.nn.Module, loss: Loss, updater: torch.optim.Optimizer, data: OnDevice, threshold: float
 ) -> Callable[[int, int], Trace]:
     """A function (first, last) that trains steps first to last - 1 and returns their trace.
 
@@ -66,7 +66,7 @@ def chunk_function(
             labels_used.append(checksum(labels, data.checksum_weights))
             measured = torch.tensor(torch.nan, dtype=torch.float64, device=inputs.device)
             if data.epoch_ends[step]:
-                measured = accuracy(model, data)
+                measured = accuracy(model, data, threshold)
             accuracies.append(measured)
         names = ("cost", "indices", "inputs", "labels", "accuracy")
         arrays = (costs, indices_used, inputs_used, labels_used, accuracies)
@@ -75,18 +75,18 @@ def chunk_function(
     return chunk
 
 
-def accuracy(model: torch.nn.Module, data: OnDevice) -> torch.Tensor:
+def accuracy(model: torch.nn.Module, data: OnDevice, threshold: float) -> torch.Tensor:
     """Share of the test set that is classified correctly, a float64 scalar."""
-    right = torch.eq(predict(model, data.test_inputs), data.test_labels)
+    right = torch.eq(predict(model, data.test_inputs, threshold), data.test_labels)
     return torch.mean(right.to(torch.float64))
 
 
 @torch.no_grad()
-def predict(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+def predict(model: torch.nn.Module, inputs: torch.Tensor, threshold: float) -> torch.Tensor:
     """[samples] int64: the class predicted for each input."""
-    return predicted_classes(list(forward(model, inputs).values())[-1])
+    return predicted_classes(list(forward(model, inputs).values())[-1], threshold)
 
 
-def predictions(model: torch.nn.Module, data: OnDevice) -> np.ndarray:
+def predictions(model: torch.nn.Module, data: OnDevice, threshold: float) -> np.ndarray:
     """[test samples] int64: the class predicted for each sample of the test set."""
-    return predict(model, data.test_inputs).cpu().numpy()
+    return predict(model, data.test_inputs, threshold).cpu().numpy()
