@@ -10,7 +10,6 @@ from parity.errors import UsageError
 from parity.experiments import activation
 from parity.spec import (
     FRAMEWORKS,
-    Activation,
     ActivationName,
     Dense,
     Experiment,
@@ -28,7 +27,7 @@ def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node
         raise UsageError("--activation changes the hidden layers, and this experiment has none")
     nodes: list[Node] = []
     for position, node in enumerate(dense[:-1], start=1):
-        nodes += [node] if name == "linear" else [node, activation(position, name)]
+        nodes += [node] if name == "linear" else [node, activation(position, name, node.units)]
     return (*nodes, *model[model.index(dense[-1]) :])
 
 
@@ -37,7 +36,7 @@ def with_initializer(model: tuple[Node, ...], name: InitializerName) -> tuple[No
     changes: dict[str, Any] = {"kernel": name}
     if name in ("torch_default", "keras_default"):
         changes["bias"] = name
-    return tuple(node if isinstance(node, Activation) else replace(node, **changes) for node in model)
+    return tuple(replace(node, **changes) if isinstance(node, Dense) else node for node in model)
 
 
 def choose(chosen: Experiment, choice: str) -> Experiment:

@@ -5,19 +5,19 @@ project's documentation. `EXPERIMENTS` maps each name to its experiment.
 """
 
 from itertools import pairwise
+from typing import Any
 
 from parity.spec import (
     SGD,
     Activation,
     ActivationName,
     Adam,
-    AdamEpsilon,
-    Constants,
     Dense,
     Experiment,
     Identity,
     InitializerName,
     Node,
+    PReLU,
     Realisation,
     Schedule,
 )
@@ -26,8 +26,26 @@ TF_MODEL, TORCH_MODEL = "tf_impl.models:sequential", "torch_impl.models:sequenti
 
 # tf.nn.leaky_relu's slope, which the published XOR program used (torch's own default is 0.01).
 LEAKY_SLOPE = 0.2
+# Both frameworks' own.
+ELU_SLOPE = 1.0
+# torch's own; it is one slope for all units there. Keras has one for each, and starts with 0.
+PRELU_START = 0.25
 # The numbers torch.optim.Adam starts with, which the published programs left as they are.
 ADAM = Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
+
+# How each framework computes its activations.
+TORCH_ACTIVATIONS: dict[str, Any] = {
+    "constants": "exact",
+    "selu_at_zero": "slope_below",
+    "prelu_at_zero": "slope_below",
+    "softplus_above_20": "linear",
+}
+KERAS_ACTIVATIONS: dict[str, Any] = {
+    "constants": "through_float32",
+    "selu_at_zero": "slope_above",
+    "prelu_at_zero": "zero",
+    "softplus_above_20": "smooth",
+}
 
 
 def mlp(
@@ -42,13 +60,16 @@ def mlp(
         nodes.append(Dense(f"dense_{i}", inputs, units, kernel, bias))
         function = hidden if i < len(widths) - 1 else output
         if function != "linear":
-            nodes.append(activation(i, function))
+            nodes.append(activation(i, function, units))
     return tuple(nodes)
 
 
-def activation(position: int, function: ActivationName) -> Activation:
-    """The activation behind dense layer `position`, counted from 1."""
-    return Activation(f"{function}_{position}", function, LEAKY_SLOPE if function == "leaky_relu" else None)
+def activation(position: int, function: ActivationName, units: int) -> Activation | PReLU:
+    """The activation behind dense layer `position`, counted from 1, which has so many units."""
+    name = f"{function}_{position}"
+    if function == "prelu":
+        return PReLU(name, units, start=PRELU_START, shared=True)
+    return Activation(name, function, {"leaky_relu": LEAKY_SLOPE, "elu": ELU_SLOPE}.get(function))
 
 
 def mnist(name: str, shows: str, widths: list[int]) -> Experiment:
@@ -62,7 +83,7 @@ def mnist(name: str, shows: str, widths: list[int]) -> Experiment:
         seed=0,
         dtype="float32",
     )
-    return both(name, shows, identity, adam_epsilon="after_correction", constants="exact")
+    return both(name, shows, identity, adam_epsilon="after_correction", **TORCH_ACTIVATIONS)
 
 
 def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
@@ -79,13 +100,13 @@ def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
         seed=0,
         dtype="float32",
     )
-    # The published program ran in TensorFlow, whose leaky ReLU rounds its slope.
-    return both(name, shows, identity, adam_epsilon="after_correction", constants="through_float32")
+    # The published program ran in TensorFlow.
+    return both(name, shows, identity, adam_epsilon="after_correction", **KERAS_ACTIVATIONS)
 
 
-def both(name: str, shows: str, identity: Identity, adam_epsilon: AdamEpsilon, constants: Constants) -> Experiment:
+def both(name: str, shows: str, identity: Identity, **choices: Any) -> Experiment:
     """An experiment whose sides are realised alike."""
-    tf, torch = (Realisation(model, adam_epsilon, constants) for model in (TF_MODEL, TORCH_MODEL))
+    tf, torch = (Realisation(model, **choices) for model in (TF_MODEL, TORCH_MODEL))
     return Experiment(name, shows, identity, tf, torch)
 
 

@@ -75,7 +75,9 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="do something another framework's way, on both sides or on one: adam_epsilon=before_correction (Keras's; "
-        "torch's is after_correction), constants=through_float32 (Keras's; torch's is exact)",
+        "torch's is after_correction), constants=through_float32 (Keras's; torch's is exact), selu_at_zero=slope_above "
+        "(Keras's; torch's is slope_below), prelu_at_zero=zero (Keras's; torch's is slope_below), "
+        "softplus_above_20=smooth (Keras's; torch's is linear)",
     )
     parser.add_argument(
         "--checkpoints", type=count, default=12, metavar="N", help="states on the way that are replayed (default 12)"

@@ -19,7 +19,12 @@ LABELS: dict[Framework, str] = {"tf": "Keras", "torch": "torch"}
 Dtype = Literal["float64", "float32"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 DataName = Literal["digits", "xor"]
-ActivationName = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu"]
+FunctionName = Literal[
+    "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "silu", "softplus",
+    "hard_sigmoid", "mish", "softmax",
+]  # fmt: skip
+# What may stand behind a layer: a function, or prelu, which has a weight of its own.
+ActivationName = Literal[FunctionName, "prelu"]
 InitializerName = Literal[
     "zeros", "normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "torch_default", "keras_default"
 ]
@@ -27,6 +32,9 @@ OptimizerName = Literal["sgd", "adam"]
 LossName = Literal["softmax_cross_entropy", "binary_cross_entropy_naive"]
 AdamEpsilon = Literal["after_correction", "before_correction"]
 Constants = Literal["exact", "through_float32"]
+SeluAtZero = Literal["slope_below", "slope_above"]
+PReLUAtZero = Literal["slope_below", "zero"]
+SoftplusAbove20 = Literal["linear", "smooth"]
 
 # Of two experiments that have little in common, the first settings tell enough.
 DIFFERENCES_SHOWN = 4
@@ -52,26 +60,63 @@ class Dense:
         require_positive(self.inputs, f"{self.name}: inputs")
         require_positive(self.units, f"{self.name}: units")
 
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight, in order."""
+        return {"kernel": (self.inputs, self.units), "bias": (self.units,)}
+
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise function; `slope` is that of leaky_relu below zero and None for the others."""
+    """A function without weights: of each element, or softmax, of each sample.
+
+    `slope` is that of leaky_relu below zero, that of elu just below zero (the alpha of Clevert et al., arXiv
+    1511.07289), and None for the others.
+    """
 
     __pydantic_config__ = STRICT
     name: str
-    function: ActivationName
+    function: FunctionName
     slope: float | None
     kind: Literal["activation"] = "activation"
+    weight_shapes: ClassVar[dict[str, tuple[int, ...]]] = {}
 
     def __post_init__(self) -> None:
         require_name(self.name)
-        if (self.slope is not None) != (self.function == "leaky_relu"):
-            raise ValueError(f"{self.name}: leaky_relu needs a slope, and {self.function} is given {self.slope}")
+        if (self.slope is not None) != (self.function in ("leaky_relu", "elu")):
+            raise ValueError(f"{self.name}: leaky_relu and elu need a slope, and {self.function} is given {self.slope}")
         if self.slope is not None and not math.isfinite(self.slope):
             raise ValueError(f"{self.name}: slope must be finite, not {self.slope}")
 
 
-Node = Dense | Activation
+@dataclass(frozen=True)
+class PReLU:
+    """x above zero and a x below, with a trained (He et al., arXiv 1502.01852).
+
+    a is `<name>/slope`, of shape (units,), or (1,) if one is `shared` by all units; it begins with `start`.
+    """
+
+    __pydantic_config__ = STRICT
+    name: str
+    units: int
+    start: float
+    shared: bool
+    kind: Literal["prelu"] = "prelu"
+    function: ClassVar[str] = "prelu"
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        require_positive(self.units, f"{self.name}: units")
+        if not math.isfinite(self.start):
+            raise ValueError(f"{self.name}: start must be finite, not {self.start}")
+
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight, in order."""
+        return {"slope": (1,) if self.shared else (self.units,)}
+
+
+Node = Dense | Activation | PReLU
 
 
 @dataclass(frozen=True)
@@ -156,22 +201,34 @@ class Identity:
         for before, after in pairwise(self.dense):
             if before.units != after.inputs:
                 raise ValueError(f"{after.name} takes {after.inputs} inputs and {before.name} gives {before.units}")
+        for node in self.model:
+            if isinstance(node, PReLU) and node.units != self.widths[node.name]:
+                raise ValueError(f"{node.name} is for {node.units} units and is given {self.widths[node.name]}")
         if self.loss == "binary_cross_entropy_naive" and self.dense[-1].units != 1:
             raise ValueError("binary cross-entropy needs one output")
+        last = self.model[-1]
+        if self.loss == "softmax_cross_entropy" and isinstance(last, Activation) and last.function == "softmax":
+            # Keras would go back to the logits, and torch would take the softmax a second time.
+            raise ValueError("softmax cross-entropy takes logits, and the model ends with a softmax")
 
     @property
     def dense(self) -> list[Dense]:
-        """The nodes that hold weights, in order."""
+        """The dense layers, in order."""
         return [node for node in self.model if isinstance(node, Dense)]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """How many units each node gives, by its name, in order."""
+        found: dict[str, int] = {}
+        units = 0
+        for node in self.model:
+            units = found[node.name] = node.units if isinstance(node, Dense) else units
+        return found
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each weight by its name, in order."""
-        return {
-            f"{node.name}/{kind}": shape
-            for node in self.dense
-            for kind, shape in (("kernel", (node.inputs, node.units)), ("bias", (node.units,)))
-        }
+        return {f"{node.name}/{kind}": shape for node in self.model for kind, shape in node.weight_shapes.items()}
 
     @property
     def weights(self) -> list[str]:
@@ -185,15 +242,21 @@ class Realisation:
 
     `model` names the function that builds the model from the identity, as "module:function".
     `adam_epsilon` is torch's place for Adam's epsilon ("after_correction") or Keras's ("before_correction").
-    `constants`: Keras rounds the slope of leaky ReLU, and the betas in the bias correction of its own Adam, through
-    float32 even in a float64 model ("through_float32"); torch takes them as they are ("exact"). torch's Adam has none
-    that are rounded.
+    `constants`: Keras rounds the slope of leaky ReLU, the constants of GELU, and the betas in the bias correction of
+    its own Adam, through float32 even in a float64 model ("through_float32"); torch takes them as they are ("exact"),
+    save the slope of hard sigmoid, 1/6, which torch rounds and Keras does not. torch's Adam has none that are rounded.
+    `selu_at_zero` is SELU's derivative at exactly zero: that from below, 1.76, as in torch, or that from above, 1.05,
+    as in Keras. `prelu_at_zero` is PReLU's: its slope, as in torch, or zero, as in Keras.
+    `softplus_above_20`: torch takes softplus(x) for x there ("linear"), Keras does not ("smooth").
     """
 
     __pydantic_config__ = STRICT
     model: str
     adam_epsilon: AdamEpsilon
     constants: Constants
+    selu_at_zero: SeluAtZero
+    prelu_at_zero: PReLUAtZero
+    softplus_above_20: SoftplusAbove20
 
 
 @dataclass(frozen=True)
@@ -208,13 +271,20 @@ class Experiment:
     torch: Realisation
 
 
+# The activations that each of these choices is about.
+READ_BY = {"selu_at_zero": {"selu"}, "prelu_at_zero": {"prelu"}, "softplus_above_20": {"softplus"}}
+
+
 def is_read(field: str, identity: Identity, realisation: Realisation) -> bool:
     """Whether a choice of the realisation matters to what is trained."""
     adam = isinstance(identity.optimizer, Adam)
     if field == "adam_epsilon":
         return adam
-    leaky = any(isinstance(node, Activation) and node.function == "leaky_relu" for node in identity.model)
-    return leaky or (adam and realisation.adam_epsilon == "before_correction")
+    used = {node.function for node in identity.model if not isinstance(node, Dense)}
+    if field in READ_BY:
+        return not used.isdisjoint(READ_BY[field])
+    rounded = not used.isdisjoint({"leaky_relu", "gelu", "gelu_tanh", "hard_sigmoid"})
+    return rounded or (adam and realisation.adam_epsilon == "before_correction")
 
 
 def require_positive(value: float, what: str) -> None:

@@ -17,7 +17,7 @@ Weights = dict[str, NDArray[np.floating]]
 
 
 def state(identity: Identity, file: Path | None, reference: Recording | None) -> Weights:
-    """`weights/<node>/kernel` (inputs, units) and `weights/<node>/bias` (units,), drawn or read from `file`.
+    """`weights/<weight>` of every weight, as `randomness.initial_weights` has them or read from `file`.
 
     With `reference`, the start state of that recording, slots and step included.
     """
@@ -40,7 +40,8 @@ def reference(folder: Path, identity: Identity) -> Recording:
 def read_weights(file: Path, identity: Identity, drawn: Weights) -> Weights:
     """Weights from a safetensors file with `layers.<i>.kernel` and `layers.<i>.bias` for the i-th dense layer.
 
-    They must have exactly the names and shapes of `drawn`, and finite values of float32 or the run's dtype.
+    They must have exactly the shapes of `drawn`, and finite values of float32 or the run's dtype. What is not of a
+    dense layer stays as it is in `drawn`.
     """
     try:
         found = safetensors.numpy.load(file.read_bytes())
@@ -57,7 +58,7 @@ def read_weights(file: Path, identity: Identity, drawn: Weights) -> Weights:
         raise UsageError(f"--initial-weights {file} {kind} {wrong[0]}; it needs exactly {', '.join(names)}")
     for name, neutral in names.items():
         check_weight(file, name, found[name], drawn[neutral].shape, identity.dtype)
-    return {neutral: found[name] for name, neutral in names.items()}
+    return drawn | {neutral: found[name] for name, neutral in names.items()}
 
 
 def check_weight(file: Path, name: str, value: NDArray[np.floating], shape: tuple[int, ...], dtype: str) -> None:

@@ -31,7 +31,18 @@ ALLOWED = {
 }
 # What stands on one side only, and why.
 ONE_SIDED = {
-    "activations.ExactLeakyReLU": "Keras's stock layer rounds its slope; torch's does not",
+    "activations.Function": "Keras has a stock layer for any function",
+    "activations.TorchPReLU": "torch's formula, which torch has as a stock class",
+    "activations.KerasPReLU": "Keras's formula, which Keras has as a stock class",
+    "activations.torch_selu": "torch's formula, which torch has as a stock class",
+    "activations.keras_selu": "Keras's formula, which Keras has as a stock class",
+    "activations.exact_leaky_relu": "Keras's stock layer rounds its slope; torch's does not",
+    "activations.exact_gelu": "Keras's stock function rounds its constant; torch's does not",
+    "activations.rounded_gelu": "torch's stock class does not round its constant; Keras's does",
+    "activations.exact_gelu_tanh": "Keras's stock function rounds its constant; torch's does not",
+    "activations.rounded_hard_sigmoid": "Keras's stock function does not round its slope; torch's does",
+    "activations.exact_hard_sigmoid": "torch's stock class rounds its slope; Keras's does not",
+    "activations.torch_softplus": "torch's formula, which torch has as a stock class; Keras's it has by an argument",
     "optimizers.TorchAdam": "torch's formula, which torch has as a stock class",
     "optimizers.KerasAdam": "Keras's formula, which Keras has as a stock class",
     "state.neutral": "the neutral layout is Keras's own; torch's is transposed",

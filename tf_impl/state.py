@@ -1,7 +1,7 @@
 """Neutral names and layouts of weights and slots, and the framework's own.
 
-A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,), `slots/<slot>/<node>/...` of the
-same shapes, and `step`, the number of updates made. Keras's layout is the neutral one.
+A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,) and what else a node holds,
+`slots/<slot>/<node>/...` of the same shapes, and `step`, the number of updates made. Keras's layout is the neutral one.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,9 @@ import tensorflow as tf
 from tf_impl.models import nodes
 
 State = dict[str, np.ndarray]
+
+# Neutral names of what Keras calls otherwise, by kind of layer.
+NAMES = {keras.layers.PReLU: {"alpha": "slope"}}
 
 
 def read(model: keras.Model, optimizer: keras.optimizers.Optimizer, step: int) -> State:
@@ -43,7 +46,12 @@ def parameters(model: keras.Model) -> dict[str, keras.Variable]:
 
 def parameters_of(name: str, node: keras.layers.Layer) -> dict[str, keras.Variable]:
     """The weights of the node called `name` by neutral name, in order."""
-    return {f"{name}/{variable.name}": variable for variable in node.variables}
+    return {f"{name}/{weight_name(node, variable.name)}": variable for variable in node.variables}
+
+
+def weight_name(node: keras.layers.Layer, own_name: str) -> str:
+    """The neutral name of what the framework calls `own_name` in a node."""
+    return next((NAMES[kind][own_name] for kind in NAMES if isinstance(node, kind)), own_name)
 
 
 def trained(model: keras.Model) -> dict[str, keras.Variable]:
