@@ -62,15 +62,15 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         # A sum, which is where Keras and torch round alike, and a division by 6 or a product with 1/6.
         ("hard_sigmoid", 4, 4),
         ("hard_sigmoid gradient", 3, 3),
-        # erfc in Keras, 1 + erf in torch, and three products.
-        ("gelu", 4, 4),
-        ("gelu gradient", 6, 6),
+        # erfc in Keras; 1 + erf in torch, whose float32 erf is a polynomial that is off by some 4 u.
+        ("gelu", 4, 12),
+        ("gelu gradient", 4, 9),
         # Each framework's tanh, and the products behind it; 1 - t**2 carries twice the error of t.
         ("gelu_tanh", 6, 4),
         ("gelu_tanh gradient", 12, 6),
         # Each framework's sigmoid and a product; then two more products and sums.
-        ("silu", 12, 7),
-        ("silu gradient", 14, 10),
+        ("silu", 11, 6),
+        ("silu gradient", 13, 8),
         # exp and log1p: no more than the sigmoid rounds.
         ("softplus", 12, 6),
         ("softplus gradient", 10, 6),
@@ -79,7 +79,7 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         ("mish gradient", 24, 14),
         # exp, a sum over the units, a quotient; then a product, a sum, a difference and a product.
         ("softmax", 7, 7),
-        ("softmax gradient", 7, 7),
+        ("softmax gradient", 4, 4),
         # exp, log, a sum over the classes, and a mean over the samples.
         ("softmax_cross_entropy", 7, 7),
         ("softmax_cross_entropy gradient", 9, 9),

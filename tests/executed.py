@@ -9,11 +9,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from conftest import both_sides, shortened
+from conftest import both_sides, shortened, with_activations
 
 from parity import worker
+from parity.experiments import KERAS_ACTIVATIONS
 from parity.job import RecordJob
 from parity.spec import Framework
+
+# The activations that have a function of their own.
+CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sigmoid", "softplus")
 
 
 def jobs(side: Framework, folder: Path) -> list[RecordJob]:
@@ -21,8 +25,8 @@ def jobs(side: Framework, folder: Path) -> list[RecordJob]:
     experiments = [
         shortened("mnist_relu", 2),
         both_sides(shortened("mnist_relu", 2), adam_epsilon="before_correction", constants="through_float32"),
-        shortened("xor_leaky_relu", 2),
-        both_sides(shortened("xor_leaky_relu", 2), constants="exact"),
+        with_activations(CHOOSING, 2),
+        both_sides(with_activations(CHOOSING, 2), **KERAS_ACTIVATIONS),
     ]
     return [
         RecordJob(e.name, e.identity, getattr(e, side), "cpu", folder / str(i), checkpoints=1)

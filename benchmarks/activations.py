@@ -1,0 +1,258 @@
+"""How exact each activation is in each framework: writes docs/activations.md and docs/activations.png.
+
+    python -m benchmarks.activations
+
+Each framework runs each function and its derivative on a dense grid of points, in float32 and float64, through the same
+replay of stages that lockstep judges, under either value of every choice. The results are held against mpmath's in 40
+digits. Needs both frameworks, mpmath and matplotlib.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+from numpy.typing import NDArray
+
+from parity import activations, worker
+from parity.experiments import ELU_SLOPE, KERAS_ACTIVATIONS, LEAKY_SLOPE, TF_MODEL, TORCH_ACTIVATIONS, TORCH_MODEL
+from parity.experiments import activation as node_of
+from parity.spec import DTYPES, FRAMEWORKS, SGD, Dense, Dtype, Framework, Identity, Node, Realisation, Schedule
+from parity.stages import UNIT_ROUNDOFF
+
+ROOT = Path(__file__).parents[1]
+NAMES = [name for name in activations.FUNCTIONS if name != "linear"]
+MODELS = {"tf": TF_MODEL, "torch": TORCH_MODEL}
+# Every choice as each framework makes it, by the name of that framework.
+CHOICES: dict[Framework, dict[str, Any]] = {"tf": KERAS_ACTIVATIONS, "torch": TORCH_ACTIVATIONS}
+SLOPES = {"leaky_relu": LEAKY_SLOPE, "elu": ELU_SLOPE, "prelu": float(np.float32(0.3))}
+SPECIAL = (-np.inf, -0.0, 0.0, np.inf, np.nan)
+# A softmax takes a row of so many units; to the other functions a row is nothing.
+UNITS = 4
+mp.mp.dps = 40
+Array = NDArray[Any]
+Results = dict[str, Array]
+Formula = Callable[[Any], Any]
+
+
+def grid(points: int, dtype: Dtype) -> Array:
+    """[about points / UNITS, UNITS]: dense ranges, all magnitudes of normal numbers up to 1e4, kinks, their neighbours.
+
+    Zero's own neighbours are denormal numbers, which either framework may take for zero.
+    """
+    magnitudes = np.logspace(np.log10(2 * np.finfo(dtype).tiny), 4, points // 4)
+    kinks = np.array([-3, 0, 3, 20, 40], dtype)
+    neighbours = [np.nextafter(kinks, np.array(towards, dtype)) for towards in (-99, 99)]
+    ranges = np.linspace(-30, 30, points // 4), np.linspace(-3.5, 3.5, points // 4)
+    values = np.concatenate([*ranges, magnitudes, -magnitudes, kinks, *neighbours]).astype(dtype)
+    return np.resize(values, (-(-len(values) // UNITS), UNITS))
+
+
+def points_of(points: int, dtype: Dtype) -> Array:
+    """[rows, UNITS]: one row of each special value, then the grid."""
+    special = np.repeat(np.array(SPECIAL, dtype)[:, None], UNITS, axis=1)
+    return np.concatenate([special, grid(points, dtype)])
+
+
+def delta_of(name: str, x: Array) -> Array:
+    """[rows, UNITS]: the delta that a function's derivative is multiplied by; equal ones would cancel in a softmax."""
+    return np.resize(np.array([1, -2, 3, 0.5], x.dtype), x.shape) if name == "softmax" else np.ones_like(x)
+
+
+def network(names: list[str], rows: int) -> Identity:
+    """Dense layers with one of the activations behind each, so that a single replay runs them all."""
+    nodes: list[Node] = []
+    for position, name in enumerate(names, start=1):
+        nodes.append(Dense(f"dense_{position}", UNITS, UNITS, "zeros", "zeros"))
+        nodes.append(node_of(position, name, UNITS))  # type: ignore[arg-type]
+    nodes.append(Dense("output", UNITS, 1, "zeros", "zeros"))
+    schedule = Schedule(rows, False, True, 1, 1, "steps")
+    return Identity("xor", tuple(nodes), "binary_cross_entropy_naive", SGD(0.1), schedule, 0, "float32")
+
+
+def run(side: SimpleNamespace, realisation: Realisation, x: Array) -> Results:
+    """`<function>/value` and `<function>/derivative`, the derivative times its delta, at x [rows, UNITS]."""
+    names = [*NAMES, "softmax"]
+    identity, dtype, place = network(names, len(x)), x.dtype.name, side.runtime.devices()["cpu"]
+    side.runtime.set_dtype(dtype)
+    built = side.train.build(worker.load_function(realisation.model), identity, realisation, place)
+    replay = side.replay.replay_function(built[0], side.losses.loss(identity.loss), built[1], place)
+    shapes = identity.weight_shapes.items()
+    state = {f"weights/{name}": np.full(shape, SLOPES["prelu"], dtype) for name, shape in shapes}
+    recorded = {f"gradients/{name}": np.zeros(shape, dtype) for name, shape in shapes} | {"cost": np.zeros((), dtype)}
+    for node in identity.model:
+        recorded[f"outputs/{node.name}"] = x
+        recorded[f"deltas/{node.name}"] = x if isinstance(node, Dense) else delta_of(node.function, x)
+    recorded["outputs/output"] = recorded["deltas/output"] = np.full((len(x), 1), 0.5, dtype)
+    found = replay(state | {"step": np.array(0)}, x, np.zeros(len(x), np.int64), recorded)
+    results: Results = {}
+    for position, name in enumerate(names, start=1):
+        results[f"{name}/value"] = found[f"outputs/{name}_{position}"]
+        results[f"{name}/derivative"] = found[f"deltas/dense_{position}"]
+    return results
+
+
+def measure_side(side: Framework, points: int, file: Path) -> None:
+    """Write what one framework computes, as `<choices>/<dtype>/<function>/...`; in a process of its own."""
+    loaded = worker.load_side(side, threads=1)
+    found: Results = {}
+    for choices, values in CHOICES.items():
+        realisation = Realisation(MODELS[side], adam_epsilon="after_correction", **values)
+        for dtype in DTYPES:
+            results = run(loaded, realisation, points_of(points, dtype))
+            found |= {f"{choices}/{dtype}/{name}": array for name, array in results.items()}
+    np.savez(file, **found)  # type: ignore[arg-type]
+
+
+def measure(points: int, folder: Path) -> dict[Framework, Results]:
+    """What each framework computes, as `<choices>/<dtype>/<function>/...`."""
+    running = []
+    for side in FRAMEWORKS:
+        options = ["--side", side, "--points", str(points), "--out", str(folder / f"{side}.npz")]
+        command = [sys.executable, "-m", "benchmarks.activations", *options]
+        running.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True))
+    for process in running:
+        _, said = process.communicate()
+        if process.returncode:
+            raise RuntimeError(said[-3000:])
+    return {side: dict(np.load(folder / f"{side}.npz")) for side in FRAMEWORKS}
+
+
+def own_choices(side: Framework, name: str) -> Framework:
+    """Whose choices make a side run its stock function: its own, but torch rounds where Keras does not in one case."""
+    return side if name != "hard_sigmoid" else {"tf": "torch", "torch": "tf"}[side]  # type: ignore[return-value]
+
+
+def truths(choices: Framework) -> dict[str, tuple[Formula, Formula]]:
+    """Each function and its derivative, for mpmath's numbers, with the constants of that framework's choices."""
+
+    def constant(value: float, exact: Any = None) -> Any:
+        if CHOICES[choices]["constants"] == "through_float32":
+            return mp.mpf(float(np.float32(value)))
+        return mp.mpf(value) if exact is None else exact
+
+    below, linear = CHOICES[choices]["selu_at_zero"] == "slope_below", CHOICES[choices]["softplus_above_20"] == "linear"
+    scale, alpha = mp.mpf("1.0507009873554804934193349852946"), mp.mpf("1.6732632423543772848170429916717")
+    root_half, cube, leaky = constant(0.5**0.5, mp.sqrt(0.5)), constant(0.044715), constant(LEAKY_SLOPE)
+    root = mp.sqrt(2 / mp.pi)
+    prelu = mp.mpf(SLOPES["prelu"]), 0 if CHOICES[choices]["prelu_at_zero"] == "zero" else mp.mpf(SLOPES["prelu"])
+
+    def sigmoid(x: Any) -> Any:
+        return 1 / (1 + mp.exp(-x))
+
+    def softplus(x: Any) -> Any:
+        return mp.log1p(mp.exp(-abs(x))) + max(x, 0)
+
+    def t(x: Any) -> Any:
+        return mp.tanh(root * (x + cube * x**3))
+
+    def m(x: Any) -> Any:
+        return mp.tanh(softplus(x))
+
+    def cdf(x: Any) -> Any:
+        return mp.erfc(-x * root_half) / 2
+
+    return {
+        "relu": (lambda x: max(x, 0), lambda x: int(x > 0)),
+        "leaky_relu": (lambda x: x if x > 0 else leaky * x, lambda x: 1 if x > 0 else leaky),
+        "prelu": (
+            lambda x: x if x > 0 else prelu[0] * x,
+            lambda x: 1 if x > 0 else prelu[0] if x < 0 else prelu[1],
+        ),
+        "elu": (
+            lambda x: x if x > 0 else ELU_SLOPE * mp.expm1(x),
+            lambda x: 1 if x > 0 else ELU_SLOPE * mp.exp(x),
+        ),
+        "selu": (
+            lambda x: scale * (x if x > 0 else alpha * mp.expm1(x)),
+            lambda x: scale * (1 if x > 0 or (x == 0 and not below) else alpha * mp.exp(x)),
+        ),
+        "sigmoid": (sigmoid, lambda x: sigmoid(x) * sigmoid(-x)),
+        "tanh": (mp.tanh, lambda x: mp.sech(x) ** 2),
+        "hard_sigmoid": (
+            lambda x: min(max(x + 3, 0), 6) / mp.mpf(6),
+            lambda x: constant(1 / 6, mp.mpf(1) / 6) if abs(x) < 3 else 0,
+        ),
+        "gelu": (
+            lambda x: x * cdf(x),
+            lambda x: cdf(x) + x * root_half * mp.exp(-((x * root_half) ** 2)) / mp.sqrt(mp.pi),
+        ),
+        "gelu_tanh": (
+            lambda x: x * (1 + t(x)) / 2,
+            lambda x: (1 + t(x)) / 2 + x * (1 - t(x) ** 2) / 2 * root * (1 + 3 * cube * x**2),
+        ),
+        "silu": (lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1 + x * sigmoid(-x))),
+        "softplus": (
+            lambda x: x if linear and x > 20 else softplus(x),
+            lambda x: 1 if linear and x > 20 else sigmoid(x),
+        ),
+        "mish": (lambda x: x * m(x), lambda x: m(x) + x * (1 - m(x) ** 2) * sigmoid(x)),
+    }
+
+
+def softmax_truth(x: Array, delta: Array) -> tuple[Array, Array]:
+    """The softmax of each row and its derivative times delta [rows, UNITS], in 40 digits, as Python objects."""
+    values = np.array([[mp.exp(mp.mpf(float(z)) - float(max(row))) for z in row] for row in x], object)
+    values /= values.sum(axis=1, keepdims=True)
+    return values, values * (delta - (values * delta).sum(axis=1, keepdims=True))
+
+
+def truth(name: str, choices: Framework, x: Array) -> tuple[Array, Array]:
+    """A function and its derivative times its delta at x [rows, UNITS], as exact as mpmath's 40 digits."""
+    if name == "softmax":
+        return softmax_truth(x, delta_of(name, x).astype(object))
+    value, derivative = truths(choices)[name]
+    exact = [mp.mpf(float(number)) for number in x.flat]
+    # Far out, 1 - t**2 would need more digits than these; the derivative's other factor grows slowly.
+    return tuple(np.array([f(z) for z in exact], object).reshape(x.shape) for f in (value, derivative))  # type: ignore[return-value]
+
+
+def errors(found: Array, exact: Array) -> Array:
+    """|found - exact|, computed in 40 digits, as float64."""
+    return np.array([float(abs(mp.mpf(float(a)) - b)) for a, b in zip(found.flat, exact.flat, strict=True)]).reshape(
+        found.shape
+    )
+
+
+def ulps(found: Array, exact: Array, dtype: Dtype) -> float:
+    """The largest error in units in the last place of the exact value; denormal numbers count as zero."""
+    size = np.abs(exact.astype(np.float64))
+    spacing = np.spacing(np.maximum(size, np.finfo(dtype).tiny).astype(dtype)).astype(np.float64)
+    error = np.where((size < np.finfo(dtype).tiny) & (np.abs(found) < np.finfo(dtype).tiny), 0, errors(found, exact))
+    return float((error / spacing).max())
+
+
+def shares(found: Results, choices: Framework, name: str, exact: tuple[Array, Array], x: Array) -> tuple[float, float]:
+    """The largest error of a function and of its derivative on the grid x, in u times its condition scale."""
+    dtype, wide = x.dtype.name, x.astype(np.float64)
+    realisation = Realisation("", adam_epsilon="after_correction", **CHOICES[choices])
+    node = node_of(1, name, UNITS)  # type: ignore[arg-type]
+    with np.errstate(all="ignore"):
+        scales = activations.scales(node, realisation, SLOPES.get(name), wide, delta_of(name, wide))
+    # Either framework may take a denormal number for zero, in a factor or in a product.
+    floor = 4 * np.finfo(dtype).tiny * np.maximum(1, np.abs(wide))
+    worst = []
+    for kind, true, scale in zip(("value", "derivative"), exact, scales, strict=True):
+        error = errors(found[f"{choices}/{dtype}/{name}/{kind}"][len(SPECIAL) :], true)
+        with np.errstate(all="ignore"):
+            worst.append(float(np.where(error <= floor, 0, error / UNIT_ROUNDOFF[dtype] / scale).max()))
+    return worst[0], worst[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--points", type=int, default=4000, metavar="N", help="on the grid (default 4000)")
+    parser.add_argument("--side", choices=FRAMEWORKS, help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.side is not None:
+        measure_side(options.side, options.points, options.out)
+
+
+if __name__ == "__main__":
+    main()
