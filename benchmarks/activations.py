@@ -10,6 +10,7 @@ digits. Needs both frameworks, mpmath and matplotlib.
 import argparse
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from parity import activations, worker
 from parity.experiments import ELU_SLOPE, KERAS_ACTIVATIONS, LEAKY_SLOPE, TF_MODEL, TORCH_ACTIVATIONS, TORCH_MODEL
 from parity.experiments import activation as node_of
-from parity.spec import DTYPES, FRAMEWORKS, SGD, Dense, Dtype, Framework, Identity, Node, Realisation, Schedule
+from parity.spec import DTYPES, FRAMEWORKS, LABELS, SGD, Dense, Dtype, Framework, Identity, Node, Realisation, Schedule
 from parity.stages import UNIT_ROUNDOFF
 
 ROOT = Path(__file__).parents[1]
@@ -208,7 +209,6 @@ def truth(name: str, choices: Framework, x: Array) -> tuple[Array, Array]:
         return softmax_truth(x, delta_of(name, x).astype(object))
     value, derivative = truths(choices)[name]
     exact = [mp.mpf(float(number)) for number in x.flat]
-    # Far out, 1 - t**2 would need more digits than these; the derivative's other factor grows slowly.
     return tuple(np.array([f(z) for z in exact], object).reshape(x.shape) for f in (value, derivative))  # type: ignore[return-value]
 
 
@@ -244,14 +244,144 @@ def shares(found: Results, choices: Framework, name: str, exact: tuple[Array, Ar
     return worst[0], worst[1]
 
 
+def page(measured: dict[Framework, Results], points: int) -> str:
+    """docs/activations.md."""
+    grids = {dtype: points_of(points, dtype)[len(SPECIAL) :] for dtype in DTYPES}
+    exact = {
+        (name, side, dtype): truth(name, own_choices(side, name), grids[dtype])
+        for name in [*NAMES, "softmax"]
+        for side in FRAMEWORKS
+        for dtype in DTYPES
+    }
+    return TEXT.format(
+        points=grids["float32"].size,
+        ulps=table(["function", *COLUMNS], [[name, *ulps_row(name, measured, exact)] for name in [*NAMES, "softmax"]]),
+        scales=table(
+            ["function", *COLUMNS], [[name, *scales_row(name, measured, exact, grids)] for name in [*NAMES, "softmax"]]
+        ),
+        special=table(
+            ["function", "at", *(f"{LABELS[side]} {kind}" for kind in ("f", "f'") for side in FRAMEWORKS)],
+            [row for name in NAMES for row in special_rows(name, measured)],
+        ),
+    )
+
+
+def ulps_row(name: str, measured: dict[Framework, Results], exact: dict[Any, tuple[Array, Array]]) -> list[str]:
+    """A function's largest errors in units in the last place, for each column."""
+    cells = []
+    for dtype in DTYPES[::-1]:
+        for kind, position in (("value", 0), ("derivative", 1)):
+            for side in FRAMEWORKS:
+                found = measured[side][f"{own_choices(side, name)}/{dtype}/{name}/{kind}"][len(SPECIAL) :]
+                cells.append(f"{ulps(found, exact[name, side, dtype][position], dtype):.2g}")
+    return cells
+
+
+def scales_row(
+    name: str, measured: dict[Framework, Results], exact: dict[Any, tuple[Array, Array]], grids: dict[Dtype, Array]
+) -> list[str]:
+    """The same in units of u times the condition scale."""
+    cells = []
+    for dtype in DTYPES[::-1]:
+        found = [
+            shares(measured[side], own_choices(side, name), name, exact[name, side, dtype], grids[dtype])
+            for side in FRAMEWORKS
+        ]
+        cells += [f"{pair[position]:.2g}" for position in (0, 1) for pair in found]
+    return cells
+
+
+def special_rows(name: str, measured: dict[Framework, Results]) -> list[list[str]]:
+    """What both frameworks give in float32 at infinities, zero and NaN."""
+    rows = []
+    for position, x in enumerate(SPECIAL):
+        if np.copysign(1, x) < 0 and x == 0:
+            continue
+        cells = [
+            f"{measured[side][f'{own_choices(side, name)}/float32/{name}/{kind}'][position, 0]:.5g}"
+            for kind in ("value", "derivative")
+            for side in FRAMEWORKS
+        ]
+        rows.append([name, f"{x:g}", *cells])
+    return rows
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Rows in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+COLUMNS = [f"{LABELS[side]} {kind}, {dtype}" for dtype in DTYPES[::-1] for kind in ("f", "f'") for side in FRAMEWORKS]
+TEXT = """# Activations
+
+Every activation of both frameworks, as `python -m benchmarks.activations` measures it: the stock functions, on
+{points} points from 1e-308 (1e-38 in float32) to 1e4 of either sign, kinks and their neighbours included, held against
+40 digits.
+
+![Each activation and its derivative](activations.png)
+
+## Errors in units in the last place
+
+Where a result cancels to nearly nothing, as `gelu` far below zero, few of its digits are right or none. That is rounding
+all the same: of the numbers that cancelled. In float64 Keras's `leaky_relu`, `gelu` and `gelu_tanh` and torch's
+derivative of `hard_sigmoid` are held against the function with the constant that they round through float32, and torch's
+`softplus` against the one that is x above 20; these are choices (`parity/spec.py`), not errors.
+
+{ulps}
+
+## Errors in units of u times the condition scale
+
+What lockstep judges by: the scale is that of `parity/activations.py`, the rows of `ALLOWED` in `parity/stages.py` say
+how much is allowed.
+
+{scales}
+
+## At infinities, zero and NaN
+
+In float32. `selu` and `prelu` have different derivatives at zero; in lockstep either framework can be given the other's.
+
+{special}
+"""
+
+
+def draw(file: Path) -> None:
+    """Each function and its derivative, from mpmath."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    x = np.linspace(-5, 5, 801)
+    figure, axes = plt.subplots(4, 4, figsize=(12, 10), sharex=True, constrained_layout=True)
+    for axis, name in zip(axes.flat, NAMES, strict=False):
+        value, derivative = truths("torch")[name]
+        axis.plot(x, [float(value(mp.mpf(z))) for z in x], label="f")
+        axis.plot(x, [float(derivative(mp.mpf(z))) for z in x], label="f'", linestyle="--")
+        axis.axhline(0, color="grey", linewidth=0.5)
+        axis.set_ylim(-2, 3)
+        axis.set_title(name)
+    for axis in axes.flat[len(NAMES) :]:
+        axis.set_visible(False)
+    axes.flat[0].legend()
+    # Nothing of the day or the version, so that the same figure is the same file.
+    figure.savefig(file, dpi=80, metadata={"Software": None})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--points", type=int, default=4000, metavar="N", help="on the grid (default 4000)")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", metavar="FOLDER", help="where to write")
     parser.add_argument("--side", choices=FRAMEWORKS, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side is not None:
         measure_side(options.side, options.points, options.out)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        measured = measure(options.points, Path(folder))
+    (options.docs / "activations.md").write_text(page(measured, options.points))
+    draw(options.docs / "activations.png")
 
 
 if __name__ == "__main__":
