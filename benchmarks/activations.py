@@ -42,15 +42,14 @@ Formula = Callable[[Any], Any]
 
 
 def grid(points: int, dtype: Dtype) -> Array:
-    """[about points / UNITS, UNITS]: dense ranges, all magnitudes of normal numbers up to 1e4, kinks, their neighbours.
-
-    Zero's own neighbours are denormal numbers, which either framework may take for zero.
-    """
+    """[about points / UNITS, UNITS]: dense ranges, all magnitudes of normal numbers to 1e4, kinks, their neighbours."""
     magnitudes = np.logspace(np.log10(2 * np.finfo(dtype).tiny), 4, points // 4)
     kinks = np.array([-3, 0, 3, 20, 40], dtype)
     neighbours = [np.nextafter(kinks, np.array(towards, dtype)) for towards in (-99, 99)]
     ranges = np.linspace(-30, 30, points // 4), np.linspace(-3.5, 3.5, points // 4)
     values = np.concatenate([*ranges, magnitudes, -magnitudes, kinks, *neighbours]).astype(dtype)
+    # Zero's own neighbours are denormal, and either framework may take them for zero.
+    values = values[(values == 0) | (np.abs(values) >= np.finfo(dtype).tiny)]
     return np.resize(values, (-(-len(values) // UNITS), UNITS))
 
 
@@ -98,24 +97,26 @@ def run(side: SimpleNamespace, realisation: Realisation, x: Array) -> Results:
     return results
 
 
-def measure_side(side: Framework, points: int, file: Path) -> None:
-    """Write what one framework computes, as `<choices>/<dtype>/<function>/...`; in a process of its own."""
+def measure_side(side: Framework, folder: Path) -> None:
+    """Write what one framework computes at `folder`'s points, as <choices>/<dtype>/<function>/...; for its process."""
+    # The points are not made here: torch's switch for denormal numbers changes NumPy's arithmetic too.
+    points = dict(np.load(folder / "points.npz"))
     loaded = worker.load_side(side, threads=1)
     found: Results = {}
     for choices, values in CHOICES.items():
         realisation = Realisation(MODELS[side], adam_epsilon="after_correction", **values)
         for dtype in DTYPES:
-            results = run(loaded, realisation, points_of(points, dtype))
+            results = run(loaded, realisation, points[dtype])
             found |= {f"{choices}/{dtype}/{name}": array for name, array in results.items()}
-    np.savez(file, **found)  # type: ignore[arg-type]
+    np.savez(folder / f"{side}.npz", **found)  # type: ignore[arg-type]
 
 
 def measure(points: int, folder: Path) -> dict[Framework, Results]:
     """What each framework computes, as `<choices>/<dtype>/<function>/...`."""
+    np.savez(folder / "points.npz", **{dtype: points_of(points, dtype) for dtype in DTYPES})  # type: ignore[arg-type]
     running = []
     for side in FRAMEWORKS:
-        options = ["--side", side, "--points", str(points), "--out", str(folder / f"{side}.npz")]
-        command = [sys.executable, "-m", "benchmarks.activations", *options]
+        command = [sys.executable, "-m", "benchmarks.activations", "--side", side, "--folder", str(folder)]
         running.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True))
     for process in running:
         _, said = process.communicate()
@@ -273,7 +274,8 @@ def ulps_row(name: str, measured: dict[Framework, Results], exact: dict[Any, tup
         for kind, position in (("value", 0), ("derivative", 1)):
             for side in FRAMEWORKS:
                 found = measured[side][f"{own_choices(side, name)}/{dtype}/{name}/{kind}"][len(SPECIAL) :]
-                cells.append(f"{ulps(found, exact[name, side, dtype][position], dtype):.2g}")
+                worst = ulps(found, exact[name, side, dtype][position], dtype)
+                cells.append(f"{worst:.2g}" if worst < 0.25 / UNIT_ROUNDOFF[dtype] else "no digit")
     return cells
 
 
@@ -323,10 +325,11 @@ Every activation of both frameworks, as `python -m benchmarks.activations` measu
 
 ## Errors in units in the last place
 
-Where a result cancels to nearly nothing, as `gelu` far below zero, few of its digits are right or none. That is rounding
-all the same: of the numbers that cancelled. In float64 Keras's `leaky_relu`, `gelu` and `gelu_tanh` and torch's
-derivative of `hard_sigmoid` are held against the function with the constant that they round through float32, and torch's
-`softplus` against the one that is x above 20; these are choices (`parity/spec.py`), not errors.
+The worst point of each. Where a result cancels to nearly nothing, as `gelu` far below zero, few of its digits are right
+or none ("no digit"). That is rounding all the same: of the numbers that cancelled, as the next table shows. In float64
+Keras's `leaky_relu`, `gelu` and `gelu_tanh` and torch's derivative of `hard_sigmoid` are held against the function with
+the constant that they round through float32, and torch's `softplus` against the one that is x above 20: these are
+choices (`parity/spec.py`), not errors.
 
 {ulps}
 
@@ -339,7 +342,7 @@ how much is allowed.
 
 ## At infinities, zero and NaN
 
-In float32. `selu` and `prelu` have different derivatives at zero; in lockstep either framework can be given the other's.
+In float32. `selu` and `prelu` have different derivatives at zero; a choice gives either framework the other's.
 
 {special}
 """
@@ -373,10 +376,10 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=4000, metavar="N", help="on the grid (default 4000)")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", metavar="FOLDER", help="where to write")
     parser.add_argument("--side", choices=FRAMEWORKS, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side is not None:
-        measure_side(options.side, options.points, options.out)
+        measure_side(options.side, options.folder)
         return
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(options.points, Path(folder))

@@ -23,10 +23,9 @@ CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sig
 def jobs(side: Framework, folder: Path) -> list[RecordJob]:
     """Jobs that between them reach every choice and every kind of node."""
     experiments = [
-        shortened("mnist_relu", 2),
-        both_sides(shortened("mnist_relu", 2), adam_epsilon="before_correction", constants="through_float32"),
         with_activations(CHOOSING, 2),
-        both_sides(with_activations(CHOOSING, 2), **KERAS_ACTIVATIONS),
+        both_sides(with_activations(CHOOSING, 2), adam_epsilon="before_correction", **KERAS_ACTIVATIONS),
+        shortened("xor_sigmoid", 2),
     ]
     return [
         RecordJob(e.name, e.identity, getattr(e, side), "cpu", folder / str(i), checkpoints=1)
