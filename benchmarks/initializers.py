@@ -25,8 +25,9 @@ from parity.changes import initializer
 from parity.experiments import EXPERIMENTS
 from parity.initializers import Distribution, distribution
 from parity.job import DrawJob
+from parity.nodes import Dense
 from parity.processes import Worker
-from parity.spec import FRAMEWORKS, LABELS, Calling, Dense, Framework, Identity
+from parity.spec import FRAMEWORKS, LABELS, Calling, Framework, Identity
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -3,6 +3,7 @@
     python -m benchmarks.lockstep                             every experiment at full length, seeds 0 to 3
     python -m benchmarks.lockstep xor_tanh:logits             with that --cost
     python -m benchmarks.lockstep --data FOLDER mnist_relu    on MNIST's own files
+    python -m benchmarks.lockstep --activation elu gelu -- mnist_relu xor_relu    with these behind the hidden layers
 
 Both frameworks train each experiment and replay each other's checkpoints. For each row of parity/stages.py, the table
 gives what is allowed and the largest deviation of any element of any tensor at any checkpoint, in units of
@@ -19,10 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from parity import recording
-from parity.changes import with_cost
+from parity.changes import with_activation, with_cost
 from parity.experiments import EXPERIMENTS
 from parity.job import RecordJob, ReplayJob
 from parity.measure import entries
+from parity.nodes import ActivationName, Node
 from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import FRAMEWORKS, Experiment, Framework
@@ -92,11 +94,17 @@ def whole_steps(a: Recording, b: Recording, worst: Worst) -> None:
         worst[SEGMENTS, "float64"] = max(worst[SEGMENTS, "float64"], check.share)
 
 
+def models(model: tuple[Node, ...], names: list[ActivationName] | None) -> list[tuple[Node, ...]]:
+    """The model with each of these activations in turn, or as it is."""
+    return [model] if names is None else [with_activation(model, name) for name in names]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=4, metavar="N")
     parser.add_argument("--steps", type=int, metavar="N", help="shorter than the experiments' own length")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="MNIST's own files for the experiments on digits")
+    parser.add_argument("--activation", nargs="+", metavar="NAME", help="others behind the hidden layers, one by one")
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT[:COST]", help="default: all")
     options = parser.parse_args()
     worst: Worst = defaultdict(float)
@@ -111,12 +119,13 @@ def main() -> None:
                 if options.steps is not None:
                     schedule = replace(identity.schedule, duration=options.steps, unit="steps")
                     identity = replace(identity, schedule=schedule)
-                experiment = replace(EXPERIMENTS[name], identity=identity)
                 data = options.data if identity.data == "digits" else None
-                with tempfile.TemporaryDirectory() as folder:
-                    pair = record({"tf": tf, "torch": torch}, experiment, Path(folder), data)
-                    count += measure(*pair, worst)
-                    whole_steps(*pair, worst)
+                for model in models(identity.model, options.activation):
+                    experiment = replace(EXPERIMENTS[name], identity=replace(identity, model=model))
+                    with tempfile.TemporaryDirectory() as folder:
+                        pair = record({"tf": tf, "torch": torch}, experiment, Path(folder), data)
+                        count += measure(*pair, worst)
+                        whole_steps(*pair, worst)
     print(table(worst))
     for kind in (LOOP, SEGMENTS, START):
         shares = ", ".join(f"{name} {share:.2%}" for (row, name), share in worst.items() if row == kind)

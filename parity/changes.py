@@ -8,23 +8,9 @@ from typing import Any, get_args
 
 from parity.errors import UsageError
 from parity.experiments import activation
+from parity.nodes import NUMBERED, ActivationName, Dense, Initializer, InitializerName, Node
 from parity.optimizers import OPTIMIZERS, Optimizer
-from parity.spec import (
-    ENDINGS,
-    FRAMEWORKS,
-    NUMBERED,
-    Activation,
-    ActivationName,
-    Dense,
-    Experiment,
-    Identity,
-    Initializer,
-    InitializerName,
-    LossName,
-    Node,
-    Realisation,
-    is_read,
-)
+from parity.spec import ENDINGS, FRAMEWORKS, Experiment, Identity, LossName, Realisation, is_read
 
 # Initializers go by their authors' first names and last names.
 AUTHORS = {"glorot": "xavier", "kaiming": "he"}
@@ -52,7 +38,7 @@ def with_cost(identity: Identity, name: str) -> Identity:
         dense, ending = identity.dense, ENDINGS[loss]
         model = model[: model.index(dense[-1]) + 1]
         if ending != "linear":
-            model = (*model, activation(len(dense), ending))
+            model = (*model, activation(len(dense), ending, dense[-1].units))
     return replace(identity, loss=loss, model=model)
 
 
@@ -63,7 +49,7 @@ def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node
         raise UsageError("--activation changes the hidden layers, and this experiment has none")
     nodes: list[Node] = []
     for position, node in enumerate(dense[:-1], start=1):
-        nodes += [node] if name == "linear" else [node, activation(position, name)]
+        nodes += [node] if name == "linear" else [node, activation(position, name, node.units)]
     return (*nodes, *model[model.index(dense[-1]) :])
 
 
@@ -72,7 +58,7 @@ def with_initializer(model: tuple[Node, ...], kernel: Initializer) -> tuple[Node
     changes: dict[str, Any] = {"kernel": kernel}
     if kernel.name in ("torch_default", "keras_default"):
         changes["bias"] = kernel
-    return tuple(node if isinstance(node, Activation) else replace(node, **changes) for node in model)
+    return tuple(replace(node, **changes) if isinstance(node, Dense) else node for node in model)
 
 
 def chosen_optimizer(text: str) -> Optimizer:

@@ -8,27 +8,25 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+from parity.nodes import Activation, ActivationName, Dense, Initializer, Node, PReLU
 from parity.optimizers import OPTIMIZERS
-from parity.spec import (
-    Activation,
-    ActivationName,
-    Dense,
-    Experiment,
-    Identity,
-    Initializer,
-    Node,
-    Realisation,
-    Schedule,
-    own_choices,
-)
+from parity.spec import Experiment, Identity, Realisation, Schedule, own_choices
 
 TF_MODEL, TORCH_MODEL = "tf_impl.models:sequential", "torch_impl.models:sequential"
 
 # tf.nn.leaky_relu's slope, which the published XOR program used (torch's own default is 0.01).
 LEAKY_SLOPE = 0.2
-
+# Both frameworks' own.
+ELU_SLOPE = 1.0
+# torch's own; it is one slope for all units there. Keras has one for each, and starts with 0.
+PRELU_START = 0.25
 # The published programs' weights: N(0, 1), and the biases of torch.nn.Linear where they were left alone.
 NORMAL, TORCH_DEFAULT = Initializer("normal", 1.0), Initializer("torch_default", None)
+
+# Keras's way of computing activations.
+KERAS_ACTIVATIONS: dict[str, Any] = {
+    field: own_choices("tf")[field] for field in ("constants", "selu_at_zero", "prelu_at_zero", "softplus_above_20")
+}
 
 
 def mlp(
@@ -43,13 +41,16 @@ def mlp(
         nodes.append(Dense(f"dense_{i}", inputs, units, kernel, bias))
         function = hidden if i < len(widths) - 1 else output
         if function != "linear":
-            nodes.append(activation(i, function))
+            nodes.append(activation(i, function, units))
     return tuple(nodes)
 
 
-def activation(position: int, function: ActivationName) -> Activation:
-    """The activation behind dense layer `position`, counted from 1."""
-    return Activation(f"{function}_{position}", function, LEAKY_SLOPE if function == "leaky_relu" else None)
+def activation(position: int, function: ActivationName, units: int) -> Activation | PReLU:
+    """The activation behind dense layer `position`, counted from 1, which has so many units."""
+    name = f"{function}_{position}"
+    if function == "prelu":
+        return PReLU(name, units, start=PRELU_START, shared=True)
+    return Activation(name, function, {"leaky_relu": LEAKY_SLOPE, "elu": ELU_SLOPE}.get(function))
 
 
 def mnist(name: str, shows: str, widths: list[int]) -> Experiment:
@@ -95,8 +96,8 @@ def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
         seed=0,
         dtype="float32",
     )
-    # The published program ran in TensorFlow, whose leaky ReLU rounds its slope.
-    return both(name, shows, identity, constants="through_float32")
+    # The published program ran in TensorFlow.
+    return both(name, shows, identity, **KERAS_ACTIVATIONS)
 
 
 def both(name: str, shows: str, identity: Identity, **choices: Any) -> Experiment:

@@ -9,7 +9,7 @@ import math
 from statistics import NormalDist
 from typing import Literal, NamedTuple
 
-from parity.spec import Initializer
+from parity.nodes import Initializer
 
 Family = Literal["constant", "normal", "uniform", "truncated_normal", "orthogonal"]
 # Where a truncated normal is cut, in deviations of the normal: Keras's limit, and torch's default for deviation 1.

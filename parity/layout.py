@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from parity import stages
 from parity.errors import IncomparableError
 from parity.measure import COLUMNS
-from parity.spec import DTYPES, Dense, Identity
+from parity.spec import DTYPES, Identity
 
 Shape = tuple[int, ...]
 
@@ -18,10 +18,8 @@ def step_shapes(identity: Identity) -> dict[str, Shape]:
     """The shape of each float of a state or a replay; the first batch is always a whole one."""
     batch = identity.schedule.batch_size
     shapes: dict[str, Shape] = {"inputs": (batch, identity.dense[0].inputs), "cost": ()}
-    units = 0
-    for node in identity.model:
-        units = node.units if isinstance(node, Dense) else units
-        shapes[f"outputs/{node.name}"] = shapes[f"deltas/{node.name}"] = (batch, units)
+    for name, units in identity.widths.items():
+        shapes[f"outputs/{name}"] = shapes[f"deltas/{name}"] = (batch, units)
     groups = ("gradients", "weights", *(f"slots/{slot}" for slot in identity.optimizer.slots))
     return shapes | {f"{group}/{name}": shape for group in groups for name, shape in identity.weight_shapes.items()}
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from parity.activations import softmax
 from parity.spec import LossName
 
 Array = NDArray[Any]
@@ -161,17 +162,6 @@ LOSSES: dict[LossName, Callable[[Array, Array], Rounding]] = {
 def one_hot(outputs: Array, labels: Array) -> Array:
     """[batch, classes]: 1 at each label."""
     return np.eye(outputs.shape[1])[labels]
-
-
-def softmax(z: Array) -> tuple[Array, Array]:
-    """Softmax of each row of z, and its condition scale in units of it, both [batch, classes]."""
-    shifted = z - z.max(axis=1, keepdims=True)
-    exponentials = np.exp(shifted)
-    total = exponentials.sum(axis=1, keepdims=True)
-    p = exponentials / total
-    # An error of exp's argument, u |z - m|, is a relative one of exp.
-    argument = (p * np.abs(shifted)).sum(axis=1, keepdims=True)
-    return p, 1 + np.abs(shifted) + np.log(total) + argument
 
 
 def softmax_moved(p: Array, extent: Array) -> Array:

@@ -28,19 +28,9 @@ from parity.changes import (
 from parity.errors import ParityError, UsageError
 from parity.experiments import EXPERIMENTS
 from parity.job import DrawJob, RecordJob
+from parity.nodes import ActivationName, InitializerName
 from parity.optimizers import OPTIMIZERS
-from parity.spec import (
-    DTYPES,
-    FRAMEWORKS,
-    ActivationName,
-    Dtype,
-    EpochCost,
-    Experiment,
-    Framework,
-    Identity,
-    InitializerName,
-    Realisation,
-)
+from parity.spec import DTYPES, FRAMEWORKS, Dtype, EpochCost, Experiment, Framework, Identity, Realisation
 
 EMBEDDED = "embedded"
 # What --init-from draws, in the folder of the run.

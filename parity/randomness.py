@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.initializers import CUT, distribution
-from parity.spec import Identity, Initializer
+from parity.nodes import Initializer, PReLU
+from parity.spec import Identity
 
 
 class Purpose(IntEnum):
@@ -84,22 +85,23 @@ def draw(
 
 
 def initial_weights(identity: Identity) -> dict[str, NDArray[np.float32]]:
-    """The weights both sides start from: `<node>/kernel` (inputs, units) and `<node>/bias` (units,), float32.
+    """The weights both sides start from, by name, float32: drawn for dense layers, the start of each PReLU's slope.
 
     float32 also for a float64 run, so that the same start can be replayed in either precision.
     """
-    weights = {}
+    weights = {
+        f"{node.name}/slope": np.full(node.weight_shapes["slope"], node.start, np.float32)
+        for node in identity.model
+        if isinstance(node, PReLU)
+    }
     for position, node in enumerate(identity.dense):
-        tensors = {
-            "kernel": (node.kernel, (node.inputs, node.units)),
-            "bias": (node.bias, (node.units,)),
-        }
-        for offset, (kind, (initializer, shape)) in enumerate(tensors.items()):
+        initializers = {"kernel": node.kernel, "bias": node.bias}
+        for offset, (kind, shape) in enumerate(node.weight_shapes.items()):
             count = int(np.prod(shape))
             raw = words(identity.seed, Purpose.WEIGHTS, 2 * position + offset, count + count % 2)
-            values = draw(initializer, raw, node.inputs, node.units, bias=kind == "bias")[:count]
+            values = draw(initializers[kind], raw, node.inputs, node.units, bias=kind == "bias")[:count]
             weights[f"{node.name}/{kind}"] = values.reshape(shape).astype(np.float32)
-    return weights
+    return {name: weights[name] for name in identity.weights}
 
 
 def framework_seed(seed: int, index: int) -> int:

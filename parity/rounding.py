@@ -7,7 +7,8 @@ module `E` is the size of a tensor's accumulated error, elementwise, `u` the uni
 - Product of matrices, length n: sqrt(n) u (|A| |B|). Any order of summation stays below n u (|A| |B|); with rounding
   errors that are independent of each other the factor n becomes sqrt(n) (Higham and Mary, SIAM J. Sci. Comput. 41(5),
   2019). The scale is |A| |B|, not |A B|: what cancels keeps its error.
-- Elementary functions: ULPS units in the last place of the result; measured are at most four (TensorFlow's tanh).
+- Activations: ULPS times u times the condition scale that parity/activations.py gives; the derivative's error is how
+  far it changes over the error of the pre-activation.
 - A kink (ReLU): where the pre-activation's sign is within its error, the whole gradient may pass or not, and FLIPS
   such units may add up in one sum.
 - An update that divides by sqrt(v): followed at both ends of the gradient's error, since it is far from linear there.
@@ -21,9 +22,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.losses import rounding, softmax, softmax_moved
+from parity import activations
+from parity.losses import rounding
+from parity.nodes import Activation, Dense, PReLU
 from parity.rounded import UNIT_ROUNDOFF, exact
-from parity.spec import Activation, Dense, Dtype, Identity, Realisation
+from parity.spec import Dtype, Identity, Realisation
 from parity.stages import gradients, updated
 
 Array = NDArray[np.float64]
@@ -59,51 +62,97 @@ def step_errors(
 ) -> dict[str, Array]:
     """E of every tensor of a replay, in the order of the computation."""
     weights = {name: state[f"weights/{name}"] for name in identity.weights}
-    outputs = forward(identity, weights, replay, u)
+    outputs = forward(identity, realisation, weights, replay, u)
     last = identity.model[-1].name
     cost, delta = loss(identity, replay, outputs[last], u)
-    found = backward(identity, weights, replay, outputs, delta, u)
+    found = backward(identity, realisation, weights, replay, outputs, delta, u)
     errors = {f"outputs/{name}": error for name, error in outputs.items()}
     errors |= {"cost": cost}
     errors |= {f"gradients/{name}": found[name] for name in identity.weights}
     return errors | optimizer_errors(identity, realisation, state, replay, found, u)
 
 
-def forward(identity: Identity, weights: Arrays, replay: Arrays, u: float) -> dict[str, Array]:
+def forward(
+    identity: Identity, realisation: Realisation, weights: Arrays, replay: Arrays, u: float
+) -> dict[str, Array]:
     """E of every node's output."""
     errors: dict[str, Array] = {}
     x, error = replay["inputs"], np.zeros_like(replay["inputs"])
     for node in identity.model:
-        result = replay[f"outputs/{node.name}"]
         if isinstance(node, Dense):
             kernel, bias = weights[f"{node.name}/kernel"], weights[f"{node.name}/bias"]
             scale = np.abs(x) @ np.abs(kernel) + np.abs(bias)
             error = quadrature(np.sqrt(node.inputs + 1) * u * scale, np.sqrt(error**2 @ kernel**2))
-        elif node.function == "softmax":
-            _, relative = softmax(x)
-            error = quadrature(ULPS * u * result * relative, softmax_moved(result, SAFETY * error) / SAFETY)
         else:
-            error = quadrature(ULPS * u * np.abs(result), slope(node, x, error)[0] * error)
-        x = result
+            error = activation_error(node, realisation, slope_of(node, weights), x, error, u)
+        x = replay[f"outputs/{node.name}"]
         errors[node.name] = error
     return errors
 
 
-def slope(node: Activation, x: Array, error: Array) -> tuple[Array, Array]:
-    """The derivative's size at pre-activation x, and E of the derivative."""
-    if node.function == "sigmoid":
-        h = 1 / (1 + np.exp(-x))
-        return h * (1 - h), np.abs(1 - 2 * h) * h * (1 - h) * error
-    if node.function == "tanh":
-        h = np.tanh(x)
-        return 1 - h**2, 2 * np.abs(h) * (1 - h**2) * error
-    below = {"relu": 0.0, "leaky_relu": node.slope or 0.0, "linear": 1.0}[node.function]
-    unsure = np.abs(x) <= SAFETY * error
-    return np.where(x > 0, 1.0, below), np.where(unsure, FLIPS * (1 - below) / SAFETY, 0.0)
+def slope_of(node: Activation | PReLU, weights: Arrays) -> Array | float | None:
+    """The slope below zero of a node that has one."""
+    return weights[f"{node.name}/slope"] if isinstance(node, PReLU) else node.slope
+
+
+def activation_error(
+    node: Activation | PReLU, realisation: Realisation, slope: Array | float | None, x: Array, error: Array, u: float
+) -> Array:
+    """E of an activation's output, from its pre-activation x and its E."""
+    own = ULPS * u * activations.scales(node, realisation, slope, x, np.zeros_like(x))[0]
+    if node.function == "softmax":
+        p, _ = activations.softmax(x)
+        mean = np.sqrt((p**2 * error**2).sum(axis=1, keepdims=True))
+        # exp turns an error of its argument into a relative one, for which the first order is not always enough.
+        relative = np.expm1(np.minimum(SAFETY * quadrature(error, mean), 50)) / SAFETY
+        return quadrature(own, np.minimum(p * relative, 1 / SAFETY))
+    return quadrature(own, activations.elementwise(node, realisation).derivative(x, slope) * error)
+
+
+def activation_delta(
+    node: Activation | PReLU,
+    realisation: Realisation,
+    slope: Array | float | None,
+    before: tuple[Array, Array],
+    behind: tuple[Array, Array],
+    u: float,
+) -> tuple[Array, Array]:
+    """The delta by the pre-activation, with its E, from the pre-activation and the delta by the output with theirs."""
+    (x, x_error), (delta, error) = before, behind
+    own = ULPS * u * activations.scales(node, realisation, slope, x, delta)[1]
+    if node.function == "softmax":
+        p, _ = activations.softmax(x)
+        p_error = activation_error(node, realisation, slope, x, x_error, u)
+        mean = (p * delta).sum(axis=1, keepdims=True)
+        mean_error = np.sqrt((p**2 * error**2 + p_error**2 * delta**2).sum(axis=1, keepdims=True))
+        return p * (delta - mean), quadrature(own, p * error, p * mean_error, p_error * (delta - mean))
+    function = activations.elementwise(node, realisation)
+    derivative = function.derivative(x, slope)
+    # One side may be at one end of the pre-activation's error and the other side at the other.
+    ends = (np.abs(function.derivative(x + side * SAFETY * x_error, slope) - derivative) for side in (-1, 1))
+    derivative_error = np.maximum(*ends) * (FLIPS if function.kinked else 1) / SAFETY
+    return delta * derivative, quadrature(own, derivative * error, delta * derivative_error)
+
+
+def slope_gradient_error(node: PReLU, x: Array, x_error: Array, delta: Array, delta_error: Array, u: float) -> Array:
+    """E of the gradient of a PReLU's slope, the sum of what lies below zero times its delta."""
+    below = np.minimum(x, 0)
+    length = x.size if node.shared else len(x)
+    return quadrature(
+        np.sqrt(length) * u * activations.slope_sum(node, np.abs(below * delta)),
+        np.sqrt(activations.slope_sum(node, below**2 * delta_error**2)),
+        np.sqrt(activations.slope_sum(node, np.where(x - SAFETY * x_error < 0, x_error, 0) ** 2 * delta**2)),
+    )
 
 
 def backward(
-    identity: Identity, weights: Arrays, replay: Arrays, errors: Arrays, delta: tuple[Array, Array], u: float
+    identity: Identity,
+    realisation: Realisation,
+    weights: Arrays,
+    replay: Arrays,
+    errors: Arrays,
+    delta: tuple[Array, Array],
+    u: float,
 ) -> dict[str, Array]:
     """E of every weight's gradient; `delta` is the cost's gradient by the last output, with its E."""
     gradients: dict[str, Array] = {}
@@ -127,32 +176,12 @@ def backward(
                 np.sqrt(node.units) * u * (np.abs(values) @ np.abs(kernel).T), np.sqrt(error**2 @ (kernel**2).T)
             )
             values = values @ kernel.T
-        elif node.function == "softmax":
-            result = replay[f"outputs/{node.name}"]
-            values, error = softmax_backward(result, errors[node.name], values, error, u)
         else:
-            derivative, derivative_error = slope(node, x, x_error)
-            # The derivative is computed from the rounded result, as h (1 - h) or 1 - h**2: an error of u of 1.
-            error = quadrature(derivative * error, np.abs(values) * derivative_error, ULPS * u * np.abs(values))
-            values = values * derivative
+            slope = slope_of(node, weights)
+            if isinstance(node, PReLU):
+                gradients[f"{node.name}/slope"] = slope_gradient_error(node, x, x_error, values, error, u)
+            values, error = activation_delta(node, realisation, slope, (x, x_error), (values, error), u)
     return gradients
-
-
-def softmax_backward(p: Array, p_error: Array, delta: Array, error: Array, u: float) -> tuple[Array, Array]:
-    """The gradient by softmax's arguments, p (delta - sum(delta p)), with its E."""
-
-    def summed(terms: Array) -> Array:
-        return terms.sum(axis=1, keepdims=True)
-
-    centred = delta - summed(delta * p)
-    found = quadrature(
-        p * error,
-        p * np.sqrt(summed(p**2 * error**2)),
-        np.abs(centred) * p_error,
-        p * np.sqrt(summed(delta**2 * p_error**2)),
-        ULPS * u * p * (np.abs(delta) + summed(np.abs(delta) * p)),
-    )
-    return p * centred, found
 
 
 def loss(identity: Identity, replay: Arrays, error: Array, u: float) -> LossErrors:

@@ -7,13 +7,13 @@ No field has a default: an experiment states everything (`kind` only tells the c
 
 import hashlib
 import json
-import math
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise, zip_longest
 from typing import Any, Literal, get_args
 
-from parity.checked import STRICT, require_name, require_positive
-from parity.optimizers import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RMSprop, Rprop
+from parity.checked import STRICT, require_positive
+from parity.nodes import Activation, ActivationName, Dense, Node, PReLU
+from parity.optimizers import SGD, Adam, Adamax, AdamW, NAdam, Optimizer, Rprop
 
 Framework = Literal["tf", "torch"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
@@ -22,37 +22,9 @@ LABELS: dict[Framework, str] = {"tf": "Keras", "torch": "torch"}
 Dtype = Literal["float64", "float32"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 DataName = Literal["digits", "xor"]
-ActivationName = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "softmax"]
-InitializerName = Literal[
-    "zeros",
-    "ones",
-    "constant",
-    "normal",
-    "uniform",
-    "truncated_normal",
-    "xavier_uniform",
-    "xavier_normal",
-    "xavier_normal_truncated",
-    "he_uniform",
-    "he_normal",
-    "he_normal_truncated",
-    "lecun_uniform",
-    "lecun_normal",
-    "lecun_normal_truncated",
-    "orthogonal",
-    "torch_default",
-    "keras_default",
-]
 # How a framework's own initializer is called: by its name alone, on a kernel (inputs, units); with its number and the
 # layer's fans; or with all that makes it the neutral formula.
 Calling = Literal["plain", "own", "formula"]
-# Initializers with a number of their own, and what the number is.
-NUMBERED: dict[InitializerName, str] = {
-    "constant": "value",
-    "normal": "deviation",
-    "uniform": "bound",
-    "truncated_normal": "deviation",
-}
 LossName = Literal[
     "softmax_cross_entropy",
     "softmax_cross_entropy_naive",
@@ -80,79 +52,12 @@ AdamaxEpsilon = Literal["beside_gradient", "in_denominator"]
 RootEpsilon = Literal["outside_root", "inside_root"]
 WeightDecay = Literal["l2", "decoupled"]
 Constants = Literal["exact", "through_float32"]
+SeluAtZero = Literal["slope_below", "slope_above"]
+PReLUAtZero = Literal["slope_below", "zero"]
+SoftplusAbove20 = Literal["linear", "smooth"]
 
 # Of two experiments that have little in common, the first settings tell enough.
 DIFFERENCES_SHOWN = 4
-
-
-@dataclass(frozen=True)
-class Initializer:
-    """What a weight's first values are drawn from (parity/initializers.py); `number` as in NUMBERED, else None."""
-
-    __pydantic_config__ = STRICT
-    name: InitializerName
-    number: float | None
-
-    def __post_init__(self) -> None:
-        if (self.number is not None) != (self.name in NUMBERED):
-            needed = f"needs its {NUMBERED[self.name]}" if self.name in NUMBERED else "takes no number"
-            raise ValueError(f"initializer {self.name} {needed}")
-        if self.number is None:
-            return
-        # No draw lies more than nine deviations out, so nothing overflows in float32.
-        if not abs(self.number) < 2.0**100:
-            raise ValueError(f"initializer {self.name}: {NUMBERED[self.name]} must be below 2**100, not {self.number}")
-        if self.name != "constant":
-            require_positive(self.number, f"initializer {self.name}: {NUMBERED[self.name]}")
-
-    @property
-    def of_kernels_only(self) -> bool:
-        """Whether it asks for a fan in and a fan out, or for rows and columns, which a bias does not have."""
-        return self.name not in (*NUMBERED, "zeros", "ones", "torch_default", "keras_default")
-
-
-@dataclass(frozen=True)
-class Dense:
-    """y = x W + b, with W `<name>/kernel` of shape (inputs, units) and b `<name>/bias` of shape (units,)."""
-
-    __pydantic_config__ = STRICT
-    name: str
-    inputs: int
-    units: int
-    kernel: Initializer
-    bias: Initializer
-    kind: Literal["dense"] = "dense"
-
-    def __post_init__(self) -> None:
-        require_name(self.name)
-        if self.bias.of_kernels_only:
-            raise ValueError(f"{self.name}: initializer {self.bias.name} is for kernels, not for a bias")
-        require_positive(self.inputs, f"{self.name}: inputs")
-        require_positive(self.units, f"{self.name}: units")
-
-
-@dataclass(frozen=True)
-class Activation:
-    """A function of each element, or softmax of each row.
-
-    `slope` is that of leaky_relu below zero and None for the others.
-    """
-
-    __pydantic_config__ = STRICT
-    name: str
-    function: ActivationName
-    slope: float | None
-    kind: Literal["activation"] = "activation"
-
-    def __post_init__(self) -> None:
-        require_name(self.name)
-        if (self.slope is not None) != (self.function == "leaky_relu"):
-            raise ValueError(f"{self.name}: leaky_relu needs a slope, and {self.function} is given {self.slope}")
-        if self.slope is not None and not math.isfinite(self.slope):
-            raise ValueError(f"{self.name}: slope must be finite, not {self.slope}")
-
-
-Node = Dense | Activation
 
 
 @dataclass(frozen=True)
@@ -204,6 +109,9 @@ class Identity:
             if before.units != after.inputs:
                 raise ValueError(f"{after.name} takes {after.inputs} inputs and {before.name} gives {before.units}")
         require_outputs(self.loss, self.model[-1], self.dense[-1])
+        for node in self.model:
+            if isinstance(node, PReLU) and node.units != self.widths[node.name]:
+                raise ValueError(f"{node.name} is for {node.units} units and is given {self.widths[node.name]}")
 
     @property
     def threshold(self) -> float:
@@ -212,17 +120,22 @@ class Identity:
 
     @property
     def dense(self) -> list[Dense]:
-        """The nodes that hold weights, in order."""
+        """The dense layers, in order."""
         return [node for node in self.model if isinstance(node, Dense)]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """How many units each node gives, by its name, in order."""
+        found: dict[str, int] = {}
+        units = 0
+        for node in self.model:
+            units = found[node.name] = node.units if isinstance(node, Dense) else units
+        return found
 
     @property
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each weight by its name, in order."""
-        return {
-            f"{node.name}/{kind}": shape
-            for node in self.dense
-            for kind, shape in (("kernel", (node.inputs, node.units)), ("bias", (node.units,)))
-        }
+        return {f"{node.name}/{kind}": shape for node in self.model for kind, shape in node.weight_shapes.items()}
 
     @property
     def weights(self) -> list[str]:
@@ -241,9 +154,12 @@ class Realisation:
     `adamax_epsilon`: added to the gradient's size, or to the norm it is divided by.
     `adagrad_epsilon`, `rmsprop_epsilon`: added to the root, or to what the root is taken of.
     `weight_decay`: a term of the gradient, or the weights shrunk before the step. AdamW's is always the latter.
-    `constants`: Keras rounds the slope of leaky ReLU, SGD's momentum, a decoupled weight decay, Nadam's 0.96 and betas,
-    and the betas in the bias corrections of its own Adam and Adamax, through float32 even in a float64 model; torch
-    takes them as they are.
+    `constants`: Keras rounds the slope of leaky ReLU, the constants of GELU, SGD's momentum, a decoupled weight decay,
+    Nadam's 0.96 and betas, and the betas in the bias corrections of its own Adam and Adamax, through float32 even in a
+    float64 model; torch takes them as they are, save the slope of hard sigmoid, which it rounds and Keras does not.
+    `selu_at_zero`: SELU's derivative at exactly zero, that from below, 1.76, or that from above, 1.05.
+    `prelu_at_zero`: PReLU's derivative at exactly zero, its slope, or zero.
+    `softplus_above_20`: torch takes x for softplus(x) there; Keras does not.
     """
 
     __pydantic_config__ = STRICT
@@ -254,6 +170,9 @@ class Realisation:
     rmsprop_epsilon: RootEpsilon
     weight_decay: WeightDecay
     constants: Constants
+    selu_at_zero: SeluAtZero
+    prelu_at_zero: PReLUAtZero
+    softplus_above_20: SoftplusAbove20
 
 
 @dataclass(frozen=True)
@@ -273,6 +192,18 @@ def own_choices(framework: Framework) -> dict[str, str]:
     return {f.name: get_args(f.type)[framework == "tf"] for f in fields(Realisation) if get_args(f.type)}
 
 
+# What reads each choice: the activations, or the optimizers.
+READ_BY: dict[str, set[str]] = {
+    "selu_at_zero": {"selu"},
+    "prelu_at_zero": {"prelu"},
+    "softplus_above_20": {"softplus"},
+    "adam_epsilon": {"adam", "adamw"},
+    "adamax_epsilon": {"adamax"},
+    "adagrad_epsilon": {"adagrad"},
+    "rmsprop_epsilon": {"rmsprop"},
+}
+
+
 def is_read(field: str, identity: Identity, realisation: Realisation) -> bool:
     """Whether a choice of the realisation matters to what is trained."""
     optimizer = identity.optimizer
@@ -280,8 +211,12 @@ def is_read(field: str, identity: Identity, realisation: Realisation) -> bool:
         return not isinstance(optimizer, AdamW | Rprop) and optimizer.weight_decay > 0
     if field == "constants":
         return rounds_constants(identity, realisation)
-    readers = {"adam_epsilon": Adam | AdamW, "adamax_epsilon": Adamax, "adagrad_epsilon": Adagrad}
-    return isinstance(optimizer, (readers | {"rmsprop_epsilon": RMSprop})[field])
+    return not {optimizer.kind, *functions(identity)}.isdisjoint(READ_BY[field])
+
+
+def functions(identity: Identity) -> set[str]:
+    """The names of the activations of a model."""
+    return {node.function for node in identity.model if not isinstance(node, Dense)}
 
 
 def rounds_constants(identity: Identity, realisation: Realisation) -> bool:
@@ -290,7 +225,7 @@ def rounds_constants(identity: Identity, realisation: Realisation) -> bool:
     return (
         (realisation.weight_decay == "decoupled" and is_read("weight_decay", identity, realisation))
         or isinstance(optimizer, AdamW)
-        or any(isinstance(node, Activation) and node.function == "leaky_relu" for node in identity.model)
+        or not functions(identity).isdisjoint({"leaky_relu", "gelu", "gelu_tanh", "hard_sigmoid"})
         or (isinstance(optimizer, Adam) and realisation.adam_epsilon == "before_correction")
         or (isinstance(optimizer, Adamax) and realisation.adamax_epsilon == "in_denominator")
         or (isinstance(optimizer, SGD) and optimizer.momentum > 0)

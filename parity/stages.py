@@ -21,11 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parity import activations
 from parity.formulas import update
-from parity.losses import rounding, softmax
+from parity.losses import rounding
+from parity.nodes import Dense, Node, PReLU
 from parity.optimizers import OPTIMIZERS
 from parity.rounded import UNIT_ROUNDOFF, exact
-from parity.spec import Activation, Dense, Dtype, Framework, Identity, Realisation
+from parity.spec import Dtype, Framework, Identity, Realisation
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -53,9 +55,35 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         ("tanh", 8, 4),
         # 1 - y**2 carries twice the error of y.
         ("tanh gradient", 18, 10),
-        # exp and a sum over the classes; then a sum, a difference and a product.
-        ("softmax", 9, 9),
-        ("softmax gradient", 9, 9),
+        # The product with the slope; the slope's gradient is a row "product".
+        ("prelu", 3, 3),
+        ("prelu gradient", 3, 3),
+        # exp(x) - 1 in Keras, expm1 in torch, and products with one or two constants.
+        ("elu", 4, 4),
+        ("elu gradient", 5, 5),
+        ("selu", 5, 5),
+        ("selu gradient", 5, 5),
+        # A sum, which is where Keras and torch round alike, and a division by 6 or a product with 1/6.
+        ("hard_sigmoid", 4, 4),
+        ("hard_sigmoid gradient", 3, 3),
+        # erfc in Keras; 1 + erf in torch, whose float32 erf is a polynomial that is off by some 4 u.
+        ("gelu", 4, 12),
+        ("gelu gradient", 4, 9),
+        # Each framework's tanh, and the products behind it; 1 - t**2 carries twice the error of t.
+        ("gelu_tanh", 6, 4),
+        ("gelu_tanh gradient", 12, 6),
+        # Each framework's sigmoid and a product; then two more products and sums.
+        ("silu", 11, 6),
+        ("silu gradient", 13, 8),
+        # exp and log1p: no more than the sigmoid rounds.
+        ("softplus", 12, 6),
+        ("softplus gradient", 10, 6),
+        # The errors of a softplus and of a tanh; 1 - t**2 carries twice that of the tanh.
+        ("mish", 14, 8),
+        ("mish gradient", 24, 14),
+        # exp, a sum over the units, a quotient; then a product, a sum, a difference and a product.
+        ("softmax", 7, 7),
+        ("softmax gradient", 4, 4),
         # exp, log, a sum over the classes, and a mean over the samples.
         ("softmax_cross_entropy", 7, 7),
         ("softmax_cross_entropy gradient", 9, 9),
@@ -108,12 +136,10 @@ def results(identity: Identity, batch: int) -> list[Result]:
     found.append(Result(f"deltas/{nodes[-1].name}", "loss gradient", f"{identity.loss} gradient", 1))
     for position in reversed(range(len(nodes))):
         node, stage = nodes[position], f"backward {nodes[position].name}"
-        if isinstance(node, Dense):
-            found.append(Result(f"gradients/{node.name}/kernel", stage, "product", batch))
-            found.append(Result(f"gradients/{node.name}/bias", stage, "sum", batch))
+        for kind, row in gradient_rows(node, batch).items():
+            found.append(Result(f"gradients/{node.name}/{kind}", stage, *row))
         if position:
-            row = ("product", node.units) if isinstance(node, Dense) else (f"{node.function} gradient", 1)
-            found.append(Result(f"deltas/{nodes[position - 1].name}", stage, *row))
+            found.append(Result(f"deltas/{nodes[position - 1].name}", stage, *backward_row(node)))
     kind = identity.optimizer.kind
     for name in identity.weights:
         for slot in identity.optimizer.slots:
@@ -122,9 +148,23 @@ def results(identity: Identity, batch: int) -> list[Result]:
     return found
 
 
-def forward_row(node: Dense | Activation) -> tuple[str, int]:
+def forward_row(node: Node) -> tuple[str, int]:
     """The row of ALLOWED for a node's output, and the length of its sums."""
     return ("product", node.inputs + 1) if isinstance(node, Dense) else (node.function, 1)
+
+
+def backward_row(node: Node) -> tuple[str, int]:
+    """The same for the delta behind a node."""
+    return ("product", node.units) if isinstance(node, Dense) else (f"{node.function} gradient", 1)
+
+
+def gradient_rows(node: Node, batch: int) -> dict[str, tuple[str, int]]:
+    """The same for the gradient of each of a node's weights."""
+    if isinstance(node, Dense):
+        return {"kernel": ("product", batch), "bias": ("sum", batch)}
+    if isinstance(node, PReLU):
+        return {"slope": ("product", batch * node.units if node.shared else batch)}
+    return {}
 
 
 def scales(
@@ -141,19 +181,21 @@ def scales(
     with np.errstate(all="ignore"):
         # What is no number has no scale; the check then demands equality, or says that both sides are NaN.
         return (
-            {name: u * scale for name, scale in node_scales(identity, state, recorded, inputs).items()}
+            {name: u * scale for name, scale in node_scales(identity, realisation, state, recorded, inputs).items()}
             | {name: u * scale for name, scale in loss_scales(identity, recorded, labels).items()}
             | optimizer_scales(identity, realisation, state, recorded, u)
         )
 
 
-def node_scales(identity: Identity, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Array]:
+def node_scales(
+    identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array
+) -> dict[str, Array]:
     """Of outputs, of the gradients of weights, and of deltas but the last node's."""
     found: dict[str, Array] = {}
     previous = None
     for node in identity.model:
         x = inputs if previous is None else recorded[f"outputs/{previous}"]
-        y, delta = recorded[f"outputs/{node.name}"], recorded[f"deltas/{node.name}"]
+        delta = recorded[f"deltas/{node.name}"]
         if isinstance(node, Dense):
             kernel, bias = state[f"weights/{node.name}/kernel"], state[f"weights/{node.name}/bias"]
             found[f"outputs/{node.name}"] = np.abs(x) @ np.abs(kernel) + np.abs(bias)
@@ -161,31 +203,14 @@ def node_scales(identity: Identity, state: Arrays, recorded: Arrays, inputs: Arr
             found[f"gradients/{node.name}/bias"] = np.abs(delta).sum(axis=0)
             backward = np.abs(delta) @ np.abs(kernel).T
         else:
-            forward, backward = activation_scales(node, x, y, delta)
-            found[f"outputs/{node.name}"] = forward
+            slope = state[f"weights/{node.name}/slope"] if isinstance(node, PReLU) else node.slope
+            found[f"outputs/{node.name}"], backward = activations.scales(node, realisation, slope, x, delta)
+            if isinstance(node, PReLU):
+                found[f"gradients/{node.name}/slope"] = activations.slope_sum(node, np.abs(np.minimum(x, 0) * delta))
         if previous is not None:
             found[f"deltas/{previous}"] = backward
         previous = node.name
     return found
-
-
-def activation_scales(node: Activation, x: Array, y: Array, delta: Array) -> tuple[Array, Array]:
-    """Of an activation's output and of the delta behind it."""
-    if node.function == "sigmoid":
-        # The derivative is computed from the rounded y, as y (1 - y): an error of u y.
-        return np.abs(y), np.abs(delta) * np.abs(y)
-    if node.function == "tanh":
-        # As 1 - y**2: an error of u.
-        return np.abs(y), np.abs(delta)
-    if node.function == "softmax":
-        # y (delta - sum(delta y)), of a y that is rounded.
-        relative = softmax(x)[1]
-        centred = np.abs(delta - (delta * y).sum(axis=1, keepdims=True))
-        summed = (np.abs(delta) * y * relative).sum(axis=1, keepdims=True)
-        return y * relative, y * (relative * centred + np.abs(delta) + summed)
-    # Piecewise linear: exact where the slope is 1 or 0.
-    slope = abs(node.slope or 0.0)
-    return np.where(x > 0, 0, slope * np.abs(x)), np.where(x > 0, 0, slope * np.abs(delta))
 
 
 def loss_scales(identity: Identity, recorded: Arrays, labels: Array) -> dict[str, Array]:

@@ -27,7 +27,8 @@ def state(identity: Identity, file: Path | None, reference: Recording | None) ->
     """
     if reference is not None:
         return reference.state(0)
-    chosen = randomness.initial_weights(identity) if file is None else read_weights(file, identity)
+    drawn = randomness.initial_weights(identity)
+    chosen = drawn if file is None else drawn | read_weights(file, identity)
     begun = {
         f"slots/{slot}/{name}": np.full(value.shape, first, identity.dtype)
         for slot, first in identity.optimizer.slots.items()
@@ -48,7 +49,7 @@ def reference(folder: Path, identity: Identity) -> Recording:
 def read_weights(file: Path, identity: Identity) -> Weights:
     """Weights from a safetensors file with the names of `file_names`.
 
-    They must be exactly the identity's, of its shapes, and have finite values of float32 or the run's dtype.
+    They must be those of the identity's dense layers, and have finite values of float32 or the run's dtype.
     """
     try:
         found = safetensors.numpy.load(file.read_bytes())

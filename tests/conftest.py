@@ -1,17 +1,19 @@
 """What the tests share: a live worker for each framework, and experiments recorded on both sides."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from parity import recording
-from parity.experiments import EXPERIMENTS
+from parity.experiments import EXPERIMENTS, activation
 from parity.job import RecordJob, ReplayJob
+from parity.nodes import Dense, Node
 from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import FRAMEWORKS, Experiment, Framework
@@ -57,6 +59,17 @@ def shortened(name: str, steps: int, **changes: Any) -> Experiment:
 def both_sides(experiment: Experiment, **choices: Any) -> Experiment:
     """The experiment with fields of both realisations changed."""
     return replace(experiment, tf=replace(experiment.tf, **choices), torch=replace(experiment.torch, **choices))
+
+
+def with_activations(names: Sequence[str], steps: int, biases: str = "normal", **changes: Any) -> Experiment:
+    """Digits through narrow layers with one of these activations behind each, and few steps."""
+    widths = [784, *[16] * len(names)]
+    nodes: list[Node] = []
+    for position, (name, (inputs, units)) in enumerate(zip(names, pairwise(widths), strict=True), start=1):
+        nodes.append(Dense(f"dense_{position}", inputs, units, "he_normal", biases))
+        nodes.append(activation(position, name, units))
+    model = (*nodes, Dense("output", widths[-1], 10, "he_normal", "zeros"))
+    return shortened("mnist_relu", steps, model=model, **changes)
 
 
 @pytest.fixture(scope="session")

@@ -9,22 +9,25 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from conftest import both_sides, shortened
+from conftest import both_sides, shortened, with_activations
 from saturation import computed
 from test_losses import OUTPUTS
 
 from parity import worker
+from parity.experiments import KERAS_ACTIVATIONS
 from parity.job import DrawJob, RecordJob
 from parity.spec import Framework
+
+# The activations that have a function of their own.
+CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sigmoid", "softplus")
 
 
 def jobs(side: Framework, folder: Path) -> list[RecordJob | DrawJob]:
     """Jobs that between them reach every choice and every kind of node."""
     experiments = [
-        shortened("mnist_relu", 2),
-        both_sides(shortened("mnist_relu", 2), adam_epsilon="before_correction", constants="through_float32"),
-        shortened("xor_leaky_relu", 2),
-        both_sides(shortened("xor_leaky_relu", 2), constants="exact"),
+        with_activations(CHOOSING, 2),
+        both_sides(with_activations(CHOOSING, 2), adam_epsilon="before_correction", **KERAS_ACTIVATIONS),
+        shortened("xor_sigmoid", 2),
     ]
     drawing = DrawJob(experiments[0].identity, "own", folder / "initial.safetensors")
     return [drawing] + [

@@ -17,8 +17,9 @@ from conftest import both_sides
 from parity import start, worker
 from parity.changes import chosen_optimizer
 from parity.experiments import EXPERIMENTS
+from parity.nodes import Dense, Initializer
 from parity.randomness import Purpose, normals, uniforms, words
-from parity.spec import Dense, Experiment, Framework, Initializer, own_choices
+from parity.spec import Experiment, Framework, own_choices
 
 NORMAL = Initializer("normal", 1.0)
 STEPS = 200

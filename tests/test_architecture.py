@@ -12,7 +12,15 @@ ROOT = Path(__file__).parents[1]
 FRAMEWORKS = {"tensorflow", "keras", "torch", "torchvision", "tensorflow_datasets"}
 IMPLEMENTATIONS = {"tf_impl", "torch_impl"}
 # What of parity an implementation may see: the task and the data, and nothing of what judges it.
-VISIBLE = ("parity.spec", "parity.optimizers", "parity.data", "parity.digits", "parity.randomness", "parity.recording")
+VISIBLE = (
+    "parity.spec",
+    "parity.nodes",
+    "parity.optimizers",
+    "parity.data",
+    "parity.digits",
+    "parity.randomness",
+    "parity.recording",
+)
 # What of parity a package may import.
 ALLOWED = {
     "parity/verdict": (
@@ -31,12 +39,23 @@ ALLOWED = {
     "torch_impl": VISIBLE,
 }
 # What an experiment is made of.
-SPEC = ("spec", "optimizers", "checked")
+SPEC = ("spec", "nodes", "optimizers", "checked")
 OWN_INITIALIZERS = ("tf_impl/initializers.py", "torch_impl/initializers.py")
 # What stands on one side only, and why.
 TORCH_FORMULA, KERAS_FORMULA = "torch's formula, a stock class there", "Keras's formula, a stock class there"
 ONE_SIDED = {
-    "activations.ExactLeakyReLU": "Keras's stock layer rounds its slope; torch's does not",
+    "activations.Function": "Keras has a stock layer for any function",
+    "activations.TorchPReLU": "torch's formula, which torch has as a stock class",
+    "activations.KerasPReLU": "Keras's formula, which Keras has as a stock class",
+    "activations.torch_selu": "torch's formula, which torch has as a stock class",
+    "activations.keras_selu": "Keras's formula, which Keras has as a stock class",
+    "activations.exact_leaky_relu": "Keras's stock layer rounds its slope; torch's does not",
+    "activations.exact_gelu": "Keras's stock function rounds its constant; torch's does not",
+    "activations.rounded_gelu": "torch's stock class does not round its constant; Keras's does",
+    "activations.exact_gelu_tanh": "Keras's stock function rounds its constant; torch's does not",
+    "activations.rounded_hard_sigmoid": "Keras's stock function does not round its slope; torch's does",
+    "activations.exact_hard_sigmoid": "torch's stock class rounds its slope; Keras's does not",
+    "activations.torch_softplus": "torch's formula, which torch has as a stock class; Keras's it has by an argument",
     "losses.clipped": "Keras's clip, which its stock losses do themselves",
     "optimizers.TorchAdam": TORCH_FORMULA,
     "optimizers.TorchAdamax": TORCH_FORMULA,

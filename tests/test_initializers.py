@@ -14,8 +14,9 @@ from parity.changes import initializer, with_initializer
 from parity.errors import UsageError
 from parity.initializers import distribution
 from parity.job import DrawJob
+from parity.nodes import Dense, Initializer
 from parity.randomness import Purpose
-from parity.spec import FRAMEWORKS, Dense, Initializer
+from parity.spec import FRAMEWORKS
 
 ROOT = Path(__file__).parents[1]
 # Where a name of the framework's own means another formula, and which.

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 from keras import initializers
 
-from parity.spec import Calling, Initializer
+from parity.nodes import Initializer
+from parity.spec import Calling
 
 
 def draw(initializer: Initializer, inputs: int, units: int, bias: bool, seed: int, calling: Calling) -> np.ndarray:

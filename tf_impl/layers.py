@@ -2,13 +2,16 @@
 
 import keras
 
-from parity.spec import Dense, Node, Realisation
-from tf_impl.activations import activation
+from parity.nodes import Dense, Node, PReLU
+from parity.spec import Realisation
+from tf_impl.activations import activation, prelu
 
 
 def layer(node: Node, realisation: Realisation) -> keras.layers.Layer:
     """The layer of one node, named like it."""
-    return dense(node) if isinstance(node, Dense) else activation(node, realisation)
+    if isinstance(node, Dense):
+        return dense(node)
+    return prelu(node, realisation) if isinstance(node, PReLU) else activation(node, realisation)
 
 
 def dense(node: Dense) -> keras.layers.Dense:

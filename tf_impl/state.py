@@ -1,8 +1,8 @@
 """Neutral names and layouts of weights and slots, and the framework's own.
 
-A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,), `slots/<slot>/<node>/...` of the
-same shapes, and `step`, the number of updates made. Keras's layout is the neutral one. A velocity is a sum of gradients
-or steps before the learning rate, as torch keeps it.
+A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,) and what else a node holds,
+`slots/<slot>/<node>/...` of the same shapes, and `step`, the number of updates made. Keras's layout is the neutral one.
+A velocity is a sum of gradients or steps before the learning rate, as torch keeps it.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,8 @@ from tf_impl.optimizers import ASGD, Rprop
 
 State = dict[str, np.ndarray]
 
+# Neutral names of what Keras calls otherwise, by kind of layer.
+NAMES = {keras.layers.PReLU: {"alpha": "slope"}}
 # The neutral name of each slot, and the attribute of Keras's optimizer that holds it.
 SLOTS = {
     keras.optimizers.SGD: {"velocity": "momentums"},
@@ -82,7 +84,12 @@ def parameters(model: keras.Model) -> dict[str, keras.Variable]:
 
 def parameters_of(name: str, node: keras.layers.Layer) -> dict[str, keras.Variable]:
     """The weights of the node called `name` by neutral name, in order."""
-    return {f"{name}/{variable.name}": variable for variable in node.variables}
+    return {f"{name}/{weight_name(node, variable.name)}": variable for variable in node.variables}
+
+
+def weight_name(node: keras.layers.Layer, own_name: str) -> str:
+    """The neutral name of what the framework calls `own_name` in a node."""
+    return next((NAMES[kind][own_name] for kind in NAMES if isinstance(node, kind)), own_name)
 
 
 def trained(model: keras.Model) -> dict[str, keras.Variable]:

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch.nn import init
 
-from parity.spec import Calling, Initializer
+from parity.nodes import Initializer
+from parity.spec import Calling
 
 
 def draw(initializer: Initializer, inputs: int, units: int, bias: bool, seed: int, calling: Calling) -> np.ndarray:

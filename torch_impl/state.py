@@ -1,8 +1,8 @@
 """Neutral names and layouts of weights and slots, and the framework's own.
 
-A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,), `slots/<slot>/<node>/...` of the
-same shapes, and `step`, the number of updates made. torch keeps a kernel transposed, as (units, inputs). A velocity is
-a sum of gradients or steps before the learning rate, as torch keeps it.
+A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,) and what else a node holds,
+`slots/<slot>/<node>/...` of the same shapes, and `step`, the number of updates made. torch keeps a kernel transposed,
+as (units, inputs). A velocity is a sum of gradients or steps before the learning rate, as torch keeps it.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,8 @@ from torch_impl.models import nodes
 
 State = dict[str, np.ndarray]
 
-NAMES = {"weight": "kernel", "bias": "bias"}
+# Neutral names of what torch calls otherwise, by kind of layer.
+NAMES = {torch.nn.Linear: {"weight": "kernel", "bias": "bias"}, torch.nn.PReLU: {"weight": "slope"}}
 # The neutral name of each slot, and its key in torch's optimizer state.
 SLOTS = {
     torch.optim.SGD: {"velocity": "momentum_buffer"},
@@ -75,7 +76,12 @@ def parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
 
 def parameters_of(name: str, node: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     """The weights of the node called `name` by neutral name, in order."""
-    return {f"{name}/{NAMES[key]}": parameter for key, parameter in node.named_parameters()}
+    return {f"{name}/{weight_name(node, key)}": parameter for key, parameter in node.named_parameters()}
+
+
+def weight_name(node: torch.nn.Module, own_name: str) -> str:
+    """The neutral name of what the framework calls `own_name` in a node."""
+    return next((NAMES[kind][own_name] for kind in NAMES if isinstance(node, kind)), own_name)
 
 
 def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
