@@ -8,10 +8,11 @@ digits. Needs both frameworks, mpmath and matplotlib.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -111,18 +112,22 @@ def measure_side(side: Framework, folder: Path) -> None:
     np.savez(folder / f"{side}.npz", **found)  # type: ignore[arg-type]
 
 
-def measure(points: int, folder: Path) -> dict[Framework, Results]:
-    """What each framework computes, as `<choices>/<dtype>/<function>/...`."""
+def measure(
+    points: int, folder: Path, sides: Sequence[Framework] = FRAMEWORKS, code: Path = ROOT
+) -> dict[Framework, Results]:
+    """What each framework computes, as `<choices>/<dtype>/<function>/...`; `code` may hold another implementation."""
     np.savez(folder / "points.npz", **{dtype: points_of(points, dtype) for dtype in DTYPES})  # type: ignore[arg-type]
     running = []
-    for side in FRAMEWORKS:
+    # Python looks in the working directory first.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for side in sides:
         command = [sys.executable, "-m", "benchmarks.activations", "--side", side, "--folder", str(folder)]
-        running.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True))
+        running.append(subprocess.Popen(command, cwd=code, env=environment, stderr=subprocess.PIPE, text=True))
     for process in running:
         _, said = process.communicate()
         if process.returncode:
             raise RuntimeError(said[-3000:])
-    return {side: dict(np.load(folder / f"{side}.npz")) for side in FRAMEWORKS}
+    return {side: dict(np.load(folder / f"{side}.npz")) for side in sides}
 
 
 def own_choices(side: Framework, name: str) -> Framework:
