@@ -47,7 +47,7 @@ def grid(points: int, dtype: Dtype) -> Array:
     magnitudes = np.logspace(np.log10(2 * np.finfo(dtype).tiny), 4, points // 4)
     kinks = np.array([-3, 0, 3, 20, 40], dtype)
     neighbours = [np.nextafter(kinks, np.array(towards, dtype)) for towards in (-99, 99)]
-    ranges = np.linspace(-30, 30, points // 4), np.linspace(-3.5, 3.5, points // 4)
+    ranges = np.linspace(-45, 45, points // 4), np.linspace(-3.5, 3.5, points // 4)
     values = np.concatenate([*ranges, magnitudes, -magnitudes, kinks, *neighbours]).astype(dtype)
     # Zero's own neighbours are denormal, and either framework may take them for zero.
     values = values[(values == 0) | (np.abs(values) >= np.finfo(dtype).tiny)]
@@ -323,7 +323,7 @@ COLUMNS = [f"{LABELS[side]} {kind}, {dtype}" for dtype in DTYPES[::-1] for kind 
 TEXT = """# Activations
 
 Every activation of both frameworks, as `python -m benchmarks.activations` measures it: the stock functions, on
-{points} points from 1e-308 (1e-38 in float32) to 1e4 of either sign, kinks and their neighbours included, held against
+{points} points from the smallest normal number to 1e4 of either sign, kinks and their neighbours included, held against
 40 digits.
 
 ![Each activation and its derivative](activations.png)
