@@ -8,10 +8,11 @@ digits. Needs both frameworks, mpmath and matplotlib.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,7 +50,7 @@ def grid(points: int, dtype: Dtype) -> Array:
     magnitudes = np.logspace(np.log10(2 * np.finfo(dtype).tiny), 4, points // 4)
     kinks = np.array([-3, 0, 3, 20, 40], dtype)
     neighbours = [np.nextafter(kinks, np.array(towards, dtype)) for towards in (-99, 99)]
-    ranges = np.linspace(-30, 30, points // 4), np.linspace(-3.5, 3.5, points // 4)
+    ranges = np.linspace(-45, 45, points // 4), np.linspace(-3.5, 3.5, points // 4)
     values = np.concatenate([*ranges, magnitudes, -magnitudes, kinks, *neighbours]).astype(dtype)
     # Zero's own neighbours are denormal, and either framework may take them for zero.
     values = values[(values == 0) | (np.abs(values) >= np.finfo(dtype).tiny)]
@@ -114,18 +115,22 @@ def measure_side(side: Framework, folder: Path) -> None:
     np.savez(folder / f"{side}.npz", **found)  # type: ignore[arg-type]
 
 
-def measure(points: int, folder: Path) -> dict[Framework, Results]:
-    """What each framework computes, as `<choices>/<dtype>/<function>/...`."""
+def measure(
+    points: int, folder: Path, sides: Sequence[Framework] = FRAMEWORKS, code: Path = ROOT
+) -> dict[Framework, Results]:
+    """What each framework computes, as `<choices>/<dtype>/<function>/...`; `code` may hold another implementation."""
     np.savez(folder / "points.npz", **{dtype: points_of(points, dtype) for dtype in DTYPES})  # type: ignore[arg-type]
     running = []
-    for side in FRAMEWORKS:
+    # Python looks in the working directory first.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for side in sides:
         command = [sys.executable, "-m", "benchmarks.activations", "--side", side, "--folder", str(folder)]
-        running.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True))
+        running.append(subprocess.Popen(command, cwd=code, env=environment, stderr=subprocess.PIPE, text=True))
     for process in running:
         _, said = process.communicate()
         if process.returncode:
             raise RuntimeError(said[-3000:])
-    return {side: dict(np.load(folder / f"{side}.npz")) for side in FRAMEWORKS}
+    return {side: dict(np.load(folder / f"{side}.npz")) for side in sides}
 
 
 def stock_choices(side: Framework, name: str) -> Framework:
@@ -321,7 +326,7 @@ COLUMNS = [f"{LABELS[side]} {kind}, {dtype}" for dtype in DTYPES[::-1] for kind 
 TEXT = """# Activations
 
 Every activation of both frameworks, as `python -m benchmarks.activations` measures it: the stock functions, on
-{points} points from 1e-308 (1e-38 in float32) to 1e4 of either sign, kinks and their neighbours included, held against
+{points} points from the smallest normal number to 1e4 of either sign, kinks and their neighbours included, held against
 40 digits.
 
 ![Each activation and its derivative](activations.png)

