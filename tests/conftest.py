@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from parity import recording
+from parity.changes import initializer
 from parity.experiments import EXPERIMENTS, activation
 from parity.job import RecordJob, ReplayJob
 from parity.nodes import Dense, Node
@@ -66,9 +67,9 @@ def with_activations(names: Sequence[str], steps: int, biases: str = "normal", *
     widths = [784, *[16] * len(names)]
     nodes: list[Node] = []
     for position, (name, (inputs, units)) in enumerate(zip(names, pairwise(widths), strict=True), start=1):
-        nodes.append(Dense(f"dense_{position}", inputs, units, "he_normal", biases))
+        nodes.append(Dense(f"dense_{position}", inputs, units, initializer("he_normal"), initializer(biases)))
         nodes.append(activation(position, name, units))
-    model = (*nodes, Dense("output", widths[-1], 10, "he_normal", "zeros"))
+    model = (*nodes, Dense("output", widths[-1], 10, initializer("he_normal"), initializer("zeros")))
     return shortened("mnist_relu", steps, model=model, **changes)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import open_loop
 from conftest import both_sides, shortened, with_activations
 from saturation import computed
 from test_losses import OUTPUTS
@@ -52,6 +53,9 @@ def main(side: Framework, folder: Path) -> None:
     for job in jobs(side, folder):
         worker.perform(loaded, job, lambda message: None)
     computed(side, loaded, {"table": [], "outputs": {name: outputs[:1] for name, outputs in OUTPUTS.items()}})
+    for case in open_loop.CASES:
+        for way in open_loop.WAYS:
+            open_loop.run(loaded, open_loop.experiment(case, way), steps=1)
     sys.setprofile(None)
     print(json.dumps(sorted(executed)))
 

@@ -55,16 +55,16 @@ def gradients() -> list[dict[str, np.ndarray]]:
     ]
 
 
-def run(side: Any, chosen: Experiment) -> dict[str, np.ndarray]:
+def run(side: Any, chosen: Experiment, steps: int = STEPS) -> dict[str, np.ndarray]:
     """The state after all steps."""
     side.runtime.set_dtype("float64")
     realisation = getattr(chosen, side.name)
     place = side.runtime.devices()["cpu"]
     model, updater = side.train.build(worker.load_function(realisation.model), chosen.identity, realisation, place)
     side.state.write(model, updater, start.state(chosen.identity, None, None))
-    for step in gradients():
+    for step in gradients()[:steps]:
         side.replay.update(model, updater, {name: side.state.to_tensor(name, g, place) for name, g in step.items()})
-    return side.state.read(model, updater, STEPS)
+    return side.state.read(model, updater, steps)
 
 
 def main(framework: Framework, file: Path) -> None:
