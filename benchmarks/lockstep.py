@@ -19,15 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from parity import recording
+from benchmarks.pairs import record_pair
 from parity.changes import with_activation, with_cost
 from parity.experiments import EXPERIMENTS
-from parity.job import RecordJob, ReplayJob
 from parity.measure import entries
 from parity.nodes import ActivationName, Node
 from parity.processes import Worker
 from parity.recording import Recording
-from parity.spec import FRAMEWORKS, Experiment, Framework
 from parity.stages import ALLOWED, results
 from parity.verdict import composed, segments
 
@@ -41,24 +39,6 @@ WITH_COSTS = [
 SEGMENTS = "The loop's steps between checkpoints"
 COLUMNS = ("Keras, float32", "torch, float32", FLOAT64)
 Worst = dict[tuple[str, str], float]
-
-
-def record(
-    workers: dict[Framework, Worker], experiment: Experiment, folder: Path, data: Path | None
-) -> list[Recording]:
-    """Both sides' recordings, with each other's checkpoints replayed."""
-    jobs = {
-        side: RecordJob(
-            experiment.name, experiment.identity, getattr(experiment, side), "cpu", folder / side, data=data
-        )
-        for side in workers
-    }
-    for side, worker in workers.items():
-        worker.record(jobs[side], lambda done, steps: None)
-    for side, worker in workers.items():
-        other = next(name for name in workers if name != side)
-        worker.replay(ReplayJob(jobs[side], folder / other))
-    return [recording.read(folder / side) for side in FRAMEWORKS]
 
 
 def measure(a: Recording, b: Recording, worst: Worst) -> int:
@@ -124,7 +104,7 @@ def main() -> None:
                 for model in models(identity.model, options.activation):
                     experiment = replace(EXPERIMENTS[name], identity=replace(identity, model=model))
                     with tempfile.TemporaryDirectory() as folder:
-                        pair = record({"tf": tf, "torch": torch}, experiment, Path(folder), data)
+                        pair = record_pair({"tf": tf, "torch": torch}, experiment, Path(folder), data)
                         count += measure(*pair, worst)
                         whole_steps(*pair, worst)
     print(table(worst))

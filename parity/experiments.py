@@ -22,6 +22,18 @@ ELU_SLOPE = 1.0
 PRELU_START = 0.25
 # The published programs' weights: N(0, 1), and the biases of torch.nn.Linear where they were left alone.
 NORMAL, TORCH_DEFAULT = Initializer("normal", 1.0), Initializer("torch_default", None)
+XAVIER, HE = Initializer("xavier_uniform", None), Initializer("he_normal", None)
+# The published networks on digits, and how they were trained unless stated otherwise.
+MLP, DEEP_MLP = [784, 256, 256, 10], [784, 520, 320, 240, 120, 10]
+EPOCHS = Schedule(
+    batch_size=100,
+    shuffle=True,
+    drop_last=True,
+    passes_per_epoch=1,
+    duration=15,
+    unit="epochs",
+    epoch_cost="batch_mean",
+)
 
 # Keras's way of computing activations.
 KERAS_ACTIVATIONS: dict[str, Any] = {
@@ -53,23 +65,22 @@ def activation(position: int, function: ActivationName, units: int) -> Activatio
     return Activation(name, function, {"leaky_relu": LEAKY_SLOPE, "elu": ELU_SLOPE}.get(function))
 
 
-def mnist(name: str, shows: str, widths: list[int]) -> Experiment:
-    """A classifier of handwritten digits, trained with Adam for 15 epochs in batches of 100."""
+def mnist(
+    name: str,
+    shows: str,
+    widths: list[int],
+    hidden: ActivationName = "relu",
+    kernel: Initializer = NORMAL,
+    **schedule: Any,
+) -> Experiment:
+    """A classifier of handwritten digits, trained with Adam as EPOCHS has it, or otherwise in what `schedule` names."""
     identity = Identity(
         data="digits",
-        model=mlp(widths, hidden="relu", output="linear", kernel=NORMAL, bias=TORCH_DEFAULT),
+        model=mlp(widths, hidden=hidden, output="linear", kernel=kernel, bias=TORCH_DEFAULT),
         loss="softmax_cross_entropy",
         # torch's numbers, which the published programs left as they are.
         optimizer=OPTIMIZERS["adam"],
-        schedule=Schedule(
-            batch_size=100,
-            shuffle=True,
-            drop_last=True,
-            passes_per_epoch=1,
-            duration=15,
-            unit="epochs",
-            epoch_cost="batch_mean",
-        ),
+        schedule=replace(EPOCHS, **schedule),
         seed=0,
         dtype="float32",
     )
@@ -110,14 +121,23 @@ EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
         mnist("mnist_softmax", "Softmax regression on digits: the baseline without a hidden layer.", [784, 10]),
+        mnist("mnist_relu", "A ReLU MLP on digits: chaotic training, so rounding alone moves its last cost.", MLP),
+        mnist("mnist_sigmoid", "The same with sigmoids: they saturate at weights of N(0, 1).", MLP, hidden="sigmoid"),
+        mnist("mnist_xavier", "The ReLU MLP from Xavier's uniform weights.", MLP, kernel=XAVIER),
+        mnist("mnist_he", "The ReLU MLP from He's normal weights.", MLP, kernel=HE),
         mnist(
-            "mnist_relu",
-            "A ReLU MLP on digits: chaotic training, so rounding alone moves its last cost.",
-            [784, 256, 256, 10],
+            "mnist_deep_relu", "Four hidden ReLU layers from torch's own weights, a partial last batch.", DEEP_MLP,
+            kernel=TORCH_DEFAULT, batch_size=64, drop_last=False, duration=9,
+        ),
+        mnist(
+            "mnist_deep_sigmoid", "The same with sigmoids: the first layers' gradients vanish.", DEEP_MLP,
+            hidden="sigmoid", kernel=TORCH_DEFAULT, batch_size=64, drop_last=False, duration=9,
         ),
         xor("xor_sigmoid", "Ten sigmoid layers on XOR: vanishing gradients, it never learns.", "sigmoid"),
         xor("xor_relu", "Ten ReLU layers on XOR: gradients survive, units die.", "relu"),
         xor("xor_leaky_relu", "Ten leaky ReLU layers on XOR (slope 0.2): no unit can die.", "leaky_relu"),
+        xor("xor_prelu", "Ten parametric ReLU layers on XOR: the slope is learned, too.", "prelu"),
         xor("xor_tanh", "Ten tanh layers on XOR: a steep fall of the cost, where rounding shows most.", "tanh"),
+        xor("xor_linear", "Ten linear layers on XOR: together one linear layer, which cannot learn it.", "linear"),
     )
-}
+}  # fmt: skip

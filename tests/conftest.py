@@ -2,22 +2,21 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parity import recording
+from benchmarks import pairs
 from parity.changes import initializer
 from parity.experiments import EXPERIMENTS, activation
-from parity.job import RecordJob, ReplayJob
 from parity.nodes import Dense, Node
 from parity.processes import Worker
 from parity.recording import Recording
-from parity.spec import FRAMEWORKS, Experiment, Framework
+from parity.spec import Experiment, Framework
 
 Pair = tuple[Recording, Recording]
 
@@ -76,26 +75,7 @@ def with_activations(names: Sequence[str], steps: int, biases: str = "normal", *
 @pytest.fixture(scope="session")
 def record_pair(workers: dict[Framework, Worker]) -> Callable[..., Pair]:
     """A function (experiment, folder) that records both sides at once; with `exchange`, each replays the other's."""
-
-    def record(
-        experiment: Experiment, folder: Path, data: Path | None = None, checkpoints: int = 2, exchange: bool = True
-    ) -> Pair:
-        jobs = {
-            side: RecordJob(
-                experiment.name, experiment.identity, getattr(experiment, side), "cpu", folder / side, data,
-                checkpoints=checkpoints,
-            )
-            for side in FRAMEWORKS
-        }  # fmt: skip
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda side: workers[side].record(jobs[side], lambda done, steps: None), FRAMEWORKS))
-            if exchange:
-                other = {"tf": "torch", "torch": "tf"}
-                list(pool.map(lambda s: workers[s].replay(ReplayJob(jobs[s], folder / other[s])), FRAMEWORKS))
-        ours, theirs = (recording.read(folder / side) for side in FRAMEWORKS)
-        return ours, theirs
-
-    return record
+    return partial(pairs.record_pair, workers, checkpoints=2)
 
 
 @pytest.fixture(scope="session")

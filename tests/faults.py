@@ -1,7 +1,8 @@
 """Faults, as edits of the code on either side, and where each must be found.
 
 The list was written before the bounds of parity/stages.py were settled. A fault is a text of a file and what replaces
-it; it is found by a check of the level `level`, whose tensor and step are `tensor` and `step` (None: any).
+it where it first stands; it is found by a check of the level `level`, whose tensor and step are `tensor` and `step`
+(None: any).
 """
 
 from functools import partial
@@ -58,14 +59,15 @@ def loop(line: str, after: bool = True) -> tuple[str, str, str]:
     return ("train.py", text, f"{text}            {line}\n")
 
 
-TORCH_NUMBERS = '    numbers = {"lr": spec.learning_rate, "betas": (spec.beta_1, spec.beta_2), "eps": spec.epsilon}\n'
-TORCH_FUSED = "return torch.optim.Adam(model.parameters(), **numbers, fused=True)"
+TORCH_NUMBERS = '    return {"lr": spec.learning_rate, "betas": (spec.beta_1, spec.beta_2), "eps": spec.epsilon}\n'
+TORCH_BUILT = "    built = BUILDERS[type(spec)](spec, realisation)(model.parameters())\n"
 TORCH_WRITE = "            values[key] = own("
-TF_WRITE = '            variable.assign(state[f"slots/{slot}/{name}"])'
+TF_WRITE = '            variable.assign(scaled(state[f"slots/{slot}/{name}"], factor))'
 
 
 def torch_numbers(line: str) -> tuple[str, str, str]:
-    return ("optimizers.py", TORCH_NUMBERS, f"{TORCH_NUMBERS}    {line}\n")
+    made = TORCH_NUMBERS.replace("return", "numbers =")
+    return ("optimizers.py", TORCH_NUMBERS, f"{made}    {line}\n    return numbers\n")
 
 
 def tf_shrunk(when: str) -> tuple[str, str, str]:
@@ -180,7 +182,7 @@ FAULTS = {
          "        dtype = variable.dtype\n"
          "        if 'dense_2/bias' in self._trainable_variables[self._get_variable_index(variable)].path:\n"
          "            return\n"),
-        ("optimizers.py", TORCH_FUSED, TORCH_FUSED.replace(
+        ("optimizers.py", TORCH_BUILT, TORCH_BUILT.replace(
             "model.parameters()", '[p for n, p in model.named_parameters() if n != "dense_2.bias"]')),
     ),
     # Slots and the step counter
@@ -191,9 +193,8 @@ FAULTS = {
     ),
     "the step counter starts at one": Fault(
         "lockstep", "weights/dense_1/kernel", 0,
-        ("state.py", 'optimizer.iterations.assign(int(state["step"]))',
-         'optimizer.iterations.assign(int(state["step"]) + 1)'),
-        ("state.py", 'torch.tensor(float(state["step"]),', 'torch.tensor(float(state["step"]) + 1,'),
+        ("state.py", "optimizer.iterations.assign(step)", "optimizer.iterations.assign(step + 1)"),
+        ("state.py", "torch.tensor(float(step),", "torch.tensor(float(step) + 1,"),
     ),
     # Data, at a step that is no checkpoint
     "one label changed at step 7": Fault(
