@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks import pairs
 from parity.changes import initializer
 from parity.experiments import EXPERIMENTS, activation
 from parity.nodes import Dense, Node
@@ -75,6 +74,9 @@ def with_activations(names: Sequence[str], steps: int, biases: str = "normal", *
 @pytest.fixture(scope="session")
 def record_pair(workers: dict[Framework, Worker]) -> Callable[..., Pair]:
     """A function (experiment, folder) that records both sides at once; with `exchange`, each replays the other's."""
+    # Here, since the scripts that import this file have no path to it.
+    from benchmarks import pairs
+
     return partial(pairs.record_pair, workers, checkpoints=2)
 
 
