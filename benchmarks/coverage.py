@@ -1,27 +1,29 @@
 """What is covered, and how much of its bound each combination uses: docs/coverage.md.
 
-    python -m benchmarks.coverage            everything, some twenty minutes on two cores
-    python -m benchmarks.coverage --reduced  one combination of each kind, printed and not written
+    python -m benchmarks.coverage            everything, some minutes on two cores
+    python -m benchmarks.coverage --reduced  one run for each table, printed and not written
 
-Each cell is a run of a few steps in both frameworks, each of which replays the other's checkpoints; it shows the
-largest share of its bound that any tensor of any stage uses: float64 of both, then float32 of Keras and of torch.
+Both frameworks run a few steps and replay each other's checkpoints. A cell shows the largest share of its bound that
+any tensor of its stages uses: float64 of both, then float32 of Keras and of torch.
 """
 
 import argparse
 import itertools
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 from benchmarks.pairs import record_pair
-from parity.changes import COSTS, chosen_optimizer, initializer, with_activation, with_cost, with_initializer
-from parity.experiments import EXPERIMENTS, mlp
-from parity.nodes import NUMBERED, ActivationName, InitializerName
+from parity.changes import COSTS, chosen_optimizer, initializer, with_cost
+from parity.experiments import EXPERIMENTS, activation, mlp
+from parity.nodes import NUMBERED, ActivationName, Dense, InitializerName, Node
 from parity.processes import Worker
-from parity.spec import FRAMEWORKS, Experiment, Framework, Identity, own_choices
-from parity.verdict import Verdict, judge
+from parity.spec import FRAMEWORKS, LABELS, Experiment, Framework, Identity, own_choices
+from parity.verdict import judge
+from parity.verdict.checks import VerdictName
 
 PAGE = Path("docs/coverage.md")
 STEPS = 3
@@ -34,11 +36,11 @@ VARIANTS = (
 )  # fmt: skip
 
 
-class Cell(NamedTuple):
-    """What is recorded for a cell of a table."""
+class Run(NamedTuple):
+    """What is recorded for a row of a table: an experiment, and the nodes that each column is about, None for all."""
 
     row: str
-    column: str
+    columns: dict[str, set[str] | None]
     experiment: Experiment
 
 
@@ -62,91 +64,107 @@ def in_own_way(experiment: Experiment, way: Framework) -> Experiment:
     return replace(experiment, tf=replace(experiment.tf, **choices), torch=replace(experiment.torch, **choices))
 
 
-def activations() -> Iterator[Cell]:
-    """Every activation behind layers of every initializer."""
-    base = narrow(STEPS)
-    for function, name in itertools.product(get_args(ActivationName), get_args(InitializerName)):
+def activations() -> Iterator[Run]:
+    """Every activation behind a layer of every initializer: all activations in one network, one behind each layer."""
+    functions = get_args(ActivationName)
+    widths = [784, *[16] * len(functions)]
+    base = short("mnist_relu", STEPS)
+    for name in get_args(InitializerName):
         kernel = initializer(f"{name}:{NUMBERS[name]}" if name in NUMBERED else name)
-        model = with_initializer(with_activation(base.identity.model, function), kernel)
-        # In turn, so that both ways are met by each activation and each initializer.
-        way = FRAMEWORKS[(get_args(ActivationName).index(function) + get_args(InitializerName).index(name)) % 2]
-        yield Cell(name, function, in_own_way(replace(base, identity=replace(base.identity, model=model)), way))
+        bias = kernel if name in ("torch_default", "keras_default") else initializer("normal:0.1")
+        nodes: list[Node] = []
+        columns: dict[str, set[str] | None] = {}
+        for position, (function, (inputs, units)) in enumerate(zip(functions, pairwise(widths), strict=True), start=1):
+            layer = [Dense(f"dense_{position}", inputs, units, kernel, bias)]
+            if function != "linear":
+                layer.append(activation(position, function, units))
+            columns[function] = {node.name for node in layer}
+            nodes += layer
+        model = (*nodes, Dense("output", 16, 10, kernel, bias))
+        for way in FRAMEWORKS:
+            identity = replace(base.identity, model=model)
+            row = f"{name}, {LABELS[way]}'s way"
+            yield Run(row, columns, in_own_way(replace(base, identity=identity), way))
 
 
-def optimizers() -> Iterator[Cell]:
+def optimizers() -> Iterator[Run]:
     """Every optimizer in both frameworks' ways, on digits and on XOR."""
     for text, way in itertools.product(VARIANTS, FRAMEWORKS):
         for base in (narrow(STEPS), short("xor_tanh", STEPS)):
             identity = replace(base.identity, optimizer=chosen_optimizer(text))
-            column = f"{'Keras' if way == 'tf' else 'torch'}'s way, {'XOR' if identity.data == 'xor' else 'digits'}"
-            yield Cell(text, column, in_own_way(replace(base, identity=identity), way))
+            column = f"{LABELS[way]}'s way, {'XOR' if identity.data == 'xor' else 'digits'}"
+            yield Run(text, {column: None}, in_own_way(replace(base, identity=identity), way))
 
 
-def losses() -> Iterator[Cell]:
-    """Every loss on the data it is for."""
+def losses() -> Iterator[Run]:
+    """Every loss on data it is for."""
     for name in COSTS:
         base = short("xor_tanh", STEPS) if not name.startswith("softmax") else narrow(STEPS)
-        yield Cell(name, "cost", replace(base, identity=with_cost(base.identity, name)))
+        yield Run(name, {"cost": None}, replace(base, identity=with_cost(base.identity, name)))
     base = narrow(STEPS)
-    yield Cell("mse on digits", "cost", replace(base, identity=with_cost(base.identity, "mse")))
+    yield Run("mse on digits", {"cost": None}, replace(base, identity=with_cost(base.identity, "mse")))
 
 
 TABLES = {"Activations and initializers": activations, "Optimizers": optimizers, "Losses": losses}
 
 
-def measured(workers: dict[Framework, Worker], cell: Cell) -> tuple[Verdict, str]:
-    """The verdict on a cell, and its text."""
+def measured(workers: dict[Framework, Worker], run: Run) -> tuple[VerdictName, dict[str, str]]:
+    """The verdict on a run, and the text of each of its columns."""
     with tempfile.TemporaryDirectory() as folder:
-        verdict = judge(*record_pair(workers, cell.experiment, Path(folder), checkpoints=2))
-    shares = {}
-    for check in verdict.checks:
-        if check.level == "lockstep":
-            dtype = next(part for part in check.name.split() if part.startswith("float"))
-            key = dtype if dtype == "float64" else f"{dtype} {check.side}"
-            shares[key] = max(shares.get(key, 0.0), check.share)
-    text = " / ".join(f"{100 * shares.get(key, 0):.0f}" for key in ("float64", "float32 Keras", "float32 torch"))
-    return verdict, text if verdict.verdict == "parity" else f"**{verdict.verdict}** {text}"
+        verdict = judge(*record_pair(workers, run.experiment, Path(folder), checkpoints=2))
+    texts = {}
+    for column, nodes in run.columns.items():
+        shares = dict.fromkeys(("float64", "float32 Keras", "float32 torch"), 0.0)
+        for check in verdict.checks:
+            # "step 0 float64 outputs/relu_1, Keras on torch's checkpoint"
+            _, _, dtype, tensor, *_ = [*check.name.split(), *[""] * 4]
+            if check.level == "lockstep" and (nodes is None or nodes & {*tensor.rstrip(",").split("/")}):
+                key = dtype if dtype == "float64" else f"{dtype} {check.side}"
+                shares[key] = max(shares[key], check.share)
+        texts[column] = " / ".join(f"{100 * share:.0f}" for share in shares.values())
+    return verdict.verdict, texts
 
 
-def table(cells: Iterable[tuple[Cell, str]]) -> str:
-    """A Markdown table of the cells' texts."""
-    found = {(cell.row, cell.column): text for cell, text in cells}
-    rows, columns = (list(dict.fromkeys(names)) for names in zip(*found, strict=True))
+def table(found: dict[str, dict[str, str]]) -> str:
+    """A Markdown table of texts by row and column."""
+    columns = list(dict.fromkeys(column for texts in found.values() for column in texts))
     lines = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
-    lines += [f"| {row} | {' | '.join(found.get((row, column), '') for column in columns)} |" for row in rows]
+    lines += [f"| {row} | {' | '.join(texts.get(column, '') for column in columns)} |" for row, texts in found.items()]
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--reduced", action="store_true", help="only the first cell of each row of the small tables")
+    parser.add_argument("--reduced", action="store_true", help="only the first run of each table, and write nothing")
     options = parser.parse_args()
     sections, failed = [], []
     with Worker("tf", "cpu", 1) as tf, Worker("torch", "cpu", 1) as torch:
-        for title, cells in TABLES.items():
-            found = []
-            for cell in itertools.islice(cells(), 2) if options.reduced else cells():
-                verdict, text = measured({"tf": tf, "torch": torch}, cell)
-                found.append((cell, text))
-                if verdict.verdict != "parity":
-                    failed.append(f"{title}: {cell.row}, {cell.column}: {verdict.verdict}")
+        for title, runs in TABLES.items():
+            found: dict[str, dict[str, str]] = {}
+            for run in itertools.islice(runs(), 1 if options.reduced else None):
+                verdict, texts = measured({"tf": tf, "torch": torch}, run)
+                found[run.row] = found.get(run.row, {}) | texts
+                if verdict != "parity":
+                    failed.append(f"{title}: {run.row}, {', '.join(texts)}: {verdict}")
             sections.append(f"## {title}\n\n{table(found)}\n")
-    page = HEAD + "\n" + "\n".join(sections) + f"\n{len(failed)} cells without parity.\n"
+    page = "\n".join([HEAD, *sections, f"{len(failed)} runs without parity.", *failed]) + "\n"
     if options.reduced:
         print(page)
     else:
         PAGE.write_text(page)
-    print("\n".join(failed) or f"parity in every cell; {'nothing' if options.reduced else PAGE} written")
     raise SystemExit(1 if failed else 0)
 
 
 HEAD = """# What is covered
 
-`python -m benchmarks.coverage` makes this page. Each cell is a run of three steps in both frameworks from the same
-weights on the same batches, each side's two checkpoints replayed by both, stage by stage. The numbers are percent: how
-much of its bound the worst tensor of all stages uses in float64 (both frameworks against each other), and in float32
-(Keras, then torch, each against its own float64). Up to 100 is within rounding. [lockstep.md](lockstep.md) says what
-the bounds are made of.
+`python -m benchmarks.coverage` makes this page. Behind each cell is a run of three steps in both frameworks from the
+same weights on the same batches, each side's two checkpoints replayed by both, stage by stage. In the first table a run
+has all activations in one network, one behind each layer of 16 units, and a cell is about its own layer; in the others
+it is about the whole network.
+
+The numbers are percent: how much of its bound the worst tensor of the stages uses in float64 (both frameworks against
+each other), and in float32 (Keras, then torch, each against its own float64). Up to 100 is within rounding.
+[lockstep.md](lockstep.md) says what the bounds are made of.
 """
 
 

@@ -80,6 +80,16 @@ def check_segment(where: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         check_array(where, name, array, (arrays["costs"].size,), "float64")
 
 
+def check_flow(where: str, identity: Identity, steps: Sequence[int], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file that does not hold a row for each checkpoint and a column for each dense layer."""
+    shape = (len(steps), len(identity.dense))
+    shapes = {"steps": (shape[:1], "int64"), "gradient_norm": (shape, "float64"), "dead_units": (shape, "float64")}
+    if set(arrays) != set(shapes):
+        raise IncomparableError(f"{where} does not hold what belongs there; record the run again")
+    for name, expected in shapes.items():
+        check_array(where, name, arrays[name], *expected)
+
+
 def check_summary_columns(where: str, arrays: Mapping[str, NDArray[Any]], prefixes: Sequence[str], length: int) -> None:
     """Refuse anything but one whole summary of `length` tensors under each prefix."""
     expected = {f"{prefix}/{column}": dtype for prefix in prefixes for column, dtype in COLUMNS.items()}

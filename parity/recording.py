@@ -6,6 +6,7 @@ A recording is a folder:
     states/<step>.safetensors   weights, slots and step after that many updates (see tf_impl/state.py), at checkpoints
     loop.safetensors            the loop's own step from each checkpoint against the replayed one (parity/measure.py)
     lockstep/<key>.safetensors  a checkpoint, of this recording or another one, replayed here stage by stage
+    flow.safetensors            each dense layer's gradient norm and dead units at checkpoints (parity/flow.py)
     segments/<key>.safetensors  what the loop's steps from such a checkpoint cost here in float64: `costs` [steps]; and
                                 `noise` [steps], how far they lie from float32's where the checkpoint was recorded
     evidence/<step>.safetensors what every stage of a checkpoint's step gave in float64, which others are fed
@@ -40,6 +41,7 @@ FORMAT = 4
 MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
 LOOP = "loop.safetensors"
+FLOW = "flow.safetensors"
 EVIDENCE = "evidence"
 # What is read at most, in bytes: an ordinary file of a run has some MB, a manifest some KB.
 LARGEST_FILE, LARGEST_MANIFEST = 2**30, 2**20
@@ -233,6 +235,12 @@ class Recording:
         """The summaries of the loop's steps against the replayed ones: `<step>/<column>`."""
         arrays = self.load(LOOP)
         layout.check_loop(f"{self.folder / LOOP}", self.manifest.identity, arrays)
+        return arrays
+
+    def flow(self) -> dict[str, NDArray[Any]]:
+        """Each dense layer's `gradient_norm` and `dead_units` [checkpoints, layers], and the checkpoints' `steps`."""
+        arrays = self.load(FLOW)
+        layout.check_flow(f"{self.folder / FLOW}", self.manifest.identity, list(self.checkpoints), arrays)
         return arrays
 
     def load(self, name: str) -> dict[str, NDArray[Any]]:

@@ -21,7 +21,8 @@ EPILOG = """\
 example:
   python -m parity.run mnist_relu --epochs 5 --seed 1
 
-writes DIR/tf and DIR/torch (one recording each), DIR/verdict.json, DIR/costs.png and DIR/accuracy.png
+writes DIR/tf and DIR/torch (one recording each), DIR/verdict.json,
+DIR/costs.png, DIR/accuracy.png and DIR/flow.png
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient, 4 a worker failed, 130 interrupted
 """
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from parity import data, recording, start
 from parity.errors import UsageError
+from parity.flow import flow
 from parity.job import RecordJob
 from parity.recording import Arrays, Manifest, Recorder, Recording
 from parity.replays import Checkpoint, Replayer, checkpoint_steps, segment_stops
@@ -132,6 +133,7 @@ def replay_own(task: Task, trained: Trained, recorder: Recorder) -> None:
     loop: dict[str, Any] = {}
     costs = np.concatenate([piece["cost"] for piece in trained.pieces])
     stops = segment_stops(list(trained.states), len(costs))
+    flows: list[Arrays] = []
     for step, state in trained.states.items():
         at = task.checkpoint(step, state)
         # float64 is the evidence, the run's precision what the loop must be, and the start step is kept in both.
@@ -140,6 +142,7 @@ def replay_own(task: Task, trained: Trained, recorder: Recorder) -> None:
         evidence = replayer.evidence(at, whole["float64"])
         key = recording.key(state, evidence)
         recorder.save_evidence(step, key, evidence)
+        flows.append(flow(task.identity, task.job.realisation, at.state, evidence))
         recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
         recorder.save_segment(key, replayer.own_segment(state, step, stops[step], costs))
         summary = replayer.loop(at, evidence, whole[task.identity.dtype], trained.looped[step])
@@ -149,6 +152,8 @@ def replay_own(task: Task, trained: Trained, recorder: Recorder) -> None:
                 given = at.converted(dtype)
                 recorder.save(recording.start_file(dtype), {"inputs": given.inputs, "labels": given.labels} | arrays)
     recorder.save(recording.LOOP, loop)
+    rows = {name: np.stack([row[name] for row in flows]) for name in flows[0]}
+    recorder.save(recording.FLOW, {"steps": np.array(list(trained.states), np.int64), **rows})
 
 
 def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of two runs: costs and accuracies, each with the difference on a logarithmic axis."""
+"""Pictures of two runs: costs and accuracies with their differences, and how gradients flow through the layers."""
 
 from io import BytesIO
 from pathlib import Path
@@ -21,12 +21,12 @@ STYLES = ("-", "--")
 
 
 def draw(a: Recording, b: Recording, out: Path) -> None:
-    """Write costs.png and accuracy.png to `out`."""
+    """Write costs.png, accuracy.png and flow.png to `out`."""
     steps = np.arange(len(a.trace["cost"]))
     costs = pair(a, b, "cost", steps, "step", "cost of the batch", logarithmic=True)
     epochs = np.arange(1, len(a.trace["accuracy"]) + 1)
     accuracies = pair(a, b, "accuracy", epochs, "epoch", "accuracy on the test set", logarithmic=False)
-    for figure, name in ((costs, "costs.png"), (accuracies, "accuracy.png")):
+    for figure, name in ((costs, "costs.png"), (accuracies, "accuracy.png"), (flow(a, b), "flow.png")):
         picture = BytesIO()
         figure.savefig(picture, dpi=120)
         plt.close(figure)
@@ -54,6 +54,32 @@ def pair(
         below.set_yscale("log")
     below.set_ylabel("|difference| (gap: equal)")
     below.set_xlabel(x_label)
+    for axes in (above, below):
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def flow(a: Recording, b: Recording) -> Figure:
+    """Each dense layer's gradient norm and its share of dead units, one colour a checkpoint, one style a side."""
+    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(8, 6), layout="constrained")
+    for recording, style in zip((a, b), STYLES, strict=True):
+        found = recording.flow()
+        layers = np.arange(1, found["gradient_norm"].shape[1] + 1)
+        colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(found["steps"])))
+        rows = found["steps"], found["gradient_norm"], found["dead_units"], colours
+        for step, norm, dead, colour in zip(*rows, strict=True):
+            label = f"step {step}" if recording is a else None
+            # A logarithmic axis has no zero.
+            above.plot(layers, np.where(norm > 0, norm, np.nan), f"o{style}", color=colour, label=label, markersize=3)
+            below.plot(layers, dead, f"o{style}", color=colour, markersize=3)
+    above.set_yscale("log")
+    above.set_ylabel("norm of the kernel's gradient")
+    above.set_title(f"{a.manifest.experiment}: {a.label} solid, {b.label} dashed")
+    above.legend(fontsize="x-small", ncols=2)
+    below.set_ylabel("share of dead units")
+    below.set_ylim(-0.05, 1.05)
+    below.set_xlabel("dense layer")
+    below.set_xticks(layers)
     for axes in (above, below):
         axes.grid(alpha=0.3)
     return figure
