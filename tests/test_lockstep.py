@@ -240,6 +240,10 @@ ILL_CONDITIONED = {
     "zero biases at a leaky kink": lambda: with_biases("xor_leaky_relu", "zeros"),
     # Gradients that are zero but for rounding, which Adam divides by their own size.
     "Adam on vanishing gradients": lambda: shortened("xor_sigmoid", 12, optimizer=OPTIMIZERS["adam"]),
+    # The first step of these divides a gradient by its own size; Rprop takes nothing but its sign.
+    "Adagrad on vanishing gradients": lambda: shortened("xor_sigmoid", 12, optimizer=OPTIMIZERS["adagrad"]),
+    "RMSprop on vanishing gradients": lambda: shortened("xor_sigmoid", 12, optimizer=OPTIMIZERS["rmsprop"]),
+    "Rprop on vanishing gradients": lambda: shortened("xor_sigmoid", 12, optimizer=OPTIMIZERS["rprop"]),
     # Zero kernels: no unit passes anything on.
     "dead units": lambda: replace(
         relu := shortened("mnist_relu", 12),
