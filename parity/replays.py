@@ -105,7 +105,7 @@ class Replayer:
         listed = stages.results(self.job.identity, len(at.labels))
         scales = stages.scales(self.job.identity, self.job.realisation, wide.state, evidence, wide.inputs, wide.labels)
         # Either framework may take a denormal number for zero, in a factor or in a product, and each may be a term.
-        largest = max(1.0, *map(largest_finite, (*wide.state.values(), *evidence.values(), wide.inputs)))
+        largest = max(1.0, *map(measure.largest_finite, (*wide.state.values(), *evidence.values(), wide.inputs)))
         summaries: dict[str, Any] = {}
         for dtype, (ours, theirs) in results.items():
             allowed = {name: UNIT_ROUNDOFF[dtype] * scale for name, scale in scales.items()}
@@ -143,11 +143,6 @@ class Replayer:
         found = self.segment(state, first, last, other)
         with np.errstate(invalid="ignore"):
             return {"costs": found if other == "float64" else recorded, "noise": np.abs(found - recorded)}
-
-
-def largest_finite(array: NDArray[Any]) -> float:
-    """The largest magnitude of an array that is a finite number."""
-    return float(np.abs(array[np.isfinite(array)]).max(initial=0))
 
 
 def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:
