@@ -1,9 +1,9 @@
 """How much of its bound each kind of stage uses: the table of docs/lockstep.md.
 
     python -m benchmarks.lockstep                             every experiment at full length, seeds 0 to 3
-    python -m benchmarks.lockstep xor_tanh:logits             with that --cost
     python -m benchmarks.lockstep --data FOLDER mnist_relu    on MNIST's own files
-    python -m benchmarks.lockstep --activation elu gelu -- mnist_relu xor_relu    with these behind the hidden layers
+    python -m benchmarks.lockstep xor_tanh:cost=logits mnist_relu:activation=elu xor_tanh:optimizer=sgd:momentum=0.9
+                                                              experiments with an option changed
 
 Both frameworks train each experiment and replay each other's checkpoints. For each row of parity/stages.py, the table
 gives what is allowed and the largest deviation of any element of any tensor at any checkpoint, in units of
@@ -14,29 +14,36 @@ Below it stands how much of their bound (parity/rounding.py) whole steps use.
 import argparse
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from benchmarks.pairs import record_pair
-from parity.changes import with_activation, with_cost
+from parity.changes import chosen_optimizer, one_of, with_activation, with_cost
 from parity.experiments import EXPERIMENTS
 from parity.measure import entries
-from parity.nodes import ActivationName, Node
+from parity.nodes import ActivationName
+from parity.optimizers import OPTIMIZERS
 from parity.processes import Worker
 from parity.recording import Recording
+from parity.spec import Experiment
 from parity.stages import ALLOWED, results
 from parity.verdict import composed, segments
 
 FLOAT64 = "both, float64"
 LOOP, START = "The loop's own step", "The start step as a whole"
-# Between them they reach every row of a loss; the other experiments have their own.
-WITH_COSTS = [
-    *(f"xor_{hidden}:{cost}" for hidden in ("relu", "tanh") for cost in ("logits", "clipped", "clamped", "mse")),
-    *(f"mnist_softmax:{cost}" for cost in ("softmax_naive", "softmax_clipped", "mse")),
-]
 SEGMENTS = "The loop's steps between checkpoints"
+ACTIVATIONS = get_args(ActivationName)
+# What the experiments do not have: between them they reach every row.
+VARIANTS = [
+    *(f"xor_{hidden}:cost={cost}" for hidden in ("relu", "tanh") for cost in ("logits", "clipped", "clamped", "mse")),
+    *(f"mnist_softmax:cost={cost}" for cost in ("softmax_naive", "softmax_clipped", "mse")),
+    *(f"mnist_relu:activation={name}" for name in ACTIVATIONS),
+    *(f"xor_tanh:optimizer={name}" for name in (*OPTIMIZERS, "sgd:momentum=0.9", "rmsprop:momentum=0.9,centered=true")),
+]
 COLUMNS = ("Keras, float32", "torch, float32", FLOAT64)
 Worst = dict[tuple[str, str], float]
 
@@ -75,9 +82,21 @@ def whole_steps(a: Recording, b: Recording, worst: Worst) -> None:
         worst[SEGMENTS, "float64"] = max(worst[SEGMENTS, "float64"], check.share)
 
 
-def models(model: tuple[Node, ...], names: list[ActivationName] | None) -> list[tuple[Node, ...]]:
-    """The model with each of these activations in turn, or as it is."""
-    return [model] if names is None else [with_activation(model, name) for name in names]
+def asked_for(text: str, options: argparse.Namespace) -> Iterator[Experiment]:
+    """The experiment that "NAME" or "NAME:OPTION=VALUE" stands for, once for each seed."""
+    name, _, change = text.partition(":")
+    option, _, value = change.partition("=")
+    identity = EXPERIMENTS[name].identity
+    if option == "cost":
+        identity = with_cost(identity, value)
+    elif option == "activation":
+        identity = replace(identity, model=with_activation(identity.model, one_of(value, ACTIVATIONS, "activation")))
+    elif option == "optimizer":
+        identity = replace(identity, optimizer=chosen_optimizer(value))
+    if options.steps is not None:
+        identity = replace(identity, schedule=replace(identity.schedule, duration=options.steps, unit="steps"))
+    for seed in range(options.seeds):
+        yield replace(EXPERIMENTS[name], identity=replace(identity, seed=seed))
 
 
 def main() -> None:
@@ -85,28 +104,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4, metavar="N")
     parser.add_argument("--steps", type=int, metavar="N", help="shorter than the experiments' own length")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="MNIST's own files for the experiments on digits")
-    parser.add_argument("--activation", nargs="+", metavar="NAME", help="others behind the hidden layers, one by one")
-    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT[:COST]", help="default: all")
+    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT[:OPTION=VALUE]", help="default: all there is")
     options = parser.parse_args()
     worst: Worst = defaultdict(float)
     count = 0
     with Worker("tf", "cpu", 1) as tf, Worker("torch", "cpu", 1) as torch:
-        for asked in options.experiments or [*EXPERIMENTS, *WITH_COSTS]:
-            name, _, cost = asked.partition(":")
-            for seed in range(options.seeds):
-                identity = replace(EXPERIMENTS[name].identity, seed=seed)
-                if cost:
-                    identity = with_cost(identity, cost)
-                if options.steps is not None:
-                    schedule = replace(identity.schedule, duration=options.steps, unit="steps")
-                    identity = replace(identity, schedule=schedule)
-                data = options.data if identity.data == "digits" else None
-                for model in models(identity.model, options.activation):
-                    experiment = replace(EXPERIMENTS[name], identity=replace(identity, model=model))
-                    with tempfile.TemporaryDirectory() as folder:
-                        pair = record_pair({"tf": tf, "torch": torch}, experiment, Path(folder), data)
-                        count += measure(*pair, worst)
-                        whole_steps(*pair, worst)
+        for text in options.experiments or [*EXPERIMENTS, *VARIANTS]:
+            for experiment in asked_for(text, options):
+                data = options.data if experiment.identity.data == "digits" else None
+                with tempfile.TemporaryDirectory() as folder:
+                    pair = record_pair({"tf": tf, "torch": torch}, experiment, Path(folder), data)
+                    count += measure(*pair, worst)
+                    whole_steps(*pair, worst)
     print(table(worst))
     for kind in (LOOP, SEGMENTS, START):
         shares = ", ".join(f"{name} {share:.2%}" for (row, name), share in worst.items() if row == kind)

@@ -76,3 +76,8 @@ def worst(ours: NDArray[Any] | None, theirs: NDArray[Any] | None, scale: NDArray
     return Worst(
         float(ratio[at]), at, float(x[at]), float(y[at]), float(s[at]), x.size, int(np.count_nonzero(both_nan))
     )
+
+
+def largest_finite(array: NDArray[Any]) -> float:
+    """The largest magnitude of an array that is a finite number."""
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0))

@@ -107,7 +107,7 @@ class Replayer:
         for dtype, (x, given) in fed.items():
             allowed = stages.scales(identity, realisation, x.state, given, x.inputs, x.labels, dtype)
             # Either framework may take a denormal number for zero, in a factor or in a product, and each may be a term.
-            largest = max(1.0, *map(largest_finite, (*x.state.values(), *given.values(), x.inputs)))
+            largest = max(1.0, *map(measure.largest_finite, (*x.state.values(), *given.values(), x.inputs)))
             floors = {result.name: result.length * largest * float(np.finfo(dtype).tiny) for result in listed}
             columns = measure.summary(names, *results[dtype], allowed, floors)
             summaries |= {f"{dtype}/{column}": values for column, values in columns.items()}
@@ -142,11 +142,6 @@ class Replayer:
         found = self.segment(state, first, last, other)
         with np.errstate(invalid="ignore"):
             return {"costs": found if other == "float64" else recorded, "noise": np.abs(found - recorded)}
-
-
-def largest_finite(array: NDArray[Any]) -> float:
-    """The largest magnitude of an array that is a finite number."""
-    return float(np.abs(array[np.isfinite(array)]).max(initial=0))
 
 
 def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:

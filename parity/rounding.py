@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from parity import activations
 from parity.losses import rounding
+from parity.measure import largest_finite
 from parity.nodes import Activation, Dense, PReLU
 from parity.rounded import UNIT_ROUNDOFF, exact
 from parity.spec import Dtype, Identity, Realisation
@@ -52,8 +53,9 @@ def step_bounds(
     with np.errstate(all="ignore"):
         # A cost that is no number has no bound either: its checks fail or say that both sides are NaN.
         errors = step_errors(identity, realisation, state, replay, UNIT_ROUNDOFF[dtype])
-    # Each framework may take a denormal number for zero.
-    floor = max(SMALLEST, float(np.finfo(dtype).tiny))
+    # Each framework may take a denormal number for zero, in a factor or in a product.
+    largest = max(1.0, *map(largest_finite, (*state.values(), *replay.values())))
+    floor = max(SMALLEST, largest * float(np.finfo(dtype).tiny))
     return {name: SAFETY * error + floor for name, error in errors.items()}
 
 

@@ -17,10 +17,18 @@ def test_lockstep():
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if "%" in line]
     shares = {row[0]: int(row[-1].removesuffix("%")) for row in rows if len(row) == 6}
     assert set(shares) == {
-        "product", "sum", "softmax_cross_entropy", "softmax_cross_entropy gradient", "adam first moment",
-        "adam second moment", "adam weights",
+        "product", "sum", "softmax_cross_entropy", "softmax_cross_entropy gradient", "adam slots", "adam weights",
     }  # fmt: skip
     assert all(1 <= share <= 100 for share in shares.values())
+
+
+def test_coverage():
+    """One run of each table, all in parity."""
+    command = [sys.executable, "-m", "benchmarks.coverage", "--reduced"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "| zeros, Keras's way |" in done.stdout
+    assert "0 runs without parity" in done.stdout
 
 
 def test_the_table_of_the_documentation_has_every_row():
