@@ -87,12 +87,12 @@ def mnist(
     return both(name, shows, identity)
 
 
-def xor(name: str, shows: str, hidden: ActivationName) -> Experiment:
+def xor(name: str, shows: str, hidden: ActivationName, kernel: Initializer = NORMAL) -> Experiment:
     """Ten dense layers on the four points of XOR, with gradient descent on all four at once."""
     widths = [2, 5, 5, 5, 5, 5, 5, 5, 5, 5, 1]
     identity = Identity(
         data="xor",
-        model=mlp(widths, hidden=hidden, output="sigmoid", kernel=NORMAL, bias=NORMAL),
+        model=mlp(widths, hidden=hidden, output="sigmoid", kernel=kernel, bias=NORMAL),
         loss="binary_cross_entropy_naive",
         optimizer=replace(OPTIMIZERS["sgd"], learning_rate=0.01),
         schedule=Schedule(
@@ -136,8 +136,9 @@ EXPERIMENTS = {
         xor("xor_sigmoid", "Ten sigmoid layers on XOR: vanishing gradients, it never learns.", "sigmoid"),
         xor("xor_relu", "Ten ReLU layers on XOR: gradients survive, units die.", "relu"),
         xor("xor_leaky_relu", "Ten leaky ReLU layers on XOR (slope 0.2): no unit can die.", "leaky_relu"),
-        xor("xor_prelu", "Ten parametric ReLU layers on XOR: the slope is learned, too.", "prelu"),
+        # From N(0, 1) the unprotected cost of these two is soon NaN. PReLU and He's weights came with one paper.
+        xor("xor_prelu", "Ten parametric ReLU layers on XOR: the slope is learned, too.", "prelu", HE),
         xor("xor_tanh", "Ten tanh layers on XOR: a steep fall of the cost, where rounding shows most.", "tanh"),
-        xor("xor_linear", "Ten linear layers on XOR: together one linear layer, which cannot learn it.", "linear"),
+        xor("xor_linear", "Ten linear layers on XOR: together one linear layer, which cannot learn it.", "linear", XAVIER),
     )
 }  # fmt: skip

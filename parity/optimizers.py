@@ -22,7 +22,7 @@ class SGD:
     kind: Literal["sgd"] = "sgd"
 
     def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning_rate")
+        require_positive(self.learning_rate, "learning rate")
         require_share(self.momentum, "momentum")
         require_not_negative(self.weight_decay, "weight_decay")
         if self.nesterov and not self.momentum:
@@ -128,7 +128,7 @@ class Adagrad:
     kind: Literal["adagrad"] = "adagrad"
 
     def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning_rate")
+        require_positive(self.learning_rate, "learning rate")
         require_positive(self.epsilon, "epsilon")
         require_not_negative(self.initial_accumulator, "initial_accumulator")
         require_not_negative(self.weight_decay, "weight_decay")
@@ -150,7 +150,7 @@ class Adadelta:
     kind: Literal["adadelta"] = "adadelta"
 
     def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning_rate")
+        require_positive(self.learning_rate, "learning rate")
         require_share(self.rho, "rho")
         require_positive(self.epsilon, "epsilon")
         require_not_negative(self.weight_decay, "weight_decay")
@@ -174,7 +174,7 @@ class RMSprop:
     kind: Literal["rmsprop"] = "rmsprop"
 
     def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning_rate")
+        require_positive(self.learning_rate, "learning rate")
         require_share(self.rho, "rho")
         require_positive(self.epsilon, "epsilon")
         require_share(self.momentum, "momentum")
@@ -199,7 +199,7 @@ class Rprop:
     kind: Literal["rprop"] = "rprop"
 
     def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning_rate")
+        require_positive(self.learning_rate, "learning rate")
         if not 0 < self.eta_minus < 1 < self.eta_plus:
             raise ValueError(f"eta_minus < 1 < eta_plus must hold, not {self.eta_minus} and {self.eta_plus}")
         if not 0 < self.smallest_step <= self.learning_rate <= self.largest_step:
@@ -224,7 +224,7 @@ class ASGD:
     kind: Literal["asgd"] = "asgd"
 
     def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning_rate")
+        require_positive(self.learning_rate, "learning rate")
         for name in ("decay", "power", "averaging_from", "weight_decay"):
             require_not_negative(getattr(self, name), name)
 
@@ -238,7 +238,7 @@ Optimizer = SGD | Adam | AdamW | Adamax | NAdam | Adagrad | Adadelta | RMSprop |
 
 def require_moments(optimizer: Adam | AdamW | Adamax | NAdam) -> None:
     """Raise ValueError unless the numbers of a relative of Adam make sense."""
-    require_positive(optimizer.learning_rate, "learning_rate")
+    require_positive(optimizer.learning_rate, "learning rate")
     require_positive(optimizer.epsilon, "epsilon")
     require_share(optimizer.beta_1, "beta_1")
     require_share(optimizer.beta_2, "beta_2")

@@ -53,7 +53,7 @@ def main(side: Framework, folder: Path) -> None:
     for job in jobs(side, folder):
         worker.perform(loaded, job, lambda message: None)
     computed(side, loaded, {"table": [], "outputs": {name: outputs[:1] for name, outputs in OUTPUTS.items()}})
-    for case in open_loop.CASES:
+    for case in sorted(open_loop.ALWAYS):
         for way in open_loop.WAYS:
             open_loop.run(loaded, open_loop.experiment(case, way), steps=1)
     sys.setprofile(None)

@@ -1,4 +1,4 @@
-"""Feed recorded gradients to every optimizer of one side: python tests/open_loop.py tf|torch FILE
+"""Feed recorded gradients to optimizers of one side: python tests/open_loop.py tf|torch FILE CASE...
 
 No model is trained: each optimizer gets the same gradients, of sizes from 1e-8 to 1, whatever its weights become. FILE
 is written with each case's weights and slots after the last step, `<case>|<way>|<name>`, in float64. A script of its
@@ -29,6 +29,12 @@ CASES = (
     "adagrad:initial_accumulator=0.1,weight_decay=0.01", "adadelta", "rmsprop", "rmsprop:momentum=0.9,centered=true",
     "rprop", "asgd", "asgd:averaging_from=100",
 )  # fmt: skip
+# One of each optimizer; all take a minute.
+ALWAYS = {
+    "sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam:weight_decay=0.01", "adamw", "adamax", "nadam",
+    "nadam:momentum_decay=1", "adagrad", "adadelta", "rmsprop:momentum=0.9,centered=true", "rprop",
+    "asgd:averaging_from=100",
+}  # fmt: skip
 # torch's way in everything, and Keras's.
 WAYS: tuple[Framework, ...] = ("torch", "tf")
 
@@ -67,10 +73,10 @@ def run(side: Any, chosen: Experiment, steps: int = STEPS) -> dict[str, np.ndarr
     return side.state.read(model, updater, steps)
 
 
-def main(framework: Framework, file: Path) -> None:
+def main(framework: Framework, file: Path, cases: list[str]) -> None:
     side = worker.load_side(framework, threads=1)
     found = {}
-    for case in CASES:
+    for case in cases:
         for way in WAYS:
             for name, value in run(side, experiment(case, way)).items():
                 found[f"{case}|{way}|{name}"] = value
@@ -78,4 +84,4 @@ def main(framework: Framework, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))  # type: ignore[arg-type]
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])  # type: ignore[arg-type]

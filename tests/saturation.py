@@ -66,7 +66,7 @@ def computed(side: Framework, loaded: SimpleNamespace, job: dict[str, Any]) -> d
             loss = loaded.losses.loss(name)
             given = {"outputs": (outputs, differentiated(side, loss, lambda x: x))}
             if len(outputs[0]) == 1:
-                node = layers.layer(activation(1, ENDINGS.get(name, "sigmoid")), realisation)
+                node = layers.layer(activation(1, ENDINGS.get(name, "sigmoid"), 1), realisation)
                 given["table"] = ([[z] for z in job["table"]], differentiated(side, loss, node))
             for kind, (values, function) in given.items():
                 found[f"{name} {kind} {dtype}"] = [

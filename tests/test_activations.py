@@ -110,7 +110,7 @@ OWN = {"tf": {"prelu_1": {"shared": False, "start": 0.0}, "elu_2": {"slope": 1.7
 @pytest.mark.parametrize(
     ("choices", "dtype"),
     [
-        ("tf", "float32"),
+        pytest.param("tf", "float32", marks=pytest.mark.slow),
         ("torch", "float64"),
         pytest.param("tf", "float64", marks=pytest.mark.slow),
         pytest.param("torch", "float32", marks=pytest.mark.slow),
@@ -203,5 +203,5 @@ def test_models_that_cannot_be():
     dense, _, output = identity.model
     with pytest.raises(ValueError, match="prelu_1 is for 7 units and is given 16"):
         replace(identity, model=(dense, PReLU("prelu_1", 7, 0.25, False), output))
-    with pytest.raises(ValueError, match="takes logits, and the model ends with a softmax"):
+    with pytest.raises(ValueError, match="takes logits, and the model ends in softmax"):
         replace(identity, model=(*identity.model, Activation("softmax_1", "softmax", None)))

@@ -19,7 +19,21 @@ from parity.verdict import judge
 STEPS = {"mnist": 40, "xor": 230}
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+# What others reach, too, or what takes long.
+SLOW = {
+    "mnist_sigmoid",
+    "mnist_xavier",
+    "mnist_he",
+    "mnist_deep_relu",
+    "mnist_deep_sigmoid",
+    "xor_sigmoid",
+    "xor_linear",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in EXPERIMENTS]
+)
 def test_parity(name, record_pair, tmp_path):
     experiment = shortened(name, STEPS[name.split("_")[0]])
     verdict = judge(*record_pair(experiment, tmp_path))
@@ -76,7 +90,7 @@ def variants() -> dict[str, Experiment]:
 # Those that reach no code which another variant or an experiment does not.
 ALIKE = {
     "activation linear", "init xavier_uniform", "init xavier_normal", "init he_uniform", "init he_normal",
-    "init orthogonal", "batch of 7",
+    "init orthogonal", "init keras_default", "batch of 7", "activation leaky_relu", "Keras's Adam", "exact slope",
 }  # fmt: skip
 
 

@@ -20,12 +20,13 @@ GROWTH = 50 * open_loop.STEPS
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory):
+def ends(tmp_path_factory, pytestconfig):
     """What each side's optimizers end with."""
     folder, script = tmp_path_factory.mktemp("open_loop"), Path(__file__).parent / "open_loop.py"
 
     def run(side):
-        command = [sys.executable, str(script), side, str(folder / side)]
+        cases = open_loop.CASES if pytestconfig.getoption("--slow") else sorted(open_loop.ALWAYS)
+        command = [sys.executable, str(script), side, str(folder / side), *cases]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr[-3000:]
         return safetensors.numpy.load_file(folder / side)
@@ -49,7 +50,9 @@ def by_formula(case, way):
 
 
 @pytest.mark.parametrize("way", open_loop.WAYS)
-@pytest.mark.parametrize("case", open_loop.CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=[] if c in open_loop.ALWAYS else [pytest.mark.slow]) for c in open_loop.CASES]
+)
 def test_200_recorded_gradients(case, way, ends):
     """Both frameworks end with the same, and with what the formula says where no constant of Keras's is rounded."""
     expected, prefix = by_formula(case, way), f"{case}|{way}|"
