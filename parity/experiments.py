@@ -139,6 +139,6 @@ EXPERIMENTS = {
         # From N(0, 1) the unprotected cost of these two is soon NaN. PReLU and He's weights came with one paper.
         xor("xor_prelu", "Ten parametric ReLU layers on XOR: the slope is learned, too.", "prelu", HE),
         xor("xor_tanh", "Ten tanh layers on XOR: a steep fall of the cost, where rounding shows most.", "tanh"),
-        xor("xor_linear", "Ten linear layers on XOR: together one linear layer, which cannot learn it.", "linear", XAVIER),
+        xor("xor_linear", "Ten linear layers on XOR: together one, which cannot learn it.", "linear", XAVIER),
     )
 }  # fmt: skip
