@@ -193,6 +193,7 @@ ENTRIES = (
                     slope = tf.cast(tf.constant(np.float32(1 / 6)), x.dtype)
                     return keras.activations.hard_sigmoid(x), lambda d: tf.where(tf.abs(x) < 3, d * slope, 0)
 
+
                 x = tf.Variable([0.0], dtype=tf.float64)
                 with tf.GradientTape() as tape:
                     y = hard_sigmoid(x)
