@@ -19,7 +19,12 @@ ENTRIES = (
             prints="0.01 0.001 0.001 0.001 0.001 0.001 0.001 1e-07",
             align="""
                 rates = {
-                    "SGD": 0.001, "Adam": 0.001, "Adagrad": 0.01, "Adadelta": 1.0, "RMSprop": 0.01, "Adamax": 0.002,
+                    "SGD": 0.001,
+                    "Adam": 0.001,
+                    "Adagrad": 0.01,
+                    "Adadelta": 1.0,
+                    "RMSprop": 0.01,
+                    "Adamax": 0.002,
                     "Nadam": 0.002,
                 }
                 made = [getattr(keras.optimizers, name)(rate) for name, rate in rates.items()]
