@@ -15,6 +15,7 @@ def main(arguments: Sequence[str]) -> int:
     for name, experiment in EXPERIMENTS.items():
         print(f"{name:{width}}  {experiment.shows}")
     print("\nrun one with: python -m parity.run NAME    (options: python -m parity.run --help)")
+    print("how Keras and torch differ: python -m parity.explain")
     return 0
 
 

@@ -250,6 +250,7 @@ def test_every_function_is_executed(side, tmp_path):
         ["parity.run", "--help"],
         ["parity.record", "--help"],
         ["parity.compare", "--help"],
+        ["parity.explain", "adam_epsilon_position", "--no-run"],
     ],
 )
 def test_no_framework_is_loaded(arguments):

@@ -1,0 +1,26 @@
+"""The known differences between Keras and torch, as data: what `python -m parity.explain` shows.
+
+Every figure is printed by a script that stands with it, and tests/test_differences.py runs all of them.
+"""
+
+from parity.differences import (
+    activations,
+    adaptive,
+    initializers,
+    kernels,
+    kinks,
+    losses,
+    optimizers,
+    roots,
+    runtime,
+)
+from parity.differences.entry import IMPORTS, Difference, Effect, Side
+
+# By id.
+DIFFERENCES: dict[str, Difference] = {
+    entry.id: entry
+    for topic in (initializers, activations, kinks, kernels, losses, optimizers, adaptive, roots, runtime)
+    for entry in topic.ENTRIES
+}
+
+__all__ = ["DIFFERENCES", "IMPORTS", "Difference", "Effect", "Side"]

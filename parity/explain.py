@@ -1,0 +1,147 @@
+"""Say how Keras and torch differ in one thing, how to align them, and measure what it does to training."""
+
+import shlex
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from parity import options as opts
+from parity import recording
+from parity.changes import choose, one_of
+from parity.differences import DIFFERENCES, Effect
+from parity.differences.text import listing, markdown, plain
+from parity.errors import UsageError
+from parity.job import RecordJob, ReplayJob
+from parity.processes import Worker, available_cpus, stop
+from parity.run import outcome, together
+from parity.spec import FRAMEWORKS, Experiment, Framework, own_choices
+from parity.verdict import Verdict, judge
+
+EPILOG = """\
+example:
+  python -m parity.explain adam_epsilon_position
+without ID it lists all of them
+exit status: 0 explained, 2 usage, 4 a worker failed, 130 interrupted
+"""
+# The cost before the 101st update is that after 100.
+SHOWN = (1, 100)
+CHECKPOINTS = 2
+NEEDED = ("tensorflow", "keras", "torch")
+
+
+class Pair(NamedTuple):
+    """What came of one pair of recordings: its name, the verdict, and each side's costs after SHOWN steps."""
+
+    name: str
+    verdict: Verdict
+    costs: dict[Framework, list[float]]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse, print, and measure where there is something to measure; returns the exit status."""
+    parser = opts.Parser(prog="parity.explain", description=__doc__, epilog=EPILOG)
+    parser.add_argument("difference", metavar="ID", nargs="?", help="one of those that are listed without it")
+    parser.add_argument("--no-run", action="store_true", help="only the text: measure no effect")
+    parser.add_argument("--markdown", action="store_true", help="print all of them as Markdown: docs/differences.md")
+    parser.add_argument("--time-limit", type=opts.seconds, metavar="SECONDS", help="of each framework's steps")
+    options = parser.parse_args(arguments)
+    if options.markdown and options.difference is not None:
+        raise UsageError("--markdown prints all differences; give no ID with it")
+    if options.markdown:
+        print(markdown(), end="")
+        return 0
+    if options.difference is None:
+        print(*listing(), "\nexplain one with: python -m parity.explain ID", sep="\n")
+        return 0
+    entry = DIFFERENCES[one_of(options.difference, DIFFERENCES, "difference")]
+    print(plain(entry), flush=True)
+    if entry.effect is not None and not options.no_run:
+        missing = [name for name in NEEDED if find_spec(name) is None]
+        if missing:
+            print(f"\nits effect is measured where both frameworks are installed; here is no {', '.join(missing)}")
+            return 0
+        print(f"\nmeasured over {max(SHOWN)} steps of {entry.effect.options}:", flush=True)
+        for pair in measured(entry.effect, options.time_limit):
+            print(*described(pair), sep="\n")
+    return 0
+
+
+def realised(effect: Effect) -> tuple[Experiment, Experiment]:
+    """The effect's experiment with each side in its own way, and with both in torch's."""
+    parser = opts.Parser(prog="parity.run")
+    opts.add_experiment_options(parser)
+    alike = opts.experiment(parser.parse_args([*shlex.split(effect.options), "--steps", str(max(SHOWN) + 1)]))
+    own = {side: own_choices(side)[effect.field] for side in FRAMEWORKS}
+    alike = choose(alike, f"{effect.field}={own['torch']}")
+    return choose(alike, f"tf:{effect.field}={own['tf']}"), alike
+
+
+def measured(effect: Effect, time_limit: float | None) -> list[Pair]:
+    """Train the effect's experiment both ways; torch's side is the same in both."""
+    apart, alike = realised(effect)
+    cpus = available_cpus()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(FRAMEWORKS)) as pool:
+
+        def job(experiment: Experiment, side: Framework, name: str) -> RecordJob:
+            realisation = getattr(experiment, side)
+            return RecordJob(
+                experiment.name, experiment.identity, realisation, "cpu", Path(folder) / name, checkpoints=CHECKPOINTS
+            )
+
+        jobs: dict[Framework, list[RecordJob]] = {
+            "tf": [job(apart, "tf", "apart"), job(alike, "tf", "alike")],
+            "torch": [job(alike, "torch", "torch")],
+        }
+        workers: dict[Framework, Worker] = {}
+        try:
+            for side in FRAMEWORKS:
+                workers[side] = Worker(side, "cpu", max(1, cpus // len(FRAMEWORKS)), time_limit)
+            for step in (record_all, replay_all):
+                failures = outcome([pool.submit(step, workers[side], side, jobs) for side in FRAMEWORKS])
+                if failures:
+                    raise together(failures)
+        finally:
+            stop(list(workers.values()))
+        names = "each in its own way", "both in torch's way"
+        return [compared(name, asked.out, jobs["torch"][0].out) for name, asked in zip(names, jobs["tf"], strict=True)]
+
+
+def record_all(worker: Worker, side: Framework, jobs: dict[Framework, list[RecordJob]]) -> None:
+    """Record all that one side is to record."""
+    for job in jobs[side]:
+        worker.record(job, lambda done, steps: None)
+
+
+def replay_all(worker: Worker, side: Framework, jobs: dict[Framework, list[RecordJob]]) -> None:
+    """Replay, on one side, all of the other side's checkpoints."""
+    for job in jobs[side]:
+        for other in FRAMEWORKS:
+            for theirs in jobs[other] if other != side else []:
+                worker.replay(ReplayJob(job, theirs.out))
+
+
+def compared(name: str, ours: Path, theirs: Path) -> Pair:
+    """The verdict and the costs of a pair."""
+    recordings = recording.read(ours), recording.read(theirs)
+    costs = {side: [float(r.trace["cost"][k]) for k in SHOWN] for side, r in zip(FRAMEWORKS, recordings, strict=True)}
+    return Pair(name, judge(*recordings), costs)
+
+
+def described(pair: Pair) -> list[str]:
+    """A pair in some lines: its verdict, its first divergence, and its costs."""
+    lines = [f"  {pair.name}: {pair.verdict.verdict}"]
+    failed = [check for check in pair.verdict.checks if check.result == "failed"]
+    if failed:
+        lines.append(f"    first divergence: {failed[0].level}, {failed[0].where or failed[0].name}")
+        lines.append(f"      {failed[0].reason}")
+    for steps, ours, theirs in zip(SHOWN, pair.costs["tf"], pair.costs["torch"], strict=True):
+        after = f"after {steps} step{'s' * (steps > 1)}"
+        lines.append(f"    cost {after:15} Keras {ours:<12.9g} torch {theirs:<12.9g} {abs(ours - theirs):.1e} apart")
+    return lines
+
+
+if __name__ == "__main__":
+    opts.run_command(main)
