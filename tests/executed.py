@@ -29,6 +29,8 @@ def jobs(side: Framework, folder: Path) -> list[RecordJob | DrawJob]:
         with_activations(CHOOSING, 2),
         both_sides(with_activations(CHOOSING, 2), adam_epsilon="before_correction", **KERAS_ACTIVATIONS),
         shortened("xor_sigmoid", 2),
+        shortened("mnist_batchnorm", 2),
+        both_sides(shortened("mnist_batchnorm", 2), moving_variance="biased"),
     ]
     drawing = DrawJob(experiments[0].identity, "own", folder / "initial.safetensors")
     return [drawing] + [
