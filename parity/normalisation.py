@@ -8,6 +8,7 @@ in parity/stages.py. Both frameworks compute x g + (beta - mean g), g = gamma / 
 may be far larger than what is left of them: so x and the mean count by themselves, not by their difference.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -122,3 +123,21 @@ def delta_behind(m: Moments, gamma: Array, delta: Array, delta_error: Array) -> 
     error += np.abs(gamma) * m.inverse_error * (np.abs(delta) + np.abs(mean) + 3 * np.abs(z * share))
     return g * (delta - mean - z * share), error
 
+
+def scales(
+    node: BatchNorm, realisation: Realisation, state: Mapping[str, Array], x: Array, delta: Array, u: float
+) -> tuple[dict[str, Array], Array]:
+    """The condition scales of all that a node gives, by name, and of the delta behind it: what exact x and delta leave.
+
+    In units of u, but of more than the first order in it, since the mean's error enters the variance squared.
+    """
+    name, none = node.name, np.zeros_like(x)
+    gamma, beta = state[f"weights/{name}/gamma"], state[f"weights/{name}/beta"]
+    found = moments(node, x, none, u)
+    moving = (state[f"statistics/{name}/{kind}"] for kind in node.statistic_shapes)
+    errors = statistics_errors(node, realisation, found, *moving)
+    given = {f"statistics/{name}/{kind}": error / u for kind, error in errors.items()}
+    given[f"outputs/{name}"] = output_error(found, gamma, beta) / u
+    given[f"gradients/{name}/gamma"] = gamma_error(found, delta, none) / u
+    given[f"gradients/{name}/beta"] = np.abs(delta).sum(axis=0)
+    return given, delta_behind(found, gamma, delta, none)[1] / u

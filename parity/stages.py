@@ -82,9 +82,9 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         ("mish", 14, 8),
         ("mish gradient", 24, 14),
         # Means over the batch, a root, and the terms of x g + (beta - mean g); then three sums.
-        ("batch_norm", 4, 4),
-        ("batch_norm gamma", 4, 4),
-        ("batch_norm gradient", 4, 4),
+        ("batch_norm", 3, 3),
+        ("batch_norm gamma", 3, 3),
+        ("batch_norm gradient", 3, 3),
         ("running statistic", 4, 4),
         # exp, a sum over the units, a quotient; then a product, a sum, a difference and a product.
         ("softmax", 7, 7),
@@ -216,7 +216,7 @@ def node_scales(
             found[f"gradients/{node.name}/bias"] = np.abs(delta).sum(axis=0)
             backward = np.abs(delta) @ np.abs(kernel).T
         elif isinstance(node, BatchNorm):
-            here, backward = norm_scales(node, realisation, state, x, delta, u)
+            here, backward = normalisation.scales(node, realisation, state, x, delta, u)
             found |= here
         else:
             slope = state[f"weights/{node.name}/slope"] if isinstance(node, PReLU) else node.slope
@@ -227,22 +227,6 @@ def node_scales(
             found[f"deltas/{previous}"] = backward
         previous = node.name
     return found
-
-
-def norm_scales(
-    node: BatchNorm, realisation: Realisation, state: Arrays, x: Array, delta: Array, u: float
-) -> tuple[dict[str, Array], Array]:
-    """Of all that a batch normalisation gives, and of the delta behind it; its errors over u."""
-    name, none = node.name, np.zeros_like(x)
-    gamma, beta = state[f"weights/{name}/gamma"], state[f"weights/{name}/beta"]
-    moments = normalisation.moments(node, x, none, u)
-    moving = (state[f"statistics/{name}/{kind}"] for kind in node.statistic_shapes)
-    after = normalisation.statistics_errors(node, realisation, moments, *moving)
-    found = {f"statistics/{name}/{kind}": error / u for kind, error in after.items()}
-    found[f"outputs/{name}"] = normalisation.output_error(moments, gamma, beta) / u
-    found[f"gradients/{name}/gamma"] = normalisation.gamma_error(moments, delta, none) / u
-    found[f"gradients/{name}/beta"] = np.abs(delta).sum(axis=0)
-    return found, normalisation.delta_behind(moments, gamma, delta, none)[1] / u
 
 
 def loss_scales(identity: Identity, recorded: Arrays, labels: Array) -> dict[str, Array]:

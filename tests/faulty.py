@@ -1,7 +1,8 @@
 """Record one side once for each fault: python tests/faulty.py tf|torch REFERENCE FOLDER FAULT...
 
-Every fault's recording is written to FOLDER/<fault>, with the checkpoints of REFERENCE/<experiment> replayed. A script of its own, since
-a process loads one framework, and one process for all faults, since importing a framework takes longer than a fault.
+Every fault's recording is written to FOLDER/<fault>, with the checkpoints of REFERENCE/<experiment> replayed. A script
+of its own, since a process loads one framework, and one process for all faults, since importing a framework takes
+longer than a fault.
 """
 
 import importlib

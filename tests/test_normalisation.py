@@ -11,6 +11,7 @@ from parity.data import plan, require_variances
 from parity.errors import UsageError
 from parity.experiments import EXPERIMENTS
 from parity.nodes import BatchNorm, Dense
+from parity.optimizers import OPTIMIZERS
 from parity.spec import is_read
 from parity.verdict import judge, judge_alone
 
@@ -27,6 +28,13 @@ def failed(verdict):
     return [check for check in verdict.checks if check.result == "failed"]
 
 
+def assert_same_statistics(pair, kinds, rtol):
+    """After the last step, behind a smaller batch, which no checkpoint has."""
+    ours, theirs = (recorded.state(7) for recorded in pair)
+    for name in (f"statistics/batch_norm_{i}/{kind}" for i in (1, 2) for kind in kinds):
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=rtol, err_msg=name)
+
+
 @pytest.fixture(scope="module")
 def apart(record_pair, tmp_path_factory):
     """Both sides in Keras's way and float64, recorded apart; the epoch's sixth batch is a smaller one."""
@@ -35,13 +43,18 @@ def apart(record_pair, tmp_path_factory):
 
 
 def test_parity_with_a_partial_batch(record_pair, tmp_path):
-    verdict = judge(*record_pair(experiment(700, 7), tmp_path, checkpoints=3))
+    pair = record_pair(experiment(700, 7), tmp_path, checkpoints=3)
+    verdict = judge(*pair)
     assert verdict.verdict == "parity", failed(verdict)
+    # A bias before batch norm has the gradient zero but for rounding, which Adam divides by its own size: the biases
+    # of the two sides, and with them the means, drift apart without changing anything else.
+    assert_same_statistics(pair, ["moving_variance"], rtol=1e-3)
 
 
 def test_parity_of_recordings_made_apart(apart):
     verdict = judge(*apart)
     assert verdict.verdict == "parity", failed(verdict)
+    assert_same_statistics(apart, ["moving_mean", "moving_variance"], rtol=1e-6)
     names = {check.name for check in verdict.checks if check.level == "lockstep"}
     assert {f"{d} statistics/batch_norm_2/moving_variance" for d in ("float32", "float64")} <= names
 
@@ -52,22 +65,19 @@ def test_a_recording_alone(apart):
         assert verdict.verdict == "parity", failed(verdict)
 
 
-def test_batches_of_two_and_keras_way_in_float32(record_pair, tmp_path):
-    """Of two samples the normalised ones are 1 and -1: every gradient behind cancels but for epsilon."""
-    verdict = judge(*record_pair(experiment(2, 4, "biased"), tmp_path))
-    assert verdict.verdict == "parity", failed(verdict)
+def test_biased_against_unbiased_in_batches_of_two(record_pair, tmp_path):
+    """Found in the running variances alone, which no step depends on.
 
-
-def test_biased_against_unbiased_is_found(record_pair, tmp_path):
-    """In the running variances, and nowhere else: no step depends on them."""
-    chosen = experiment(100, 3)
-    verdict = judge(
-        *record_pair(replace(chosen, tf=replace(chosen.tf, moving_variance="biased")), tmp_path, checkpoints=1)
-    )
+    Of two samples the normalised ones are 1 and -1 but for epsilon, so every gradient behind cancels; that must not
+    alarm. Adam would make steps of what is left.
+    """
+    chosen = experiment(2, 4, optimizer=OPTIMIZERS["sgd"])
+    chosen = replace(chosen, tf=replace(chosen.tf, moving_variance="biased"))
+    verdict = judge(*record_pair(chosen, tmp_path))
     found = failed(verdict)
     assert verdict.verdict == "mismatch"
     assert found[0].where.startswith("step 0, running statistics batch_norm_1, statistics/batch_norm_1/moving_variance")
-    assert all("moving_variance" in check.name for check in found)
+    assert all("moving_variance" in check.name for check in found), found
 
 
 def test_the_step_in_numpy(apart):

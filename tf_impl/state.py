@@ -2,8 +2,8 @@
 
 A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,) and what else a node holds,
 `slots/<slot>/<node>/...` of the same shapes, `statistics/<node>/moving_mean` and `statistics/<node>/moving_variance`
-(units,), which a batch normalisation keeps without being trained, and `step`, the number of updates made. Keras's layout is the neutral one.
-A velocity is a sum of gradients or steps before the learning rate, as torch keeps it.
+(units,), which a batch normalisation keeps without being trained, and `step`, the number of updates made. Keras's
+layout is the neutral one. A velocity is a sum of gradients or steps before the learning rate, as torch keeps it.
 """
 
 from collections.abc import Mapping
