@@ -46,7 +46,7 @@ def main(side: Framework, folder: Path) -> None:
         code = frame.f_code
         if event == "call":
             # AutoGraph runs a rewritten copy of a function, under a prefixed name but with the function's globals.
-            package, _, module = frame.f_globals.get("__name__", "").partition(".")
+            package, _, module = (frame.f_globals.get("__name__") or "").partition(".")
             if package == f"{side}_impl":
                 executed.add(f"{module}.{code.co_name.removeprefix('tf__')}")
 

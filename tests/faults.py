@@ -285,8 +285,10 @@ FAULTS = {
     ),
     "the running means are not restored": Fault(
         "lockstep", "statistics/batch_norm_1/moving_mean", 1,
-        ("state.py", 'variable.assign(state[f"statistics/{name}"])', 'variable.assign(state[f"statistics/{name}"] * (not name.endswith("mean")))'),
-        ("state.py", 'tensor.copy_(own(state[f"statistics/{name}"], tensor.device))', 'tensor.copy_(own(state[f"statistics/{name}"], tensor.device) * (not name.endswith("mean")))'),
+        ("state.py", 'variable.assign(state[f"statistics/{name}"])',
+         'variable.assign(state[f"statistics/{name}"] * (not name.endswith("mean")))'),
+        ("state.py", 'tensor.copy_(own(state[f"statistics/{name}"], tensor.device))',
+         'tensor.copy_(own(state[f"statistics/{name}"] * (not name.endswith("mean")), tensor.device))'),
         "mnist_batchnorm",
     ),
     "the loop trains in eval mode": Fault(
