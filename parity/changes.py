@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from parity.errors import UsageError
 from parity.experiments import activation
-from parity.nodes import NUMBERED, ActivationName, Dense, Initializer, InitializerName, Node
+from parity.nodes import NUMBERED, ActivationName, BatchNorm, Dense, Initializer, InitializerName, Node
 from parity.optimizers import OPTIMIZERS, Optimizer
 from parity.spec import ENDINGS, FRAMEWORKS, Experiment, Identity, LossName, Realisation, is_read
 
@@ -43,13 +43,15 @@ def with_cost(identity: Identity, name: str) -> Identity:
 
 
 def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node, ...]:
-    """The model with another activation behind each hidden layer; what follows the last layer stays."""
+    """The model with another activation behind each hidden layer and its batch norm; what follows the last stays."""
     dense = [node for node in model if isinstance(node, Dense)]
     if len(dense) == 1:
         raise UsageError("--activation changes the hidden layers, and this experiment has none")
     nodes: list[Node] = []
     for position, node in enumerate(dense[:-1], start=1):
-        nodes += [node] if name == "linear" else [node, activation(position, name, node.units)]
+        behind = model[model.index(node) + 1]
+        nodes += [node, behind] if isinstance(behind, BatchNorm) else [node]
+        nodes += [] if name == "linear" else [activation(position, name, node.units)]
     return (*nodes, *model[model.index(dense[-1]) :])
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from parity import digits
 from parity.errors import UsageError
-from parity.spec import DataName, Dtype, Schedule
+from parity.spec import DataName, Dtype, Identity, Schedule
 
 
 @dataclass(frozen=True)
@@ -106,3 +106,13 @@ def plan(schedule: Schedule, order: NDArray[np.int64]) -> Batches:
     epoch_ends = (np.arange(steps) + 1) % (per_pass * schedule.passes_per_epoch) == 0
     epoch_ends[-1] = True
     return Batches(order.reshape(-1), starts, stops, epoch_ends)
+
+
+def require_variances(identity: Identity, batches: Batches) -> None:
+    """Refuse a last batch of one sample where the model normalises batches."""
+    alone = np.flatnonzero(batches.stops - batches.starts == 1)
+    if identity.statistics and alone.size:
+        raise UsageError(
+            f"batch normalisation needs more than one sample in a batch, and step {alone[0]} has one; "
+            "choose another --batch-size, or leave --keep-last-batch out"
+        )

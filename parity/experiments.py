@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from parity.nodes import Activation, ActivationName, Dense, Initializer, Node, PReLU
+from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Initializer, Node, PReLU
 from parity.optimizers import OPTIMIZERS
 from parity.spec import Experiment, Identity, Realisation, Schedule, own_choices
 
@@ -20,11 +20,13 @@ LEAKY_SLOPE = 0.2
 ELU_SLOPE = 1.0
 # torch's own; it is one slope for all units there. Keras has one for each, and starts with 0.
 PRELU_START = 0.25
+# torch's own, the momentum in Keras's meaning; Keras has 0.99 and 1e-3.
+NORM_MOMENTUM, NORM_EPSILON = 0.9, 1e-5
 # The published programs' weights: N(0, 1), and the biases of torch.nn.Linear where they were left alone.
 NORMAL, TORCH_DEFAULT = Initializer("normal", 1.0), Initializer("torch_default", None)
 XAVIER, HE = Initializer("xavier_uniform", None), Initializer("he_normal", None)
 # The published networks on digits, and how they were trained unless stated otherwise.
-MLP, DEEP_MLP = [784, 256, 256, 10], [784, 520, 320, 240, 120, 10]
+MLP, NARROW_MLP, DEEP_MLP = [784, 256, 256, 10], [784, 32, 32, 10], [784, 520, 320, 240, 120, 10]
 EPOCHS = Schedule(
     batch_size=100,
     shuffle=True,
@@ -57,6 +59,18 @@ def mlp(
     return tuple(nodes)
 
 
+def normalised(model: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The model with batch normalisation behind each dense layer but the last."""
+    dense = [node for node in model if isinstance(node, Dense)]
+    nodes: list[Node] = []
+    for node in model:
+        nodes.append(node)
+        if node in dense[:-1]:
+            name = f"batch_norm_{dense.index(node) + 1}"
+            nodes.append(BatchNorm(name, node.units, NORM_MOMENTUM, NORM_EPSILON))
+    return tuple(nodes)
+
+
 def activation(position: int, function: ActivationName, units: int) -> Activation | PReLU:
     """The activation behind dense layer `position`, counted from 1, which has so many units."""
     name = f"{function}_{position}"
@@ -85,6 +99,13 @@ def mnist(
         dtype="float32",
     )
     return both(name, shows, identity)
+
+
+def mnist_narrow(name: str, shows: str, normalise: bool) -> Experiment:
+    """The same with two layers of 32 units that start as torch.nn.Linear does, batch normalisation before ReLU."""
+    found = mnist(name, shows, NARROW_MLP, kernel=TORCH_DEFAULT)
+    model = found.identity.model
+    return replace(found, identity=replace(found.identity, model=normalised(model) if normalise else model))
 
 
 def xor(name: str, shows: str, hidden: ActivationName, kernel: Initializer = NORMAL) -> Experiment:
@@ -133,6 +154,8 @@ EXPERIMENTS = {
             "mnist_deep_sigmoid", "The same with sigmoids: the first layers' gradients vanish.", DEEP_MLP,
             hidden="sigmoid", kernel=TORCH_DEFAULT, batch_size=64, drop_last=False, duration=9,
         ),
+        mnist_narrow("mnist_batchnorm", "A narrow ReLU MLP on digits with batch normalisation before ReLU.", True),
+        mnist_narrow("mnist_no_batchnorm", "The same without: its twin, on the same batches.", False),
         xor("xor_sigmoid", "Ten sigmoid layers on XOR: vanishing gradients, it never learns.", "sigmoid"),
         xor("xor_relu", "Ten ReLU layers on XOR: gradients survive, units die.", "relu"),
         xor("xor_leaky_relu", "Ten leaky ReLU layers on XOR (slope 0.2): no unit can die.", "leaky_relu"),

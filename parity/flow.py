@@ -1,6 +1,7 @@
 """How well gradients flow: their norm in each dense layer, and how many of the layer's units are dead."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,17 +30,15 @@ def flow(identity: Identity, realisation: Realisation, state: Arrays, found: Arr
 
 def dead_units(identity: Identity, realisation: Realisation, state: Arrays, found: Arrays) -> list[float]:
     """The share of dead units in each dense layer; 0 where no function of single units follows."""
-    shares = []
-    behind = [*identity.model[1:], None]
-    for node, following in zip(identity.model, behind, strict=True):
-        if not isinstance(node, Dense):
-            continue
-        share = 0.0
-        if isinstance(following, Activation | PReLU) and following.function != "softmax":
-            slope = state[f"weights/{following.name}/slope"] if isinstance(following, PReLU) else following.slope
+    shares: list[float] = []
+    for before, node in pairwise([None, *identity.model]):
+        if isinstance(node, Dense):
+            shares.append(0.0)
+        elif before is not None and isinstance(node, Activation | PReLU) and node.function != "softmax":
+            slope = state[f"weights/{node.name}/slope"] if isinstance(node, PReLU) else node.slope
             with np.errstate(all="ignore"):
-                function = activations.elementwise(following, realisation)
-                derivative = function.derivative(found[f"outputs/{node.name}"], slope)
-            share = float((derivative == 0).all(axis=0).mean())
-        shares.append(share)
+                derivative = activations.elementwise(node, realisation).derivative(
+                    found[f"outputs/{before.name}"], slope
+                )
+            shares[-1] = float((derivative == 0).all(axis=0).mean())
     return shares

@@ -20,6 +20,7 @@ def step_shapes(identity: Identity) -> dict[str, Shape]:
     shapes: dict[str, Shape] = {"inputs": (batch, identity.dense[0].inputs), "cost": ()}
     for name, units in identity.widths.items():
         shapes[f"outputs/{name}"] = shapes[f"deltas/{name}"] = (batch, units)
+    shapes |= {f"statistics/{name}": shape for name, shape in identity.statistic_shapes.items()}
     groups = ("gradients", "weights", *(f"slots/{slot}" for slot in identity.optimizer.slots))
     return shapes | {f"{group}/{name}": shape for group in groups for name, shape in identity.weight_shapes.items()}
 
@@ -102,7 +103,8 @@ def check_summary_columns(where: str, arrays: Mapping[str, NDArray[Any]], prefix
 def looped(identity: Identity) -> list[str]:
     """The tensors of a loop's step that can be held against a replayed one: its cost, and the state after it."""
     groups = (*(f"slots/{slot}" for slot in identity.optimizer.slots), "weights")
-    return ["cost", *(f"{group}/{name}" for group in groups for name in identity.weights)]
+    statistics = (f"statistics/{name}" for name in identity.statistics)
+    return ["cost", *statistics, *(f"{group}/{name}" for group in groups for name in identity.weights)]
 
 
 def check_array(where: str, name: str, array: NDArray[Any], shape: Shape, dtype: str) -> None:

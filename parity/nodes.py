@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from parity.checked import STRICT, require_name, require_positive
+from parity.checked import STRICT, require_name, require_positive, require_share
 
 FunctionName = Literal[
     "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "silu", "softplus",
@@ -142,4 +142,38 @@ class PReLU:
         return {"slope": (1,) if self.shared else (self.units,)}
 
 
-Node = Dense | Activation | PReLU
+@dataclass(frozen=True)
+class BatchNorm:
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, unit by unit (Ioffe and Szegedy, arXiv 1502.03167).
+
+    gamma and beta are trained, and begin with 1 and 0. In training, mean and variance are the batch's; a trained model
+    uses their running statistics, which begin with 0 and 1 and become moving * momentum + batch * (1 - momentum) at
+    each step: Keras's meaning of momentum. torch calls 1 - momentum so.
+    """
+
+    __pydantic_config__ = STRICT
+    name: str
+    units: int
+    momentum: float
+    epsilon: float
+    kind: Literal["batch_norm"] = "batch_norm"
+    function: ClassVar[str] = "batch_norm"
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        require_positive(self.units, f"{self.name}: units")
+        require_share(self.momentum, f"{self.name}: momentum")
+        require_positive(self.epsilon, f"{self.name}: epsilon")
+
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight, in order."""
+        return {"gamma": (self.units,), "beta": (self.units,)}
+
+    @property
+    def statistic_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each running statistic, in order."""
+        return {"moving_mean": (self.units,), "moving_variance": (self.units,)}
+
+
+Node = Dense | Activation | PReLU | BatchNorm

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.initializers import CUT, distribution
-from parity.nodes import Initializer, PReLU
+from parity.nodes import BatchNorm, Initializer, PReLU
 from parity.spec import Identity
 
 
@@ -85,7 +85,7 @@ def draw(
 
 
 def initial_weights(identity: Identity) -> dict[str, NDArray[np.float32]]:
-    """The weights both sides start from, by name, float32: drawn for dense layers, the start of each PReLU's slope.
+    """The weights both sides start from, by name, float32: drawn for dense layers, for others what these begin with.
 
     float32 also for a float64 run, so that the same start can be replayed in either precision.
     """
@@ -94,6 +94,10 @@ def initial_weights(identity: Identity) -> dict[str, NDArray[np.float32]]:
         for node in identity.model
         if isinstance(node, PReLU)
     }
+    for norm in identity.model:
+        if isinstance(norm, BatchNorm):
+            weights[f"{norm.name}/gamma"] = np.ones(norm.units, np.float32)
+            weights[f"{norm.name}/beta"] = np.zeros(norm.units, np.float32)
     for position, node in enumerate(identity.dense):
         initializers = {"kernel": node.kernel, "bias": node.bias}
         for offset, (kind, shape) in enumerate(node.weight_shapes.items()):

@@ -12,6 +12,7 @@ from parity import layout, measure, stages
 from parity.data import Batches
 from parity.job import RecordJob
 from parity.recording import Arrays
+from parity.rounded import UNIT_ROUNDOFF
 from parity.rounding import step_bounds
 from parity.spec import DTYPES, Dtype
 
@@ -133,15 +134,24 @@ class Replayer:
     def own_segment(
         self, state: Arrays, first: int, last: int, costs: NDArray[np.floating]
     ) -> dict[str, NDArray[np.float64]]:
-        """A segment's `costs` [last - first] in float64, and how far float32 lies from them: its `noise`.
+        """A segment's `costs` [last - first] in float64, and the `noise` that rounding may make of them, measured twice.
 
-        One of the two precisions is the run's own, whose `costs` [steps] are there.
+        Once as what float32 makes of the same steps, scaled down to float64's rounding; and once by the same steps from
+        weights that are each the next number, since what is divided by its own size does not scale down.
+        `costs` [steps] are the run's own, in one of the two precisions.
         """
         recorded = costs[first:last].astype(np.float64)
         other: Dtype = "float64" if self.job.identity.dtype == "float32" else "float32"
         found = self.segment(state, first, last, other)
+        wide = found if other == "float64" else recorded
+        moved = {
+            name: np.nextafter(value.astype(np.float64), np.inf) if name.startswith("weights/") else value
+            for name, value in state.items()
+        }
+        twin = self.segment(moved, first, last, "float64")
+        scale = UNIT_ROUNDOFF["float64"] / UNIT_ROUNDOFF["float32"]
         with np.errstate(invalid="ignore"):
-            return {"costs": found if other == "float64" else recorded, "noise": np.abs(found - recorded)}
+            return {"costs": wide, "noise": np.maximum(np.abs(found - recorded) * scale, np.abs(twin - wide))}
 
 
 def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:

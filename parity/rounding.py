@@ -18,14 +18,15 @@ much of it is used.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import activations
+from parity import activations, normalisation
 from parity.losses import rounding
 from parity.measure import largest_finite
-from parity.nodes import Activation, Dense, PReLU
+from parity.nodes import Activation, BatchNorm, Dense, PReLU
 from parity.rounded import UNIT_ROUNDOFF, exact
 from parity.spec import Dtype, Identity, Realisation
 from parity.stages import gradients, updated
@@ -69,6 +70,7 @@ def step_errors(
     cost, delta = loss(identity, replay, outputs[last], u)
     found = backward(identity, realisation, weights, replay, outputs, delta, u)
     errors = {f"outputs/{name}": error for name, error in outputs.items()}
+    errors |= statistics(identity, realisation, state, replay, outputs, u)
     errors |= {"cost": cost}
     errors |= {f"gradients/{name}": found[name] for name in identity.weights}
     return errors | optimizer_errors(identity, realisation, state, replay, found, u)
@@ -85,11 +87,28 @@ def forward(
             kernel, bias = weights[f"{node.name}/kernel"], weights[f"{node.name}/bias"]
             scale = np.abs(x) @ np.abs(kernel) + np.abs(bias)
             error = quadrature(np.sqrt(node.inputs + 1) * u * scale, np.sqrt(error**2 @ kernel**2))
+        elif isinstance(node, BatchNorm):
+            moments = normalisation.moments(node, x, error, u)
+            error = normalisation.output_error(moments, weights[f"{node.name}/gamma"], weights[f"{node.name}/beta"])
         else:
             error = activation_error(node, realisation, slope_of(node, weights), x, error, u)
         x = replay[f"outputs/{node.name}"]
         errors[node.name] = error
     return errors
+
+
+def statistics(
+    identity: Identity, realisation: Realisation, state: Arrays, replay: Arrays, errors: Arrays, u: float
+) -> dict[str, Array]:
+    """E of the running statistics after the step; `errors` is E of every node's output."""
+    found: dict[str, Array] = {}
+    for before, node in pairwise(identity.model):
+        if isinstance(node, BatchNorm):
+            moments = normalisation.moments(node, replay[f"outputs/{before.name}"], errors[before.name], u)
+            moving = (state[f"statistics/{node.name}/{kind}"] for kind in node.statistic_shapes)
+            after = normalisation.statistics_errors(node, realisation, moments, *moving)
+            found |= {f"statistics/{node.name}/{kind}": error for kind, error in after.items()}
+    return found
 
 
 def slope_of(node: Activation | PReLU, weights: Arrays) -> Array | float | None:
@@ -171,19 +190,27 @@ def backward(
                 np.sqrt((x**2).T @ error**2),
                 np.sqrt((x_error**2).T @ values**2),
             )
-            gradients[f"{node.name}/bias"] = quadrature(
-                roots * u * np.abs(values).sum(axis=0), np.sqrt((error**2).sum(axis=0))
-            )
+            gradients[f"{node.name}/bias"] = sum_error(values, error, u)
             error = quadrature(
                 np.sqrt(node.units) * u * (np.abs(values) @ np.abs(kernel).T), np.sqrt(error**2 @ (kernel**2).T)
             )
             values = values @ kernel.T
+        elif isinstance(node, BatchNorm):
+            moments = normalisation.moments(node, x, x_error, u)
+            gradients[f"{node.name}/gamma"] = normalisation.gamma_error(moments, values, error)
+            gradients[f"{node.name}/beta"] = sum_error(values, error, u)
+            values, error = normalisation.delta_behind(moments, weights[f"{node.name}/gamma"], values, error)
         else:
             slope = slope_of(node, weights)
             if isinstance(node, PReLU):
                 gradients[f"{node.name}/slope"] = slope_gradient_error(node, x, x_error, values, error, u)
             values, error = activation_delta(node, realisation, slope, (x, x_error), (values, error), u)
     return gradients
+
+
+def sum_error(values: Array, error: Array, u: float) -> Array:
+    """E of the sum of values [batch, units] over the batch."""
+    return quadrature(np.sqrt(len(values)) * u * np.abs(values).sum(axis=0), np.sqrt((error**2).sum(axis=0)))
 
 
 def loss(identity: Identity, replay: Arrays, error: Array, u: float) -> LossErrors:

@@ -12,7 +12,7 @@ from itertools import pairwise, zip_longest
 from typing import Any, Literal, get_args
 
 from parity.checked import STRICT, require_positive
-from parity.nodes import Activation, ActivationName, Dense, Node, PReLU
+from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Node, PReLU
 from parity.optimizers import SGD, Adam, Adamax, AdamW, NAdam, Optimizer, Rprop
 
 Framework = Literal["tf", "torch"]
@@ -55,6 +55,7 @@ Constants = Literal["exact", "through_float32"]
 SeluAtZero = Literal["slope_below", "slope_above"]
 PReLUAtZero = Literal["slope_below", "zero"]
 SoftplusAbove20 = Literal["linear", "smooth"]
+MovingVariance = Literal["unbiased", "biased"]
 
 # Of two experiments that have little in common, the first settings tell enough.
 DIFFERENCES_SHOWN = 4
@@ -110,8 +111,11 @@ class Identity:
                 raise ValueError(f"{after.name} takes {after.inputs} inputs and {before.name} gives {before.units}")
         require_outputs(self.loss, self.model[-1], self.dense[-1])
         for node in self.model:
-            if isinstance(node, PReLU) and node.units != self.widths[node.name]:
+            if isinstance(node, PReLU | BatchNorm) and node.units != self.widths[node.name]:
                 raise ValueError(f"{node.name} is for {node.units} units and is given {self.widths[node.name]}")
+        # Of one sample there is no variance: torch refuses such a batch, and Keras returns beta.
+        if self.statistics and self.schedule.batch_size == 1:
+            raise ValueError("batch normalisation needs more than one sample in a batch")
 
     @property
     def threshold(self) -> float:
@@ -142,6 +146,17 @@ class Identity:
         """The names of all weights, in order."""
         return list(self.weight_shapes)
 
+    @property
+    def statistic_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each running statistic by its name, in order."""
+        nodes = [node for node in self.model if isinstance(node, BatchNorm)]
+        return {f"{node.name}/{kind}": shape for node in nodes for kind, shape in node.statistic_shapes.items()}
+
+    @property
+    def statistics(self) -> list[str]:
+        """The names of all running statistics, which are part of the state and not trained."""
+        return list(self.statistic_shapes)
+
 
 @dataclass(frozen=True)
 class Realisation:
@@ -160,6 +175,8 @@ class Realisation:
     `selu_at_zero`: SELU's derivative at exactly zero, that from below, 1.76, or that from above, 1.05.
     `prelu_at_zero`: PReLU's derivative at exactly zero, its slope, or zero.
     `softplus_above_20`: torch takes x for softplus(x) there; Keras does not.
+    `moving_variance`: of n samples' variances the running one takes n / (n - 1) times, or as they are. Both frameworks
+    normalise a batch with the biased variance.
     """
 
     __pydantic_config__ = STRICT
@@ -173,6 +190,7 @@ class Realisation:
     selu_at_zero: SeluAtZero
     prelu_at_zero: PReLUAtZero
     softplus_above_20: SoftplusAbove20
+    moving_variance: MovingVariance
 
 
 @dataclass(frozen=True)
@@ -192,11 +210,12 @@ def own_choices(framework: Framework) -> dict[str, str]:
     return {f.name: get_args(f.type)[framework == "tf"] for f in fields(Realisation) if get_args(f.type)}
 
 
-# What reads each choice: the activations, or the optimizers.
+# What reads each choice: the nodes, or the optimizers.
 READ_BY: dict[str, set[str]] = {
     "selu_at_zero": {"selu"},
     "prelu_at_zero": {"prelu"},
     "softplus_above_20": {"softplus"},
+    "moving_variance": {"batch_norm"},
     "adam_epsilon": {"adam", "adamw"},
     "adamax_epsilon": {"adamax"},
     "adagrad_epsilon": {"adagrad"},
@@ -215,7 +234,7 @@ def is_read(field: str, identity: Identity, realisation: Realisation) -> bool:
 
 
 def functions(identity: Identity) -> set[str]:
-    """The names of the activations of a model."""
+    """The names of the activations of a model, and of batch normalisation."""
     return {node.function for node in identity.model if not isinstance(node, Dense)}
 
 

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import activations
+from parity import activations, normalisation
 from parity.formulas import update
 from parity.losses import rounding
-from parity.nodes import Dense, Node, PReLU
+from parity.nodes import BatchNorm, Dense, Node, PReLU
 from parity.optimizers import OPTIMIZERS
 from parity.rounded import UNIT_ROUNDOFF, exact
 from parity.spec import Dtype, Framework, Identity, Realisation
@@ -81,6 +81,11 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         # The errors of a softplus and of a tanh; 1 - t**2 carries twice that of the tanh.
         ("mish", 14, 8),
         ("mish gradient", 24, 14),
+        # Means over the batch, a root, and the terms of x g + (beta - mean g); then three sums.
+        ("batch_norm", 3, 3),
+        ("batch_norm gamma", 3, 3),
+        ("batch_norm gradient", 3, 3),
+        ("running statistic", 4, 4),
         # exp, a sum over the units, a quotient; then a product, a sum, a difference and a product.
         ("softmax", 7, 7),
         ("softmax gradient", 4, 4),
@@ -131,7 +136,13 @@ class Result:
 def results(identity: Identity, batch: int) -> list[Result]:
     """What the stages of one step on `batch` samples give, in the order of the computation."""
     nodes = identity.model
-    found = [Result(f"outputs/{node.name}", f"forward {node.name}", *forward_row(node)) for node in nodes]
+    found = []
+    for node in nodes:
+        found.append(Result(f"outputs/{node.name}", f"forward {node.name}", *forward_row(node)))
+        for kind in node.statistic_shapes if isinstance(node, BatchNorm) else ():
+            found.append(
+                Result(f"statistics/{node.name}/{kind}", f"running statistics {node.name}", "running statistic", 1)
+            )
     found.append(Result("cost", "loss", identity.loss, 1))
     found.append(Result(f"deltas/{nodes[-1].name}", "loss gradient", f"{identity.loss} gradient", 1))
     for position in reversed(range(len(nodes))):
@@ -164,6 +175,8 @@ def gradient_rows(node: Node, batch: int) -> dict[str, tuple[str, int]]:
         return {"kernel": ("product", batch), "bias": ("sum", batch)}
     if isinstance(node, PReLU):
         return {"slope": ("product", batch * node.units if node.shared else batch)}
+    if isinstance(node, BatchNorm):
+        return {"gamma": ("batch_norm gamma", 1), "beta": ("sum", batch)}
     return {}
 
 
@@ -181,16 +194,16 @@ def scales(
     with np.errstate(all="ignore"):
         # What is no number has no scale; the check then demands equality, or says that both sides are NaN.
         return (
-            {name: u * scale for name, scale in node_scales(identity, realisation, state, recorded, inputs).items()}
+            {name: u * scale for name, scale in node_scales(identity, realisation, state, recorded, inputs, u).items()}
             | {name: u * scale for name, scale in loss_scales(identity, recorded, labels).items()}
             | optimizer_scales(identity, realisation, state, recorded, u)
         )
 
 
 def node_scales(
-    identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array
+    identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, u: float
 ) -> dict[str, Array]:
-    """Of outputs, of the gradients of weights, and of deltas but the last node's."""
+    """Of outputs, running statistics, the gradients of weights, and deltas but the last node's."""
     found: dict[str, Array] = {}
     previous = None
     for node in identity.model:
@@ -202,6 +215,9 @@ def node_scales(
             found[f"gradients/{node.name}/kernel"] = np.abs(x).T @ np.abs(delta)
             found[f"gradients/{node.name}/bias"] = np.abs(delta).sum(axis=0)
             backward = np.abs(delta) @ np.abs(kernel).T
+        elif isinstance(node, BatchNorm):
+            here, backward = normalisation.scales(node, realisation, state, x, delta, u)
+            found |= here
         else:
             slope = state[f"weights/{node.name}/slope"] if isinstance(node, PReLU) else node.slope
             found[f"outputs/{node.name}"], backward = activations.scales(node, realisation, slope, x, delta)

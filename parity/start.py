@@ -21,7 +21,7 @@ Weights = dict[str, NDArray[np.floating]]
 
 
 def state(identity: Identity, file: Path | None, reference: Recording | None) -> Weights:
-    """The state before the first step: weights drawn or read from `file`, and slots as the optimizer starts them.
+    """The state before the first step: weights drawn or read from `file`, slots and running statistics as they start.
 
     With `reference`, the start state of that recording.
     """
@@ -34,6 +34,8 @@ def state(identity: Identity, file: Path | None, reference: Recording | None) ->
         for slot, first in identity.optimizer.slots.items()
         for name, value in chosen.items()
     }
+    for name, shape in identity.statistic_shapes.items():
+        begun[f"statistics/{name}"] = np.full(shape, float(name.endswith("moving_variance")), identity.dtype)
     return {f"weights/{name}": value for name, value in chosen.items()} | begun | {"step": np.array(0, np.int64)}
 
 

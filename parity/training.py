@@ -39,6 +39,7 @@ class Task:
         self.place = side.runtime.devices()[self.device]
         self.content = data.load(job.identity.data, job.data, job.identity.dtype)
         self.batches = data.plan(job.identity.schedule, start.order(job.identity, self.content, job.batch_order))
+        data.require_variances(job.identity, self.batches)
         self.reference = None if job.reference is None else start.reference(job.reference, self.identity)
 
     @cached_property

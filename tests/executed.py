@@ -29,6 +29,8 @@ def jobs(side: Framework, folder: Path) -> list[RecordJob | DrawJob]:
         with_activations(CHOOSING, 2),
         both_sides(with_activations(CHOOSING, 2), adam_epsilon="before_correction", **KERAS_ACTIVATIONS),
         shortened("xor_sigmoid", 2),
+        shortened("mnist_batchnorm", 2),
+        both_sides(shortened("mnist_batchnorm", 2), moving_variance="biased"),
     ]
     drawing = DrawJob(experiments[0].identity, "own", folder / "initial.safetensors")
     return [drawing] + [
@@ -44,7 +46,7 @@ def main(side: Framework, folder: Path) -> None:
         code = frame.f_code
         if event == "call":
             # AutoGraph runs a rewritten copy of a function, under a prefixed name but with the function's globals.
-            package, _, module = frame.f_globals.get("__name__", "").partition(".")
+            package, _, module = (frame.f_globals.get("__name__") or "").partition(".")
             if package == f"{side}_impl":
                 executed.add(f"{module}.{code.co_name.removeprefix('tf__')}")
 

@@ -27,6 +27,7 @@ class Fault(NamedTuple):
     step: int | None
     tf: tuple[str, str, str]
     torch: tuple[str, str, str]
+    experiment: str = "mnist_relu"
 
 
 def dense(line: str, method: str, first: str, body: str, only: str = "") -> tuple[str, str, str]:
@@ -250,6 +251,58 @@ FAULTS = {
          "    updater.apply(gradients, weights)\n"),
         ("train.py", "    updater.step()\n",
          "    torch.nn.utils.clip_grad_value_(model.parameters(), 1e-3)\n    updater.step()\n"),
+    ),
+    # Batch normalisation
+    "Keras's epsilon for a batch norm": Fault(
+        "lockstep", "outputs/batch_norm_1", 0,
+        ("layers.py", "epsilon=node.epsilon", "epsilon=1e-3"), ("layers.py", "eps=node.epsilon", "eps=1e-3"),
+        "mnist_batchnorm",
+    ),
+    "the momentum of a batch norm is the other share": Fault(
+        "lockstep", "statistics/batch_norm_1/moving_mean", 0,
+        ("layers.py", "momentum=node.momentum", "momentum=1 - node.momentum"),
+        ("layers.py", "momentum=1 - node.momentum", "momentum=node.momentum"),
+        "mnist_batchnorm",
+    ),
+    "the running variance is the other one": Fault(
+        "lockstep", "statistics/batch_norm_1/moving_variance", 0,
+        ("layers.py", 'realisation.moving_variance == "biased"', 'realisation.moving_variance == "unbiased"'),
+        ("layers.py", 'realisation.moving_variance == "unbiased"', 'realisation.moving_variance == "biased"'),
+        "mnist_batchnorm",
+    ),
+    "a batch norm's gradient stops at its mean": Fault(
+        "lockstep", "deltas/dense_2", 0,
+        ("layers.py", "    return made(momentum=node.momentum, epsilon=node.epsilon, name=node.name)",
+         "    made = made(momentum=node.momentum, epsilon=node.epsilon, name=node.name)\n"
+         "    stock = made._moments\n"
+         "    made._moments = lambda x, mask: (tf.stop_gradient(stock(x, mask)[0]), stock(x, mask)[1])\n"
+         "    return made"),
+        ("layers.py", "    return made(node.units, momentum=1 - node.momentum, eps=node.epsilon)",
+         "    made = made(node.units, momentum=1 - node.momentum, eps=node.epsilon)\n"
+         "    stock = made.forward\n"
+         "    made.forward = lambda x: stock(x) + (lambda m: m - m.detach())(x.mean(0) * made.weight.detach())\n"
+         "    return made"),
+        "mnist_batchnorm",
+    ),
+    "the running means are not restored": Fault(
+        "lockstep", "statistics/batch_norm_1/moving_mean", 1,
+        ("state.py", 'variable.assign(state[f"statistics/{name}"])',
+         'variable.assign(state[f"statistics/{name}"] * (not name.endswith("mean")))'),
+        ("state.py", 'tensor.copy_(own(state[f"statistics/{name}"], tensor.device))',
+         'tensor.copy_(own(state[f"statistics/{name}"] * (not name.endswith("mean")), tensor.device))'),
+        "mnist_batchnorm",
+    ),
+    "the loop trains in eval mode": Fault(
+        "loop", "cost", 0,
+        ("train.py", "forward(model, inputs, training=True)", "forward(model, inputs, training=False)"),
+        ("train.py", "forward(model, inputs, training=True)", "forward(model, inputs, training=False)"),
+        "mnist_batchnorm",
+    ),
+    "accuracy is measured in train mode": Fault(
+        "loop", "statistics/batch_norm_1/moving_mean", 11,
+        ("train.py", "forward(model, inputs, training=False)", "forward(model, inputs, training=True)"),
+        ("train.py", "forward(model, inputs, training=False)", "forward(model, inputs, training=True)"),
+        "mnist_batchnorm",
     ),
     # Precision
     "a layer computes in float32": Fault(

@@ -1,7 +1,8 @@
 """Record one side once for each fault: python tests/faulty.py tf|torch REFERENCE FOLDER FAULT...
 
-Every fault's recording is written to FOLDER/<fault>, with REFERENCE's checkpoints replayed. A script of its own, since
-a process loads one framework, and one process for all faults, since importing a framework takes longer than a fault.
+Every fault's recording is written to FOLDER/<fault>, with the checkpoints of REFERENCE/<experiment> replayed. A script
+of its own, since a process loads one framework, and one process for all faults, since importing a framework takes
+longer than a fault.
 """
 
 import importlib
@@ -18,7 +19,7 @@ from parity.spec import Framework
 
 ROOT = Path(__file__).parents[1]
 # Checkpoints 0, 1, 2, 5, 10 and 11.
-EXPERIMENT = shortened("mnist_relu", 12)
+EXPERIMENTS = {name: shortened(name, 12) for name in ("mnist_relu", "mnist_batchnorm")}
 CHECKPOINTS = 6
 
 
@@ -41,9 +42,9 @@ def main(side: Framework, reference: Path, folder: Path, names: list[str]) -> No
     for name in names:
         plant(side, getattr(FAULTS[name], side), folder / "code" / name.replace(" ", "_"))
         out = folder / name.replace(" ", "_")
-        realisation = getattr(EXPERIMENT, side)
-        job = RecordJob("mnist_relu", EXPERIMENT.identity, realisation, "cpu", out,
-                        reference=reference, checkpoints=CHECKPOINTS)  # fmt: skip
+        experiment = EXPERIMENTS[FAULTS[name].experiment]
+        job = RecordJob(experiment.name, experiment.identity, getattr(experiment, side), "cpu", out,
+                        reference=reference / experiment.name, checkpoints=CHECKPOINTS)  # fmt: skip
         worker.perform(worker.import_side(side), job, lambda message: None)
         sys.path.pop(0)
 

@@ -96,6 +96,10 @@ USAGE_ERRORS = {
         ["mnist_relu", "--init-from", "tf", "--initial-weights", "w"],
         f"argument --initial-weights: not allowed with argument --init-from {HELP}",
     ),
+    "a batch of one": (
+        ["mnist_batchnorm", "--batch-size", "1"],
+        "batch normalisation needs more than one sample in a batch",
+    ),
     "optimizer": (["mnist_relu", "--optimizer", "adm"], "unknown optimizer 'adm'; did you mean adam?"),
     "dtype": (["mnist_relu", "--dtype", "float23"], "unknown dtype 'float23'; did you mean float32?"),
     "choice": (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from faults import FAULTS
-from faulty import CHECKPOINTS, EXPERIMENT
+from faulty import CHECKPOINTS, EXPERIMENTS
 
 from parity import recording
 from parity.job import RecordJob
@@ -18,6 +18,7 @@ from parity.verdict import judge
 # One of each kind; all of them take minutes.
 ALWAYS = {
     "a layer is 1e-12 too large", "the second moment is not restored", "weights are shrunk at step 8 only",
+    "Keras's epsilon for a batch norm",
 }  # fmt: skip
 CASES = [
     pytest.param(side, name, marks=[] if name in ALWAYS else [pytest.mark.slow])
@@ -31,9 +32,10 @@ def clean(workers, tmp_path_factory):
     """Both sides without a fault, recorded apart, each replaying nothing but its own checkpoints."""
     folder = tmp_path_factory.mktemp("clean")
     for side, worker in workers.items():
-        realisation = getattr(EXPERIMENT, side)
-        job = RecordJob("mnist_relu", EXPERIMENT.identity, realisation, "cpu", folder / side, checkpoints=CHECKPOINTS)
-        worker.record(job, lambda done, steps: None)
+        for name, experiment in EXPERIMENTS.items():
+            job = RecordJob(name, experiment.identity, getattr(experiment, side), "cpu", folder / side / name,
+                            checkpoints=CHECKPOINTS)  # fmt: skip
+            worker.record(job, lambda done, steps: None)
     return folder
 
 
@@ -57,7 +59,7 @@ def faulty(clean, tmp_path_factory, pytestconfig):
 
 def paired(side: str, ours: Recording, clean: Path) -> tuple[Recording, Recording]:
     """Keras's recording and torch's, `ours` being that of `side`."""
-    theirs = recording.read(clean / ("torch" if side == "tf" else "tf"))
+    theirs = recording.read(clean / ("torch" if side == "tf" else "tf") / ours.manifest.experiment)
     return (ours, theirs) if side == "tf" else (theirs, ours)
 
 
@@ -74,7 +76,8 @@ def test_fault_is_found(side, name, faulty, clean):
 
 def test_without_a_fault_there_is_parity(clean, workers, tmp_path):
     folder = tmp_path / "again"
-    job = RecordJob("mnist_relu", EXPERIMENT.identity, EXPERIMENT.tf, "cpu", folder,
-                    reference=clean / "torch", checkpoints=CHECKPOINTS)  # fmt: skip
+    experiment, reference = EXPERIMENTS["mnist_relu"], clean / "torch" / "mnist_relu"
+    job = RecordJob("mnist_relu", experiment.identity, experiment.tf, "cpu", folder,
+                    reference=reference, checkpoints=CHECKPOINTS)  # fmt: skip
     workers["tf"].record(job, lambda done, steps: None)
-    assert judge(recording.read(folder), recording.read(clean / "torch")).verdict == "parity"
+    assert judge(recording.read(folder), recording.read(reference)).verdict == "parity"

@@ -1,8 +1,9 @@
 """Nodes of a model as Keras layers."""
 
 import keras
+import tensorflow as tf
 
-from parity.nodes import Dense, Node, PReLU
+from parity.nodes import BatchNorm, Dense, Node, PReLU
 from parity.spec import Realisation
 from tf_impl.activations import activation, prelu
 
@@ -11,9 +12,31 @@ def layer(node: Node, realisation: Realisation) -> keras.layers.Layer:
     """The layer of one node, named like it."""
     if isinstance(node, Dense):
         return dense(node)
+    if isinstance(node, BatchNorm):
+        return batch_norm(node, realisation)
     return prelu(node, realisation) if isinstance(node, PReLU) else activation(node, realisation)
 
 
 def dense(node: Dense) -> keras.layers.Dense:
     """A fully connected layer; its kernel is (inputs, units). `state.write` fills it."""
     return keras.layers.Dense(node.units, kernel_initializer="zeros", bias_initializer="zeros", name=node.name)
+
+
+def batch_norm(node: BatchNorm, realisation: Realisation) -> keras.layers.BatchNormalization:
+    """Batch normalisation with gamma, beta and running statistics (units,); `state.write` fills them."""
+    stock = realisation.moving_variance == "biased"
+    made = keras.layers.BatchNormalization if stock else TorchBatchNorm
+    return made(momentum=node.momentum, epsilon=node.epsilon, name=node.name)
+
+
+class TorchBatchNorm(keras.layers.BatchNormalization):
+    """Batch normalisation whose running variance takes the unbiased one, as torch.nn.BatchNorm1d's does."""
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        before = tf.convert_to_tensor(self.moving_variance)
+        outputs = super().call(inputs, training=training)
+        if training:
+            n = tf.cast(tf.shape(inputs)[0], inputs.dtype)
+            unbiased = tf.math.reduce_variance(inputs, axis=0) * n / (n - 1)
+            self.moving_variance.assign(before * self.momentum + unbiased * (1 - self.momentum))
+        return outputs

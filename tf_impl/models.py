@@ -18,9 +18,12 @@ def nodes(model: keras.Sequential) -> list[tuple[str, keras.layers.Layer]]:
     return [(node.name, node) for node in model.layers]
 
 
-def forward(model: keras.Sequential, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Every node's output [batch, units] by the node's name, in order; inputs are taken in the model's dtype."""
+def forward(model: keras.Sequential, inputs: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+    """Every node's output [batch, units] by the node's name, in order; inputs are taken in the model's dtype.
+
+    In `training`, a batch is normalised with its own statistics, and the running ones follow.
+    """
     outputs, x = {}, tf.cast(inputs, model.compute_dtype)
     for name, node in nodes(model):
-        x = outputs[name] = node(x)
+        x = outputs[name] = node(x, training=training)
     return outputs

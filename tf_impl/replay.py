@@ -1,6 +1,7 @@
 """One step from a given state, stage by stage, each stage run by itself."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import keras
 import numpy as np
@@ -23,7 +24,8 @@ def replay_function(model: keras.Model, loss: Loss, updater: keras.optimizers.Op
     The step starts from `state`; all is in the model's dtype. Each stage is fed what `recorded` holds of the stages
     before it, or, where that is None, what they gave here. Returned are, in the order of the computation,
     `outputs/<node>` [batch, units], `cost`, `deltas/<node>` [batch, units] (the cost's gradient by the node's output),
-    `gradients/<weight>`, and the state after the step (`weights/...`, `slots/...`, `step`). What the cost does not
+    `gradients/<weight>`, and the state after the step (`weights/...`, `slots/...`,
+    `statistics/...`, `step`). What the cost does not
     depend on has no gradient.
     """
 
@@ -59,7 +61,7 @@ def stages(model: keras.Model, loss: Loss, x: tf.Tensor, labels: tf.Tensor, reco
 
     trained, backward = states.trained(model), []
     for name, node in nodes(model):
-        y, differentiate = stage(node, x)
+        y, differentiate = stage(partial(node, training=True), x)
         weights = {key: weight for key, weight in states.parameters_of(name, node).items() if key in trained}
         backward.append((name, weights, differentiate))
         x = kept(f"outputs/{name}", y)

@@ -1,8 +1,9 @@
 """Neutral names and layouts of weights and slots, and the framework's own.
 
 A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,) and what else a node holds,
-`slots/<slot>/<node>/...` of the same shapes, and `step`, the number of updates made. Keras's layout is the neutral one.
-A velocity is a sum of gradients or steps before the learning rate, as torch keeps it.
+`slots/<slot>/<node>/...` of the same shapes, `statistics/<node>/moving_mean` and `statistics/<node>/moving_variance`
+(units,), which a batch normalisation keeps without being trained, and `step`, the number of updates made. Keras's
+layout is the neutral one. A velocity is a sum of gradients or steps before the learning rate, as torch keeps it.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ State = dict[str, np.ndarray]
 
 # Neutral names of what Keras calls otherwise, by kind of layer.
 NAMES = {keras.layers.PReLU: {"alpha": "slope"}}
+# What a node keeps without its being trained.
+STATISTICS = ("/moving_mean", "/moving_variance")
 # The neutral name of each slot, and the attribute of Keras's optimizer that holds it.
 SLOTS = {
     keras.optimizers.SGD: {"velocity": "momentums"},
@@ -39,6 +42,7 @@ SLOTS = {
 def read(model: keras.Model, optimizer: keras.optimizers.Optimizer, step: int) -> State:
     """The state of a model and its optimizer after `step` updates, as NumPy arrays of the model's dtype."""
     state = {f"weights/{name}": variable.numpy() for name, variable in parameters(model).items()}
+    state |= {f"statistics/{name}": variable.numpy() for name, variable in statistics(model).items()}
     for slot, variables in slots(model, optimizer).items():
         factor = rate_inside(optimizer, slot)
         state |= {f"slots/{slot}/{name}": np.zeros_like(state[f"weights/{name}"]) for name in parameters(model)}
@@ -51,6 +55,8 @@ def write(model: keras.Model, optimizer: keras.optimizers.Optimizer, state: Mapp
     step = int(state["step"])
     for name, variable in parameters(model).items():
         variable.assign(state[f"weights/{name}"])
+    for name, variable in statistics(model).items():
+        variable.assign(state[f"statistics/{name}"])
     optimizer.iterations.assign(step)
     for slot, variables in slots(model, optimizer).items():
         factor = rate_inside(optimizer, slot)
@@ -84,7 +90,14 @@ def parameters(model: keras.Model) -> dict[str, keras.Variable]:
 
 def parameters_of(name: str, node: keras.layers.Layer) -> dict[str, keras.Variable]:
     """The weights of the node called `name` by neutral name, in order."""
-    return {f"{name}/{weight_name(node, variable.name)}": variable for variable in node.variables}
+    found = {f"{name}/{weight_name(node, variable.name)}": variable for variable in node.variables}
+    return {key: variable for key, variable in found.items() if not key.endswith(STATISTICS)}
+
+
+def statistics(model: keras.Model) -> dict[str, keras.Variable]:
+    """The running statistics by neutral name, in order."""
+    found = {f"{name}/{weight_name(node, v.name)}": v for name, node in nodes(model) for v in node.variables}
+    return {key: variable for key, variable in found.items() if key.endswith(STATISTICS)}
 
 
 def weight_name(node: keras.layers.Layer, own_name: str) -> str:

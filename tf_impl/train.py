@@ -40,7 +40,7 @@ def train_step(
     """Forward, backward and update on one batch: inputs [batch, features], labels [batch]."""
     weights = model.trainable_variables
     with tf.GradientTape() as tape:
-        outputs = forward(model, inputs)
+        outputs = forward(model, inputs, training=True)
         cost = loss(list(outputs.values())[-1], labels)
     gradients = tape.gradient(cost, weights)
     updater.apply(gradients, weights)
@@ -93,7 +93,7 @@ def accuracy(model: keras.Model, data: OnDevice, threshold: float) -> tf.Tensor:
 
 def predict(model: keras.Model, inputs: tf.Tensor, threshold: float) -> tf.Tensor:
     """[samples] int64: the class predicted for each input."""
-    return predicted_classes(list(forward(model, inputs).values())[-1], threshold)
+    return predicted_classes(list(forward(model, inputs, training=False).values())[-1], threshold)
 
 
 def predictions(model: keras.Model, data: OnDevice, threshold: float) -> np.ndarray:

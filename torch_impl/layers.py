@@ -2,7 +2,7 @@
 
 import torch
 
-from parity.nodes import Dense, Node, PReLU
+from parity.nodes import BatchNorm, Dense, Node, PReLU
 from parity.spec import Realisation
 from torch_impl.activations import activation, prelu
 
@@ -11,9 +11,33 @@ def layer(node: Node, realisation: Realisation) -> torch.nn.Module:
     """The module of one node."""
     if isinstance(node, Dense):
         return dense(node)
+    if isinstance(node, BatchNorm):
+        return batch_norm(node, realisation)
     return prelu(node, realisation) if isinstance(node, PReLU) else activation(node, realisation)
 
 
 def dense(node: Dense) -> torch.nn.Linear:
     """A fully connected layer; its weight is (units, inputs). `state.write` fills it."""
     return torch.nn.utils.skip_init(torch.nn.Linear, node.inputs, node.units)
+
+
+def batch_norm(node: BatchNorm, realisation: Realisation) -> torch.nn.BatchNorm1d:
+    """Batch normalisation with gamma, beta and running statistics (units,); `state.write` fills them."""
+    stock = realisation.moving_variance == "unbiased"
+    made = torch.nn.BatchNorm1d if stock else KerasBatchNorm1d
+    return made(node.units, momentum=1 - node.momentum, eps=node.epsilon)
+
+
+class KerasBatchNorm1d(torch.nn.BatchNorm1d):
+    """Batch normalisation whose running variance takes the biased one.
+
+    As keras.layers.BatchNormalization's does (keras/src/layers/normalization/batch_normalization.py).
+    """
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        before = self.running_var.clone()
+        outputs = super().forward(inputs)
+        if self.training:
+            biased = torch.var(inputs.detach(), dim=0, correction=0)
+            self.running_var = before * (1 - self.momentum) + biased * self.momentum
+        return outputs

@@ -18,9 +18,20 @@ def nodes(model: torch.nn.Sequential) -> list[tuple[str, torch.nn.Module]]:
     return list(model.named_children())
 
 
-def forward(model: torch.nn.Sequential, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Every node's output [batch, units] by the node's name, in order; inputs are taken in the model's dtype."""
+def forward(model: torch.nn.Sequential, inputs: torch.Tensor, training: bool) -> dict[str, torch.Tensor]:
+    """Every node's output [batch, units] by the node's name, in order; inputs are taken in the model's dtype.
+
+    In `training`, a batch is normalised with its own statistics, and the running ones follow.
+    """
+    set_training(model, training)
     outputs, x = {}, inputs.to(next(model.parameters()).dtype)
     for name, node in nodes(model):
         x = outputs[name] = node(x)
     return outputs
+
+
+def set_training(model: torch.nn.Sequential, training: bool) -> None:
+    """Put the model into train or eval mode, which torch keeps in the modules and Keras takes at each call."""
+    # Asked first, since setting it takes longer than a small layer.
+    if model.training != training:
+        model.train(training)

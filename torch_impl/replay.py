@@ -7,7 +7,7 @@ import torch
 
 from torch_impl import state as states
 from torch_impl.losses import Loss
-from torch_impl.models import nodes
+from torch_impl.models import nodes, set_training
 
 # (the cost's gradient by a stage's result, weights) -> the cost's gradients by the stage's input and by each weight
 Differentiate = Callable[[torch.Tensor, list[torch.nn.Parameter]], list[torch.Tensor | None]]
@@ -22,7 +22,8 @@ def replay_function(model: torch.nn.Module, loss: Loss, updater: torch.optim.Opt
     The step starts from `state`; all is in the model's dtype. Each stage is fed what `recorded` holds of the stages
     before it, or, where that is None, what they gave here. Returned are, in the order of the computation,
     `outputs/<node>` [batch, units], `cost`, `deltas/<node>` [batch, units] (the cost's gradient by the node's output),
-    `gradients/<weight>`, and the state after the step (`weights/...`, `slots/...`, `step`). What the cost does not
+    `gradients/<weight>`, and the state after the step (`weights/...`, `slots/...`,
+    `statistics/...`, `step`). What the cost does not
     depend on has no gradient.
     """
 
@@ -51,6 +52,7 @@ def stages(
             found[name] = value
         return value if recorded is None else recorded[name]
 
+    set_training(model, True)
     trained, backward = states.trained(model), []
     for name, node in nodes(model):
         y, differentiate = stage(node, x)

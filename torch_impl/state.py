@@ -1,8 +1,10 @@
 """Neutral names and layouts of weights and slots, and the framework's own.
 
 A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,) and what else a node holds,
-`slots/<slot>/<node>/...` of the same shapes, and `step`, the number of updates made. torch keeps a kernel transposed,
-as (units, inputs). A velocity is a sum of gradients or steps before the learning rate, as torch keeps it.
+`slots/<slot>/<node>/...` of the same shapes, `statistics/<node>/moving_mean` and `statistics/<node>/moving_variance`
+(units,), which a batch normalisation keeps without being trained, and `step`, the number of updates made. torch keeps a
+kernel transposed, as (units, inputs). A velocity is a sum of gradients or steps before the learning rate, as torch
+keeps it.
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,15 @@ from torch_impl.models import nodes
 State = dict[str, np.ndarray]
 
 # Neutral names of what torch calls otherwise, by kind of layer.
-NAMES = {torch.nn.Linear: {"weight": "kernel", "bias": "bias"}, torch.nn.PReLU: {"weight": "slope"}}
+NAMES = {
+    torch.nn.Linear: {"weight": "kernel", "bias": "bias"},
+    torch.nn.PReLU: {"weight": "slope"},
+    torch.nn.BatchNorm1d: {
+        "weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance",
+    },
+}  # fmt: skip
+# What a node keeps without its being trained.
+STATISTICS = ("/moving_mean", "/moving_variance")
 # The neutral name of each slot, and its key in torch's optimizer state.
 SLOTS = {
     torch.optim.SGD: {"velocity": "momentum_buffer"},
@@ -33,6 +43,7 @@ SLOTS = {
 def read(model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) -> State:
     """The state of a model and its optimizer after `step` updates, as NumPy arrays of the model's dtype."""
     state = {f"weights/{name}": neutral(parameter) for name, parameter in parameters(model).items()}
+    state |= {f"statistics/{name}": neutral(tensor) for name, tensor in statistics(model).items()}
     for slot, tensors in slots(model, optimizer).items():
         state |= {f"slots/{slot}/{name}": neutral(tensor) for name, tensor in tensors.items()}
     return state | {"step": np.array(step, np.int64)}
@@ -48,6 +59,8 @@ def write(model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: Mappi
             if f"slots/{slot}/{name}" in state:
                 values[key] = own(state[f"slots/{slot}/{name}"], parameter.device).to(parameter)
         values.update(counters(optimizer, step, parameter))
+    for name, tensor in statistics(model).items():
+        tensor.copy_(own(state[f"statistics/{name}"], tensor.device))
 
 
 def counters(optimizer: torch.optim.Optimizer, step: int, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -79,9 +92,15 @@ def parameters_of(name: str, node: torch.nn.Module) -> dict[str, torch.nn.Parame
     return {f"{name}/{weight_name(node, key)}": parameter for key, parameter in node.named_parameters()}
 
 
+def statistics(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The running statistics by neutral name, in order."""
+    found = {f"{name}/{weight_name(node, key)}": b for name, node in nodes(model) for key, b in node.named_buffers()}
+    return {key: tensor for key, tensor in found.items() if key.endswith(STATISTICS)}
+
+
 def weight_name(node: torch.nn.Module, own_name: str) -> str:
     """The neutral name of what the framework calls `own_name` in a node."""
-    return next((NAMES[kind][own_name] for kind in NAMES if isinstance(node, kind)), own_name)
+    return next((NAMES[kind].get(own_name, own_name) for kind in NAMES if isinstance(node, kind)), own_name)
 
 
 def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:

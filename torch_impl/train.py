@@ -37,7 +37,7 @@ def train_step(
 ) -> Step:
     """Forward, backward and update on one batch: inputs [batch, features], labels [batch]."""
     updater.zero_grad()
-    outputs = forward(model, inputs)
+    outputs = forward(model, inputs, training=True)
     cost = loss(list(outputs.values())[-1], labels)
     cost.backward()
     updater.step()
@@ -84,7 +84,7 @@ def accuracy(model: torch.nn.Module, data: OnDevice, threshold: float) -> torch.
 @torch.no_grad()
 def predict(model: torch.nn.Module, inputs: torch.Tensor, threshold: float) -> torch.Tensor:
     """[samples] int64: the class predicted for each input."""
-    return predicted_classes(list(forward(model, inputs).values())[-1], threshold)
+    return predicted_classes(list(forward(model, inputs, training=False).values())[-1], threshold)
 
 
 def predictions(model: torch.nn.Module, data: OnDevice, threshold: float) -> np.ndarray:

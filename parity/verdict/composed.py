@@ -49,6 +49,7 @@ def expected(identity: Identity) -> list[str]:
     return [
         *EXACT,
         *(f"outputs/{node.name}" for node in identity.model),
+        *(f"statistics/{name}" for name in identity.statistics),
         "cost",
         *(f"deltas/{node.name}" for node in identity.model),
         *(f"gradients/{name}" for name in identity.weights),
@@ -86,7 +87,7 @@ def follows_no_number(name: str, ours: Arrays, theirs: Arrays) -> bool:
     """
     costs = ours.get("cost"), theirs.get("cost")
     ended = all(cost is not None and not np.isfinite(cost).all() for cost in costs)
-    return ended and not name.startswith("outputs/")
+    return ended and not name.startswith(("outputs/", "statistics/"))
 
 
 def after_the_end(check: Check) -> Check:

@@ -1,8 +1,9 @@
 """Do both training loops do the same between checkpoints?
 
 From a checkpoint, both loops run some steps in float64, and their costs must agree at every step. What rounding makes
-of them by then is measured: `noise` is how far one loop's costs in float32 lie from its costs in float64. float64's
-rounding is 2**-29 of float32's, and grows alike as long as it is small.
+of them by then is measured where the checkpoint was recorded (`own_segment` in parity/replays.py): what lies between
+the same loop's costs in float32 and in float64, of which float64's rounding is 2**-29; or what lies between its costs
+from these weights and from the next numbers, whichever is more.
 """
 
 from collections.abc import Iterator
@@ -14,8 +15,8 @@ from parity.recording import Arrays, Recording
 from parity.rounded import UNIT_ROUNDOFF
 from parity.verdict.checks import Check, Result
 
-# One measured run of noise stands for all there might be: `python -m benchmarks.lockstep` shows how much of this honest
-# pairs use. Also in units in the last place of the costs so far, where float32's happened to be exact.
+# One measurement of noise stands for all there might be: `python -m benchmarks.lockstep` shows how much of this honest
+# pairs use. Also in units in the last place of the costs so far, where the noise happened to be none.
 FACTOR = 1000.0
 REFERENCE = "the reference"
 
@@ -72,6 +73,5 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
 
 def bound(costs: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
     """[steps]: how far apart two honest costs may be, from what was measured so far."""
-    u = UNIT_ROUNDOFF["float64"]
-    measured = np.maximum.accumulate(noise) * (u / UNIT_ROUNDOFF["float32"])
-    return FACTOR * (measured + u * np.maximum.accumulate(np.abs(costs)))
+    smallest = UNIT_ROUNDOFF["float64"] * np.maximum.accumulate(np.abs(costs))
+    return FACTOR * (np.maximum.accumulate(noise) + smallest)
