@@ -8,7 +8,7 @@ A recording is a folder:
     lockstep/<key>.safetensors  a checkpoint, of this recording or another one, replayed here stage by stage
     flow.safetensors            each dense layer's gradient norm and dead units at checkpoints (parity/flow.py)
     segments/<key>.safetensors  what the loop's steps from such a checkpoint cost here in float64: `costs` [steps]; and
-                                `noise` [steps], what rounding may make of them, as the checkpoint's recorder measured it
+                                `noise` [steps], what rounding may make of them, measured by the checkpoint's owner
     evidence/<step>.safetensors what every stage of a checkpoint's step gave in float64, which others are fed
     evidence/start-<dtype>.safetensors   the step from the start state: `inputs`, `labels` and what replay.py returns
 The evidence is large, needed only to be compared with recordings made elsewhere, and not kept by parity.run.

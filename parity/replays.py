@@ -134,11 +134,11 @@ class Replayer:
     def own_segment(
         self, state: Arrays, first: int, last: int, costs: NDArray[np.floating]
     ) -> dict[str, NDArray[np.float64]]:
-        """A segment's `costs` [last - first] in float64, and the `noise` that rounding may make of them, measured twice.
+        """A segment's `costs` [last - first] in float64, and the `noise` that rounding may make of them.
 
-        Once as what float32 makes of the same steps, scaled down to float64's rounding; and once by the same steps from
-        weights that are each the next number, since what is divided by its own size does not scale down.
-        `costs` [steps] are the run's own, in one of the two precisions.
+        It is measured twice: as what float32 makes of the same steps, scaled down to float64's rounding; and by the
+        same steps from weights that are each the next number, since what is divided by its own size does not scale
+        down. `costs` [steps] are the run's own, in one of the two precisions.
         """
         recorded = costs[first:last].astype(np.float64)
         other: Dtype = "float64" if self.job.identity.dtype == "float32" else "float32"
