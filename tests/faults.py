@@ -30,16 +30,16 @@ class Fault(NamedTuple):
     experiment: str = "mnist_relu"
 
 
-def dense(line: str, method: str, first: str, body: str, only: str = "") -> tuple[str, str, str]:
-    """A dense layer made by `line`, whose `method`(x) is replaced; `stock` is its own, `made` the layer."""
+def dense(line: str, method: str, first: str, given: str, body: str, only: str = "") -> tuple[str, str, str]:
+    """A dense layer made by `line`, whose `method`, of `given`, is replaced; `stock` is its own, `made` the layer."""
     condition = f" if node.name == {only!r} else stock" if only else ""
     made = line.replace("return", "made =")
-    replaced = f"    stock = made.{method}\n    made.{method} = (lambda x: {body}){condition}\n    return made"
+    replaced = f"    stock = made.{method}\n    made.{method} = (lambda {given}: {body}){condition}\n    return made"
     return ("layers.py", line, f"{first}{made}\n{replaced}")
 
 
-tf_dense = partial(dense, TF_DENSE_LINE, "call", "    import tensorflow as tf\n")
-torch_dense = partial(dense, TORCH_DENSE_LINE, "forward", "")
+tf_dense = partial(dense, TF_DENSE_LINE, "call", "    import tensorflow as tf\n", "x, training=None")
+torch_dense = partial(dense, TORCH_DENSE_LINE, "forward", "", "x")
 
 
 def tf_relu(body: str) -> tuple[str, str, str]:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from parity.stages import ALLOWED
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +24,7 @@ def test_lockstep():
     assert all(1 <= share <= 100 for share in shares.values())
 
 
+@pytest.mark.slow
 def test_coverage():
     """One run of each table, all in parity."""
     command = [sys.executable, "-m", "benchmarks.coverage", "--reduced"]

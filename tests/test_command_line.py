@@ -36,8 +36,9 @@ def test_run_ends_in_parity(finished):
 
 def test_run_writes_what_it_says(finished):
     _, out, _ = finished
-    assert {path.name for path in out.iterdir()} == {"tf", "torch", "verdict.json", "costs.png", "accuracy.png"}
-    for picture in ("costs.png", "accuracy.png"):
+    pictures = {"costs.png", "accuracy.png", "flow.png"}
+    assert {path.name for path in out.iterdir()} == {"tf", "torch", "verdict.json", *pictures}
+    for picture in pictures:
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
         assert (out / picture).stat().st_size > 10_000
     assert [recording.read(out / side).manifest.framework for side in ("tf", "torch")] == ["tf", "torch"]

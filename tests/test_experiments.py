@@ -90,7 +90,7 @@ def variants() -> dict[str, Experiment]:
 # Those that reach no code which another variant or an experiment does not.
 ALIKE = {
     "activation linear", "init xavier_uniform", "init xavier_normal", "init he_uniform", "init he_normal",
-    "init orthogonal", "init keras_default", "batch of 7", "activation leaky_relu", "Keras's Adam", "exact slope",
+    "activation sigmoid", "init zeros", "init orthogonal", "init keras_default", "batch of 7", "activation leaky_relu", "Keras's Adam", "exact slope",
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from parity.differences import (
     initializers,
     kernels,
     kinks,
+    layers,
     losses,
     optimizers,
     roots,
@@ -19,7 +20,7 @@ from parity.differences.entry import IMPORTS, Difference, Effect, Side
 # By id.
 DIFFERENCES: dict[str, Difference] = {
     entry.id: entry
-    for topic in (initializers, activations, kinks, kernels, losses, optimizers, adaptive, roots, runtime)
+    for topic in (initializers, activations, kinks, kernels, layers, losses, optimizers, adaptive, roots, runtime)
     for entry in topic.ENTRIES
 }
 
