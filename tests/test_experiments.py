@@ -21,14 +21,9 @@ STEPS = {"mnist": 40, "xor": 230}
 
 # What others reach, too, or what takes long.
 SLOW = {
-    "mnist_sigmoid",
-    "mnist_xavier",
-    "mnist_he",
-    "mnist_deep_relu",
-    "mnist_deep_sigmoid",
-    "xor_sigmoid",
-    "xor_linear",
-}
+    "mnist_sigmoid", "mnist_xavier", "mnist_he", "mnist_deep_relu", "mnist_deep_sigmoid", "mnist_no_batchnorm",
+    "xor_sigmoid", "xor_relu", "xor_linear",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -89,8 +84,9 @@ def variants() -> dict[str, Experiment]:
 
 # Those that reach no code which another variant or an experiment does not.
 ALIKE = {
-    "activation linear", "init xavier_uniform", "init xavier_normal", "init he_uniform", "init he_normal",
-    "activation sigmoid", "init zeros", "init orthogonal", "init keras_default", "batch of 7", "activation leaky_relu", "Keras's Adam", "exact slope",
+    "activation linear", "activation sigmoid", "activation leaky_relu", "init zeros", "init xavier_uniform",
+    "init xavier_normal", "init he_uniform", "init he_normal", "init orthogonal", "init keras_default", "batch of 7",
+    "Keras's Adam", "exact slope",
 }  # fmt: skip
 
 
