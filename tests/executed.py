@@ -58,7 +58,8 @@ def main(side: Framework, folder: Path) -> None:
     for case in open_loop.CASES:
         for way in open_loop.WAYS:
             open_loop.built(loaded, open_loop.experiment(case, way))
-    open_loop.run(loaded, open_loop.experiment("sgd:momentum=0.9", "tf"), steps=1)
+    for case in ("sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam", "nadam:momentum_decay=1"):
+        open_loop.run(loaded, open_loop.experiment(case, "tf"), steps=1)
     sys.setprofile(None)
     print(json.dumps(sorted(executed)))
 

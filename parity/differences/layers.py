@@ -58,12 +58,12 @@ ENTRIES = (
             source="keras/src/layers/normalization/batch_normalization.py: BatchNormalization, momentum, epsilon",
             code="""
                 layer = keras.layers.BatchNormalization()
-                print(f"{layer.momentum ** 90:.2f} {layer.epsilon:.0e}")
+                print(f"{layer.momentum**90:.2f} {layer.epsilon:.0e}")
             """,
             prints="0.40 1e-03",
             align="""
                 layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
-                print(f"{layer.momentum ** 90:.2f} {layer.epsilon:.0e}")
+                print(f"{layer.momentum**90:.2f} {layer.epsilon:.0e}")
             """,
         ),
         torch=side(
