@@ -18,12 +18,13 @@ def record_pair(
     data: Path | None = None,
     checkpoints: int = 12,
     exchange: bool = True,
+    initial_weights: Path | None = None,
 ) -> tuple[Recording, Recording]:
     """Keras's recording and torch's, made at once; with `exchange`, each has replayed the other's checkpoints."""
     jobs = {
         side: RecordJob(
             experiment.name, experiment.identity, getattr(experiment, side), "cpu", folder / side, data,
-            checkpoints=checkpoints,
+            initial_weights=initial_weights, checkpoints=checkpoints,
         )
         for side in FRAMEWORKS
     }  # fmt: skip

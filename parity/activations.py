@@ -24,6 +24,8 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
 GELU_SCALE, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715
 # From here on a sigmoid is exactly 1 in either precision, and from half of it a tanh: exp(-40) < 2**-57.
 SATURATED = 40
+# Beyond exp(50), an error of a logarithm is as good as infinite.
+LARGEST = 50.0
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,13 @@ def softmax(z: Array) -> tuple[Array, Array]:
     total = exponentials.sum(axis=1, keepdims=True)
     p = exponentials / total
     return p, 1 + np.abs(shifted) + np.log(total) + (p * np.abs(shifted)).sum(axis=1, keepdims=True)
+
+
+def softmax_moved(p: Array, extent: Array) -> Array:
+    """How far softmax p moves where its arguments may move as far as `extent`, both [batch, classes]."""
+    # exp turns an error of its argument into a relative one, for which the first order is not always enough.
+    relative = np.sqrt(extent**2 + (p**2 * extent**2).sum(axis=1, keepdims=True))
+    return np.minimum(p * np.expm1(np.minimum(relative, LARGEST)), 1)
 
 
 def scales(

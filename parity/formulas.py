@@ -23,9 +23,11 @@ from parity.optimizers import (
     Optimizer,
     RMSprop,
     Rprop,
+    momentum_product,
+    momentum_share,
 )
 from parity.rounded import UNIT_ROUNDOFF, Rounded, held, parts
-from parity.spec import Realisation
+from parity.spec import Realisation, decays_weights
 
 Slots = Mapping[str, Any]
 Update = tuple[Any, dict[str, Any]]
@@ -33,17 +35,12 @@ Update = tuple[Any, dict[str, Any]]
 
 def update(optimizer: Optimizer, realisation: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """The optimizer's update of one weight."""
-    decay = 0.0 if isinstance(optimizer, Rprop) else optimizer.weight_decay
-    if decay and decoupled(optimizer, realisation):
+    decay = optimizer.weight_decay
+    if decay and decays_weights(optimizer, realisation):
         w = w - optimizer.learning_rate * decay * w
     elif decay:
         g = g + decay * w
     return UPDATES[type(optimizer)](optimizer, realisation, t, w, g, slots)
-
-
-def decoupled(optimizer: Optimizer, realisation: Realisation) -> bool:
-    """Whether weight decay shrinks the weights themselves and does not enter the gradient."""
-    return isinstance(optimizer, AdamW) or realisation.weight_decay == "decoupled"
 
 
 def sgd(o: SGD, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
@@ -84,17 +81,11 @@ def nadam(o: NAdam, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Upd
     """mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2), and the product of all so far in place of beta_1^t."""
     m = o.beta_1 * slots["first_moment"] + (1 - o.beta_1) * g
     v = o.beta_2 * slots["second_moment"] + (1 - o.beta_2) * np.square(g)
-    shares = momentum_shares(o, t + 2)
-    # What is computed of many roundings in the weights' own dtype: a factor for each of the three steps it takes.
-    here, behind = held(float(np.prod(shares[:-1])), w), held(float(np.prod(shares)), w)
+    mu, mu_next = (held(momentum_share(o.beta_1, o.momentum_decay, step), w) for step in (t + 1, t + 2))
+    here, behind = (held(momentum_product(o.beta_1, o.momentum_decay, steps), w) for steps in (t + 1, t + 2))
     denominator = np.sqrt(v / (1 - np.power(held(o.beta_2, w), t + 1))) + o.epsilon
-    look_ahead = held(shares[-1], w) * m / (1 - behind) + (1 - held(shares[-2], w)) * g / (1 - here)
+    look_ahead = mu_next * m / (1 - behind) + (1 - mu) * g / (1 - here)
     return w - o.learning_rate * look_ahead / denominator, {"first_moment": m, "second_moment": v}
-
-
-def momentum_shares(o: NAdam, count: int) -> np.ndarray:
-    """[count] float64: NAdam's mu_1, mu_2, ..."""
-    return o.beta_1 * (1 - 0.5 * 0.96 ** (np.arange(1, count + 1) * o.momentum_decay))
 
 
 def adagrad(o: Adagrad, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:

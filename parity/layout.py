@@ -75,29 +75,31 @@ def check_loop(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]
 
 def check_segment(where: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Refuse a file that does not hold a segment's costs and their noise, step by step."""
-    if set(arrays) != {"costs", "noise"}:
-        raise IncomparableError(f"{where} does not hold what belongs there; record the run again")
-    for name, array in arrays.items():
-        check_array(where, name, array, (arrays["costs"].size,), "float64")
+    length = arrays["costs"].size if "costs" in arrays else 0
+    check_exactly(where, arrays, "costs and noise", dict.fromkeys(("costs", "noise"), ((length,), "float64")))
 
 
 def check_flow(where: str, identity: Identity, steps: Sequence[int], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Refuse a file that does not hold a row for each checkpoint and a column for each dense layer."""
     shape = (len(steps), len(identity.dense))
-    shapes = {"steps": (shape[:1], "int64"), "gradient_norm": (shape, "float64"), "dead_units": (shape, "float64")}
-    if set(arrays) != set(shapes):
-        raise IncomparableError(f"{where} does not hold what belongs there; record the run again")
-    for name, expected in shapes.items():
-        check_array(where, name, arrays[name], *expected)
+    expected = {"steps": (shape[:1], "int64"), "gradient_norm": (shape, "float64"), "dead_units": (shape, "float64")}
+    check_exactly(where, arrays, "rows", expected)
 
 
 def check_summary_columns(where: str, arrays: Mapping[str, NDArray[Any]], prefixes: Sequence[str], length: int) -> None:
     """Refuse anything but one whole summary of `length` tensors under each prefix."""
-    expected = {f"{prefix}/{column}": dtype for prefix in prefixes for column, dtype in COLUMNS.items()}
+    columns = ((f"{prefix}/{column}", dtype) for prefix in prefixes for column, dtype in COLUMNS.items())
+    check_exactly(where, arrays, "summaries", {name: ((length,), dtype) for name, dtype in columns})
+
+
+def check_exactly(
+    where: str, arrays: Mapping[str, NDArray[Any]], what: str, expected: Mapping[str, tuple[Shape, str]]
+) -> None:
+    """Refuse anything but the expected arrays, `what` for short, each of its shape and dtype."""
     if set(arrays) != set(expected):
-        raise IncomparableError(f"{where} does not hold the summaries that belong there; record the run again")
-    for name, dtype in expected.items():
-        check_array(where, name, arrays[name], (length,), dtype)
+        raise IncomparableError(f"{where} does not hold the {what} that belong there; record the run again")
+    for name, (shape, dtype) in expected.items():
+        check_array(where, name, arrays[name], shape, dtype)
 
 
 def looped(identity: Identity) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.activations import softmax
+from parity.activations import LARGEST, softmax, softmax_moved
 from parity.spec import LossName
 
 Array = NDArray[Any]
@@ -18,8 +18,6 @@ Array = NDArray[Any]
 CLIP = 1e-7
 # Where torch.nn.BCELoss clamps a logarithm, and the smallest h (1 - h) that its gradient divides by.
 CLAMP, DIVISOR = -100.0, 1e-12
-# Beyond exp(50), an error of a logarithm is as good as infinite.
-LARGEST = 50.0
 
 
 class Rounding(NamedTuple):
@@ -162,13 +160,6 @@ LOSSES: dict[LossName, Callable[[Array, Array], Rounding]] = {
 def one_hot(outputs: Array, labels: Array) -> Array:
     """[batch, classes]: 1 at each label."""
     return np.eye(outputs.shape[1])[labels]
-
-
-def softmax_moved(p: Array, extent: Array) -> Array:
-    """How far softmax p moves where its arguments may move as far as `extent`, both [batch, classes]."""
-    # exp turns an error of its argument into a relative one, for which the first order is not always enough.
-    relative = np.sqrt(extent**2 + (p**2 * extent**2).sum(axis=1, keepdims=True))
-    return np.minimum(p * np.expm1(np.minimum(relative, LARGEST)), 1)
 
 
 def clipped(p: Array) -> tuple[Array, Array]:

@@ -4,8 +4,10 @@
 `weight_decay` is an L2 term of the gradient or a decay of the weights, as the realisation chooses.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import ClassVar, Literal
 
 from parity.checked import STRICT, require_not_negative, require_positive, require_share
 
@@ -34,59 +36,47 @@ class SGD:
 
 
 @dataclass(frozen=True)
-class Adam:
+class Moments:
+    """What Adam and its relatives share: running means of the gradient and of its square."""
+
+    __pydantic_config__ = STRICT
+    learning_rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    weight_decay: float
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning rate")
+        require_positive(self.epsilon, "epsilon")
+        require_share(self.beta_1, "beta_1")
+        require_share(self.beta_2, "beta_2")
+        require_not_negative(self.weight_decay, "weight_decay")
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return {"first_moment": 0.0, "second_moment": 0.0}
+
+
+@dataclass(frozen=True)
+class Adam(Moments):
     """Kingma and Ba, arXiv 1412.6980; where epsilon is added is a choice of the realisation."""
 
-    __pydantic_config__ = STRICT
-    learning_rate: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    weight_decay: float
     kind: Literal["adam"] = "adam"
 
-    def __post_init__(self) -> None:
-        require_moments(self)
-
-    @property
-    def slots(self) -> dict[str, float]:
-        return {"first_moment": 0.0, "second_moment": 0.0}
-
 
 @dataclass(frozen=True)
-class AdamW:
+class AdamW(Moments):
     """Adam whose weight decay is never part of the gradient: Loshchilov and Hutter, arXiv 1711.05101."""
 
-    __pydantic_config__ = STRICT
-    learning_rate: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    weight_decay: float
     kind: Literal["adamw"] = "adamw"
-
-    def __post_init__(self) -> None:
-        require_moments(self)
-
-    @property
-    def slots(self) -> dict[str, float]:
-        return {"first_moment": 0.0, "second_moment": 0.0}
 
 
 @dataclass(frozen=True)
-class Adamax:
+class Adamax(Moments):
     """Kingma and Ba, section 7.1: Adam with an infinity norm in place of the second moment."""
 
-    __pydantic_config__ = STRICT
-    learning_rate: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
-    weight_decay: float
     kind: Literal["adamax"] = "adamax"
-
-    def __post_init__(self) -> None:
-        require_moments(self)
 
     @property
     def slots(self) -> dict[str, float]:
@@ -94,26 +84,16 @@ class Adamax:
 
 
 @dataclass(frozen=True)
-class NAdam:
-    """Adam with Nesterov's momentum, its share mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2): Dozat, 2016."""
+class NAdam(Moments):
+    """Adam with Nesterov's momentum, its share of each step as `momentum_share` has it: Dozat, 2016."""
 
-    __pydantic_config__ = STRICT
-    learning_rate: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
     # Keras's is 1 and cannot be changed; torch's default is 0.004.
     momentum_decay: float
-    weight_decay: float
     kind: Literal["nadam"] = "nadam"
 
     def __post_init__(self) -> None:
-        require_moments(self)
+        super().__post_init__()
         require_not_negative(self.momentum_decay, "momentum_decay")
-
-    @property
-    def slots(self) -> dict[str, float]:
-        return {"first_moment": 0.0, "second_moment": 0.0}
 
 
 @dataclass(frozen=True)
@@ -191,6 +171,8 @@ class Rprop:
     """Riedmiller and Braun, 1993: a step of its own for each weight, by the signs of its gradients."""
 
     __pydantic_config__ = STRICT
+    # It takes nothing but signs.
+    weight_decay: ClassVar[float] = 0.0
     learning_rate: float
     eta_minus: float
     eta_plus: float
@@ -236,13 +218,15 @@ class ASGD:
 Optimizer = SGD | Adam | AdamW | Adamax | NAdam | Adagrad | Adadelta | RMSprop | Rprop | ASGD
 
 
-def require_moments(optimizer: Adam | AdamW | Adamax | NAdam) -> None:
-    """Raise ValueError unless the numbers of a relative of Adam make sense."""
-    require_positive(optimizer.learning_rate, "learning rate")
-    require_positive(optimizer.epsilon, "epsilon")
-    require_share(optimizer.beta_1, "beta_1")
-    require_share(optimizer.beta_2, "beta_2")
-    require_not_negative(optimizer.weight_decay, "weight_decay")
+def momentum_share(beta_1: float, momentum_decay: float, step: int) -> float:
+    """NAdam's mu at a step counted from 1: beta_1 (1 - 0.96^(step momentum_decay) / 2)."""
+    return beta_1 * (1 - 0.5 * 0.96 ** (step * momentum_decay))
+
+
+@lru_cache
+def momentum_product(beta_1: float, momentum_decay: float, steps: int) -> float:
+    """The product of NAdam's mu at all steps from the first on."""
+    return math.prod(momentum_share(beta_1, momentum_decay, step) for step in range(1, steps + 1))
 
 
 # With the numbers that torch's classes start with.

@@ -123,10 +123,7 @@ def activation_error(
     own = ULPS * u * activations.scales(node, realisation, slope, x, np.zeros_like(x))[0]
     if node.function == "softmax":
         p, _ = activations.softmax(x)
-        mean = np.sqrt((p**2 * error**2).sum(axis=1, keepdims=True))
-        # exp turns an error of its argument into a relative one, for which the first order is not always enough.
-        relative = np.expm1(np.minimum(SAFETY * quadrature(error, mean), 50)) / SAFETY
-        return quadrature(own, np.minimum(p * relative, 1 / SAFETY))
+        return quadrature(own, activations.softmax_moved(p, SAFETY * error) / SAFETY)
     return quadrature(own, activations.elementwise(node, realisation).derivative(x, slope) * error)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from parity.checked import STRICT, require_positive
 from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Node, PReLU
-from parity.optimizers import SGD, Adam, Adamax, AdamW, NAdam, Optimizer, Rprop
+from parity.optimizers import SGD, Adam, Adamax, AdamW, NAdam, Optimizer
 
 Framework = Literal["tf", "torch"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
@@ -227,10 +227,15 @@ def is_read(field: str, identity: Identity, realisation: Realisation) -> bool:
     """Whether a choice of the realisation matters to what is trained."""
     optimizer = identity.optimizer
     if field == "weight_decay":
-        return not isinstance(optimizer, AdamW | Rprop) and optimizer.weight_decay > 0
+        return not isinstance(optimizer, AdamW) and optimizer.weight_decay > 0
     if field == "constants":
         return rounds_constants(identity, realisation)
     return not {optimizer.kind, *functions(identity)}.isdisjoint(READ_BY[field])
+
+
+def decays_weights(optimizer: Optimizer, realisation: Realisation) -> bool:
+    """Whether weight decay shrinks the weights themselves and does not enter the gradient."""
+    return isinstance(optimizer, AdamW) or realisation.weight_decay == "decoupled"
 
 
 def functions(identity: Identity) -> set[str]:

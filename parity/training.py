@@ -83,8 +83,9 @@ def record(task: Task, tell: Tell) -> None:
         trained = train(chunk, read, len(batches), checkpoint_steps(batches, job.checkpoints), recorder, tell)
         done = time.perf_counter()
         predictions = side.train.predictions(model, task.on_device, identity.threshold)
-        recorder.save(recording.TRACE, join(trained.pieces, batches, identity.schedule, predictions))
-        replay_own(task, trained, recorder)
+        trace = join(trained.pieces, batches, identity.schedule, predictions)
+        recorder.save(recording.TRACE, trace)
+        replay_own(task, trained, trace["cost"], recorder)
         if task.reference is not None:
             replay_other(task, task.reference, recorder)
     except (KeyboardInterrupt, BrokenPipeError):
@@ -128,11 +129,13 @@ def train(
         first, length = last, max(1, int(length * min(growth, 10)))
 
 
-def replay_own(task: Task, trained: Trained, recorder: Recorder) -> None:
-    """Replay the run's own checkpoints: what their stages give, their rounding, and whether the loop did the same."""
+def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Recorder) -> None:
+    """Replay the run's own checkpoints: what their stages give, their rounding, and whether the loop did the same.
+
+    `costs` [steps] are the run's.
+    """
     replayer = task.replayer
     loop: dict[str, Any] = {}
-    costs = np.concatenate([piece["cost"] for piece in trained.pieces])
     stops = segment_stops(list(trained.states), len(costs))
     flows: list[Arrays] = []
     for step, state in trained.states.items():

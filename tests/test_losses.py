@@ -13,10 +13,9 @@ import pytest
 import safetensors.numpy
 from conftest import shortened
 
-from parity import data, randomness, recording, training
+from parity import data, randomness, training
 from parity.changes import COSTS, with_cost
 from parity.experiments import EXPERIMENTS, NORMAL, mlp
-from parity.job import RecordJob, ReplayJob
 from parity.losses import rounding
 from parity.spec import FRAMEWORKS, Dtype, Experiment, LossName, Schedule
 from parity.stages import ALLOWED, UNIT_ROUNDOFF
@@ -177,23 +176,14 @@ def with_small_model(cost: str, dtype: Dtype) -> Experiment:
 @pytest.mark.parametrize(
     "cost", [pytest.param(cost, marks=[pytest.mark.slow] if cost in ("softmax", "naive") else []) for cost in COSTS]
 )
-def test_parity_of_saturated_training(cost, dtype, workers, tmp_path):
+def test_parity_of_saturated_training(cost, dtype, record_pair, tmp_path):
     """With weights fifty times as large; the naive costs, which would be NaN at once, with their own."""
     experiment = with_small_model(cost, dtype)
     factor = 1 if cost.endswith("naive") else 50
     drawn = randomness.initial_weights(experiment.identity)
     weights = {f"layers.{int(n[6]) - 1}.{n[8:]}": factor * value for n, value in drawn.items()}
     safetensors.numpy.save_file(weights, tmp_path / "weights")
-    jobs = {
-        side: RecordJob("", experiment.identity, getattr(experiment, side), "cpu", tmp_path / side,
-                        initial_weights=tmp_path / "weights", checkpoints=2)
-        for side in FRAMEWORKS
-    }  # fmt: skip
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda s: workers[s].record(jobs[s], lambda done, steps: None), FRAMEWORKS))
-        other = {"tf": "torch", "torch": "tf"}
-        list(pool.map(lambda s: workers[s].replay(ReplayJob(jobs[s], tmp_path / other[s])), FRAMEWORKS))
-    verdict = judge(*(recording.read(tmp_path / side) for side in FRAMEWORKS))
+    verdict = judge(*record_pair(experiment, tmp_path, initial_weights=tmp_path / "weights"))
     assert verdict.verdict == "parity", [check for check in verdict.checks if check.result == "failed"]
 
 

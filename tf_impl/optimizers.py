@@ -5,18 +5,17 @@ import tensorflow as tf
 
 from parity import optimizers as specs
 from parity.optimizers import Optimizer
-from parity.spec import Realisation
+from parity.spec import Realisation, decays_weights
 from tf_impl.runtime import constant, exact
 
 
 def optimizer(model: keras.Model, spec: Optimizer, realisation: Realisation) -> keras.optimizers.Optimizer:
     """The optimizer of the model's weights, built; `state.write` fills its slots."""
     built = BUILDERS[type(spec)](spec, realisation)
-    decay = 0.0 if isinstance(spec, specs.Rprop) else spec.weight_decay
-    if decay and (isinstance(spec, specs.AdamW) or realisation.weight_decay == "decoupled"):
-        built.weight_decay = constant(decay, realisation)
-    elif decay:
-        add_l2(built, decay)
+    if spec.weight_decay and decays_weights(spec, realisation):
+        built.weight_decay = constant(spec.weight_decay, realisation)
+    elif spec.weight_decay:
+        add_l2(built, spec.weight_decay)
     built.build(model.trainable_variables)
     return built
 

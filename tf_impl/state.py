@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from parity.optimizers import momentum_product
 from tf_impl.models import nodes
 from tf_impl.optimizers import ASGD, Rprop
 
@@ -65,8 +66,7 @@ def write(model: keras.Model, optimizer: keras.optimizers.Optimizer, state: Mapp
     if isinstance(optimizer, keras.optimizers.Nadam):
         # The product of all shares so far, which follows from the step.
         decay = getattr(optimizer, "momentum_decay", 1.0)
-        shares = optimizer.beta_1 * (1 - 0.5 * 0.96 ** (np.arange(1, step + 1) * decay))
-        optimizer._u_product.assign(float(np.prod(shares)))
+        optimizer._u_product.assign(momentum_product(float(optimizer.beta_1), decay, step))
 
 
 def rate_inside(optimizer: keras.optimizers.Optimizer, slot: str) -> float:

@@ -17,7 +17,8 @@ Build = Callable[..., torch.optim.Optimizer]
 def optimizer(model: torch.nn.Module, spec: Optimizer, realisation: Realisation) -> torch.optim.Optimizer:
     """The optimizer of the model's weights; `state.write` makes its slots."""
     built = BUILDERS[type(spec)](spec, realisation)(model.parameters())
-    decay = 0.0 if isinstance(spec, specs.Rprop | specs.AdamW) else spec.weight_decay
+    # torch's AdamW has its own.
+    decay = 0.0 if isinstance(spec, specs.AdamW) else spec.weight_decay
     if decay and realisation.weight_decay == "decoupled":
         factor = constant(decay, realisation)
         built.register_step_pre_hook(lambda optimizer, arguments, options: shrink(optimizer, factor))

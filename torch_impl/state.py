@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from parity.optimizers import momentum_product
 from torch_impl.models import nodes
 
 State = dict[str, np.ndarray]
@@ -72,9 +73,8 @@ def counters(optimizer: torch.optim.Optimizer, step: int, parameter: torch.Tenso
     device = parameter.device if group.get("fused") else "cpu"
     found = {"step": torch.tensor(float(step), device=device, dtype=torch.float32)}
     if isinstance(optimizer, torch.optim.NAdam):
-        beta_1, decay = group["betas"][0], group["momentum_decay"]
-        shares = beta_1 * (1 - 0.5 * 0.96 ** (np.arange(1, step + 1) * decay))
-        found["mu_product"] = torch.tensor(float(np.prod(shares)), dtype=parameter.dtype)
+        product = momentum_product(group["betas"][0], group["momentum_decay"], step)
+        found["mu_product"] = torch.tensor(product, dtype=parameter.dtype)
     if isinstance(optimizer, torch.optim.ASGD):
         eta = group["lr"] / (1 + group["lambd"] * group["lr"] * step) ** group["alpha"]
         share = 1 / max(1.0, step - group["t0"])

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from parity.recording import Arrays, Recording
 from parity.rounded import UNIT_ROUNDOFF
 from parity.verdict.checks import Check, Result
+from parity.verdict.lockstep import REFERENCE
 
 # One measurement of noise stands for all there might be: `python -m benchmarks.lockstep` shows how much of this honest
 # pairs use. Also in units in the last place of the costs so far, where the noise happened to be none.
 FACTOR = 1000.0
-REFERENCE = "the reference"
 
 
 def checks(a: Recording, b: Recording, explained: bool) -> list[Check]:
