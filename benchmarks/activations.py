@@ -76,7 +76,7 @@ def network(names: list[str], rows: int) -> Identity:
         nodes.append(node_of(position, name, UNITS))  # type: ignore[arg-type]
     nodes.append(Dense("output", UNITS, 1, ZEROS, ZEROS))
     schedule = Schedule(rows, False, True, 1, 1, "steps", "batch_mean")
-    return Identity("xor", tuple(nodes), "binary_cross_entropy_logits", OPTIMIZERS["sgd"], schedule, 0, "float32")
+    return Identity("xor", tuple(nodes), "binary_cross_entropy_logits", None, OPTIMIZERS["sgd"], schedule, 0, "float32")
 
 
 def run(side: SimpleNamespace, realisation: Realisation, x: Array) -> Results:
@@ -85,7 +85,7 @@ def run(side: SimpleNamespace, realisation: Realisation, x: Array) -> Results:
     identity, dtype, place = network(names, len(x)), x.dtype.name, side.runtime.devices()["cpu"]
     side.runtime.set_dtype(dtype)
     built = side.train.build(worker.load_function(realisation.model), identity, realisation, place)
-    replay = side.replay.replay_function(built[0], side.losses.loss(identity.loss), built[1], place)
+    replay = side.replay.replay_function(built[0], side.losses.loss(identity.loss), None, built[1], place)
     shapes = identity.weight_shapes.items()
     state = {f"weights/{name}": np.full(shape, SLOPES["prelu"], dtype) for name, shape in shapes}
     recorded = {f"gradients/{name}": np.zeros(shape, dtype) for name, shape in shapes} | {"cost": np.zeros((), dtype)}

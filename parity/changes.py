@@ -9,7 +9,7 @@ from typing import Any, get_args
 from parity.errors import UsageError
 from parity.experiments import activation
 from parity.nodes import NUMBERED, ActivationName, BatchNorm, Dense, Initializer, InitializerName, Node
-from parity.optimizers import OPTIMIZERS, Optimizer
+from parity.optimizers import OPTIMIZERS, ClipBy, Clipping, Optimizer
 from parity.spec import ENDINGS, FRAMEWORKS, Experiment, Identity, LossName, Realisation, is_read
 
 # Initializers go by their authors' first names and last names.
@@ -75,6 +75,16 @@ def chosen_optimizer(text: str) -> Optimizer:
             raise UsageError(f"--optimizer {text}: write {name}:FIELD=VALUE,...")
         changes[field] = number(value, current[one_of(field, current, f"field of {name}")], f"--optimizer {text}")
     return replace(optimizer, **changes)
+
+
+def chosen_clipping(text: str) -> Clipping:
+    """The clipping of "value:LIMIT", "norm:LIMIT" or "global_norm:LIMIT"."""
+    by, _, limit = text.partition(":")
+    way = one_of(by, get_args(ClipBy), "way of clipping")
+    try:
+        return Clipping(way, float(limit))
+    except ValueError:
+        raise UsageError(f"--clip {text}: write {way}:LIMIT, a finite number above zero") from None
 
 
 def number(text: str, current: float | bool, where: str) -> float | bool:

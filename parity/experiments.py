@@ -93,6 +93,7 @@ def mnist(
         model=mlp(widths, hidden=hidden, output="linear", kernel=kernel, bias=TORCH_DEFAULT),
         loss="softmax_cross_entropy",
         # torch's numbers, which the published programs left as they are.
+        clipping=None,
         optimizer=OPTIMIZERS["adam"],
         schedule=replace(EPOCHS, **schedule),
         seed=0,
@@ -115,6 +116,7 @@ def xor(name: str, shows: str, hidden: ActivationName, kernel: Initializer = NOR
         data="xor",
         model=mlp(widths, hidden=hidden, output="sigmoid", kernel=kernel, bias=NORMAL),
         loss="binary_cross_entropy_naive",
+        clipping=None,
         optimizer=replace(OPTIMIZERS["sgd"], learning_rate=0.01),
         schedule=Schedule(
             batch_size=4,

@@ -21,7 +21,8 @@ def step_shapes(identity: Identity) -> dict[str, Shape]:
     for name, units in identity.widths.items():
         shapes[f"outputs/{name}"] = shapes[f"deltas/{name}"] = (batch, units)
     shapes |= {f"statistics/{name}": shape for name, shape in identity.statistic_shapes.items()}
-    groups = ("gradients", "weights", *(f"slots/{slot}" for slot in identity.optimizer.slots))
+    clipped = () if identity.clipping is None else ("clipped",)
+    groups = ("gradients", *clipped, "weights", *(f"slots/{slot}" for slot in identity.optimizer.slots))
     return shapes | {f"{group}/{name}": shape for group in groups for name, shape in identity.weight_shapes.items()}
 
 

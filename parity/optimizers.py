@@ -11,6 +11,8 @@ from typing import ClassVar, Literal
 
 from parity.checked import STRICT, require_not_negative, require_positive, require_share
 
+ClipBy = Literal["value", "norm", "global_norm"]
+
 
 @dataclass(frozen=True)
 class SGD:
@@ -227,6 +229,18 @@ def momentum_share(beta_1: float, momentum_decay: float, step: int) -> float:
 def momentum_product(beta_1: float, momentum_decay: float, steps: int) -> float:
     """The product of NAdam's mu at all steps from the first on."""
     return math.prod(momentum_share(beta_1, momentum_decay, step) for step in range(1, steps + 1))
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """Gradients kept within a limit: by each element's value, each weight's norm, or the norm of all together."""
+
+    __pydantic_config__ = STRICT
+    by: ClipBy
+    limit: float
+
+    def __post_init__(self) -> None:
+        require_positive(self.limit, "the limit of gradient clipping")
 
 
 # With the numbers that torch's classes start with.

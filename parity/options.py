@@ -18,6 +18,7 @@ from parity import data, start
 from parity.changes import (
     COSTS,
     choose,
+    chosen_clipping,
     chosen_optimizer,
     initializer,
     one_of,
@@ -29,7 +30,7 @@ from parity.errors import ParityError, UsageError
 from parity.experiments import EXPERIMENTS
 from parity.job import DrawJob, RecordJob
 from parity.nodes import ActivationName, InitializerName
-from parity.optimizers import OPTIMIZERS
+from parity.optimizers import OPTIMIZERS, ClipBy
 from parity.spec import DTYPES, FRAMEWORKS, Dtype, EpochCost, Experiment, Framework, Identity, Realisation
 
 EMBEDDED = "embedded"
@@ -91,6 +92,12 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         "--optimizer",
         metavar="NAME[:FIELD=VALUE,...]",
         help=f"{', '.join(OPTIMIZERS)}; its other numbers are torch's defaults: sgd:momentum=0.9,nesterov=true",
+    )
+    parser.add_argument(
+        "--clip",
+        metavar="BY:LIMIT",
+        help=f"keep gradients within a limit by their {listed(ClipBy)}: the value of each element, the norm of each "
+        "weight's gradient (Keras's clipnorm), or that of all together (global_clipnorm, torch's clip_grad_norm_)",
     )
     parser.add_argument("--dtype", metavar="NAME", help=f"{listed(Dtype)} (default float32)")
     parser.add_argument(
@@ -201,6 +208,7 @@ def changed(identity: Identity, options: argparse.Namespace) -> Identity:
     return replace(
         identity,
         schedule=schedule,
+        clipping=identity.clipping if options.clip is None else chosen_clipping(options.clip),
         optimizer=optimizer,
         model=model,
         seed=identity.seed if options.seed is None else options.seed,

@@ -23,7 +23,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import activations, normalisation
+from parity import activations, clipping, normalisation
 from parity.losses import rounding
 from parity.measure import largest_finite
 from parity.nodes import Activation, BatchNorm, Dense, PReLU
@@ -73,6 +73,9 @@ def step_errors(
     errors |= statistics(identity, realisation, state, replay, outputs, u)
     errors |= {"cost": cost}
     errors |= {f"gradients/{name}": found[name] for name in identity.weights}
+    if identity.clipping is not None:
+        found = clipping.errors(identity.clipping, realisation, gradients(identity, replay), found, u)
+        errors |= {f"clipped/{name}": found[name] for name in identity.weights}
     return errors | optimizer_errors(identity, realisation, state, replay, found, u)
 
 
@@ -222,7 +225,7 @@ def optimizer_errors(
     identity: Identity, realisation: Realisation, state: Arrays, replay: Arrays, errors: Arrays, u: float
 ) -> dict[str, Array]:
     """E of the weights and slots after the step."""
-    given = gradients(identity, replay)
+    given = gradients(identity, replay, clipped=True)
     # One side may be at one end of a gradient's error and the other side at the other.
     low, here, high = (
         updated(identity, realisation, state, {n: g + end * SAFETY * errors[n] for n, g in given.items()}, None)

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from parity.checked import STRICT, require_positive
 from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Node, PReLU
-from parity.optimizers import SGD, Adam, Adamax, AdamW, NAdam, Optimizer
+from parity.optimizers import SGD, Adam, Adamax, AdamW, Clipping, NAdam, Optimizer
 
 Framework = Literal["tf", "torch"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
@@ -56,6 +56,7 @@ SeluAtZero = Literal["slope_below", "slope_above"]
 PReLUAtZero = Literal["slope_below", "zero"]
 SoftplusAbove20 = Literal["linear", "smooth"]
 MovingVariance = Literal["unbiased", "biased"]
+ClipEpsilon = Literal["beside_norm", "none"]
 
 # Of two experiments that have little in common, the first settings tell enough.
 DIFFERENCES_SHOWN = 4
@@ -93,6 +94,7 @@ class Identity:
     data: DataName
     model: tuple[Node, ...]
     loss: LossName
+    clipping: Clipping | None
     optimizer: Optimizer
     schedule: Schedule
     seed: int
@@ -177,6 +179,7 @@ class Realisation:
     `softplus_above_20`: torch takes x for softplus(x) there; Keras does not.
     `moving_variance`: of n samples' variances the running one takes n / (n - 1) times, or as they are. Both frameworks
     normalise a batch with the biased variance.
+    `clip_epsilon`: gradients are clipped by their norm plus 1e-6, or by their norm.
     """
 
     __pydantic_config__ = STRICT
@@ -191,6 +194,7 @@ class Realisation:
     prelu_at_zero: PReLUAtZero
     softplus_above_20: SoftplusAbove20
     moving_variance: MovingVariance
+    clip_epsilon: ClipEpsilon
 
 
 @dataclass(frozen=True)
@@ -228,6 +232,8 @@ def is_read(field: str, identity: Identity, realisation: Realisation) -> bool:
     optimizer = identity.optimizer
     if field == "weight_decay":
         return not isinstance(optimizer, AdamW) and optimizer.weight_decay > 0
+    if field == "clip_epsilon":
+        return identity.clipping is not None and identity.clipping.by != "value"
     if field == "constants":
         return rounds_constants(identity, realisation)
     return not {optimizer.kind, *functions(identity)}.isdisjoint(READ_BY[field])

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import activations, normalisation
+from parity import activations, clipping, normalisation
 from parity.formulas import update
 from parity.losses import rounding
 from parity.nodes import BatchNorm, Dense, Node, PReLU
@@ -110,6 +110,10 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         # log; two differences, a product and a quotient.
         ("binary_cross_entropy_clamped", 4, 4),
         ("binary_cross_entropy_clamped gradient", 6, 6),
+        # The limit; the norm, a quotient and a product.
+        ("clip value", 2, 2),
+        ("clip norm", 3, 3),
+        ("clip global_norm", 3, 3),
         # A difference, its square, and a mean over the samples; a difference, and three factors.
         ("mean_squared_error", 6, 6),
         ("mean_squared_error gradient", 6, 6),
@@ -151,6 +155,11 @@ def results(identity: Identity, batch: int) -> list[Result]:
             found.append(Result(f"gradients/{node.name}/{kind}", stage, *row))
         if position:
             found.append(Result(f"deltas/{nodes[position - 1].name}", stage, *backward_row(node)))
+    if identity.clipping is not None:
+        sizes = {name: int(np.prod(shape)) for name, shape in identity.weight_shapes.items()}
+        for name in identity.weights:
+            row = f"clip {identity.clipping.by}", clipping.length(identity.clipping, sizes, name)
+            found.append(Result(f"clipped/{name}", "clipping", *row))
     kind = identity.optimizer.kind
     for name in identity.weights:
         for slot in identity.optimizer.slots:
@@ -196,6 +205,7 @@ def scales(
         return (
             {name: u * scale for name, scale in node_scales(identity, realisation, state, recorded, inputs, u).items()}
             | {name: u * scale for name, scale in loss_scales(identity, recorded, labels).items()}
+            | {name: u * scale for name, scale in clipping_scales(identity, realisation, recorded).items()}
             | optimizer_scales(identity, realisation, state, recorded, u)
         )
 
@@ -240,13 +250,22 @@ def optimizer_scales(
     identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, u: float
 ) -> dict[str, Array]:
     """Of the slots and weights after the update: the running error of its formula."""
-    given = {name: exact(gradient, u) for name, gradient in gradients(identity, recorded).items()}
+    given = {name: exact(gradient, u) for name, gradient in gradients(identity, recorded, clipped=True).items()}
     return {name: result.error for name, result in updated(identity, realisation, state, given, u).items()}
 
 
-def gradients(identity: Identity, recorded: Arrays) -> dict[str, Array]:
-    """Each weight's recorded gradient by its name."""
-    return {name: recorded[f"gradients/{name}"] for name in identity.weights}
+def gradients(identity: Identity, recorded: Arrays, clipped: bool = False) -> dict[str, Array]:
+    """Each weight's recorded gradient by its name; with `clipped`, as the optimizer takes it."""
+    group = "clipped" if clipped and identity.clipping is not None else "gradients"
+    return {name: recorded[f"{group}/{name}"] for name in identity.weights}
+
+
+def clipping_scales(identity: Identity, realisation: Realisation, recorded: Arrays) -> dict[str, Array]:
+    """Of the clipped gradients, where gradients are clipped."""
+    if identity.clipping is None:
+        return {}
+    found = clipping.scales(identity.clipping, realisation, gradients(identity, recorded))
+    return {f"clipped/{name}": scale for name, scale in found.items()}
 
 
 def updated(

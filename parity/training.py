@@ -77,7 +77,8 @@ def record(task: Task, tell: Tell) -> None:
     recorder = Recorder.begin(job.out, new_manifest(task, first_state))
     try:
         loss = side.losses.loss(identity.loss)
-        chunk = side.train.chunk_function(model, loss, updater, task.on_device, identity.threshold)
+        clip = side.clipping.clip_function(identity.clipping, job.realisation)
+        chunk = side.train.chunk_function(model, loss, clip, updater, task.on_device, identity.threshold)
         ready = time.perf_counter()
         read = lambda step: side.state.read(model, updater, step)  # noqa: E731
         trained = train(chunk, read, len(batches), checkpoint_steps(batches, job.checkpoints), recorder, tell)

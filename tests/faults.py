@@ -13,7 +13,7 @@ TF_DENSE_LINE = (
 )
 TORCH_DENSE_LINE = "    return torch.nn.utils.skip_init(torch.nn.Linear, node.inputs, node.units)"
 TF_RELU_LINE = "    return keras.layers.Activation(node.function, name=node.name)"
-TRAINED = "done = train_step(model, loss, updater, inputs, labels)\n"
+TRAINED = "done = train_step(model, loss, clip, updater, inputs, labels)\n"
 TAKEN = "indices, inputs, labels = batch(data, step)\n"
 TF_COST = "return keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, outputs)"
 TORCH_COST = "return torch.nn.CrossEntropyLoss()(outputs, labels)"

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_impl import state as states
+from tf_impl.clipping import Clip
 from tf_impl.losses import Loss
 from tf_impl.models import nodes
 
@@ -18,21 +19,23 @@ Tensors = dict[str, tf.Tensor]
 Replay = Callable[[Arrays, np.ndarray, np.ndarray, Arrays | None], dict[str, np.ndarray]]
 
 
-def replay_function(model: keras.Model, loss: Loss, updater: keras.optimizers.Optimizer, device: str) -> Replay:
+def replay_function(
+    model: keras.Model, loss: Loss, clip: Clip | None, updater: keras.optimizers.Optimizer, device: str
+) -> Replay:
     """A function (state, inputs [batch, features], labels [batch], recorded) that runs every stage of one step.
 
     The step starts from `state`; all is in the model's dtype. Each stage is fed what `recorded` holds of the stages
     before it, or, where that is None, what they gave here. Returned are, in the order of the computation,
     `outputs/<node>` [batch, units], `cost`, `deltas/<node>` [batch, units] (the cost's gradient by the node's output),
-    `gradients/<weight>`, and the state after the step (`weights/...`, `slots/...`,
-    `statistics/...`, `step`). What the cost does not
-    depend on has no gradient.
+    `gradients/<weight>`, `clipped/<weight>` where gradients are clipped, and the state after the step (`weights/...`,
+    `slots/...`, `statistics/...`, `step`). What the cost does not depend on has no gradient.
     """
 
     # Compiled, but each stage by itself: every result leaves the graph, so none is fused with the next.
     @tf.function(autograph=False)
     def compiled(inputs: tf.Tensor, labels: tf.Tensor, recorded: Tensors | None) -> Tensors:
         found = stages(model, loss, inputs, labels, recorded)
+        found |= clipped(model, clip, found if recorded is None else recorded)
         update(model, updater, found if recorded is None else recorded)
         return found
 
@@ -85,7 +88,17 @@ def stage(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.
     return y, lambda delta, weights: tape.gradient(y, [x, *weights], output_gradients=delta)
 
 
+def clipped(model: keras.Model, clip: Clip | None, given: Tensors) -> Tensors:
+    """The weights' gradients in `given` as they are clipped; none where nothing clips."""
+    names = [name for name in states.trained(model) if f"gradients/{name}" in given]
+    if clip is None:
+        return {}
+    found = clip([given[f"gradients/{name}"] for name in names])
+    return {f"clipped/{name}": gradient for name, gradient in zip(names, found, strict=True)}
+
+
 def update(model: keras.Model, updater: keras.optimizers.Optimizer, given: Tensors) -> None:
-    """One update of the weights by their gradients in `given`."""
+    """One update of the weights by their gradients in `given`, clipped if they are there so."""
     weights = {name: weight for name, weight in states.trained(model).items() if f"gradients/{name}" in given}
-    updater.apply([given[f"gradients/{name}"] for name in weights], list(weights.values()))
+    gradients = [given.get(f"clipped/{name}", given[f"gradients/{name}"]) for name in weights]
+    updater.apply(gradients, list(weights.values()))

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from parity.spec import Identity, Realisation
+from tf_impl.clipping import Clip
 from tf_impl.data import OnDevice, batch, checksum
 from tf_impl.losses import Loss, predicted_classes
 from tf_impl.models import forward
@@ -35,7 +36,12 @@ def build(
 
 
 def train_step(
-    model: keras.Model, loss: Loss, updater: keras.optimizers.Optimizer, inputs: tf.Tensor, labels: tf.Tensor
+    model: keras.Model,
+    loss: Loss,
+    clip: Clip | None,
+    updater: keras.optimizers.Optimizer,
+    inputs: tf.Tensor,
+    labels: tf.Tensor,
 ) -> Step:
     """Forward, backward and update on one batch: inputs [batch, features], labels [batch]."""
     weights = model.trainable_variables
@@ -43,12 +49,17 @@ def train_step(
         outputs = forward(model, inputs, training=True)
         cost = loss(list(outputs.values())[-1], labels)
     gradients = tape.gradient(cost, weights)
-    updater.apply(gradients, weights)
+    updater.apply(gradients if clip is None else clip(gradients), weights)
     return Step(outputs, cost, gradients)
 
 
 def chunk_function(
-    model: keras.Model, loss: Loss, updater: keras.optimizers.Optimizer, data: OnDevice, threshold: float
+    model: keras.Model,
+    loss: Loss,
+    clip: Clip | None,
+    updater: keras.optimizers.Optimizer,
+    data: OnDevice,
+    threshold: float,
 ) -> Callable[[int, int], Trace]:
     """A function (first, last) that trains steps first to last - 1 and returns their trace.
 
@@ -66,7 +77,7 @@ def chunk_function(
         indices_used, inputs_used, labels_used = (tf.TensorArray(tf.int64, steps) for _ in range(3))
         for step in tf.range(first, last):
             indices, inputs, labels = batch(data, step)
-            done = train_step(model, loss, updater, inputs, labels)
+            done = train_step(model, loss, clip, updater, inputs, labels)
             costs = costs.write(step - first, done.cost)
             indices_used = indices_used.write(step - first, checksum(indices, data.checksum_weights))
             inputs_used = inputs_used.write(step - first, checksum(inputs, data.checksum_weights))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from torch_impl import state as states
+from torch_impl.clipping import Clip
 from torch_impl.losses import Loss
 from torch_impl.models import nodes, set_training
 
@@ -16,15 +17,16 @@ Tensors = dict[str, torch.Tensor]
 Replay = Callable[[Arrays, np.ndarray, np.ndarray, Arrays | None], dict[str, np.ndarray]]
 
 
-def replay_function(model: torch.nn.Module, loss: Loss, updater: torch.optim.Optimizer, device: str) -> Replay:
+def replay_function(
+    model: torch.nn.Module, loss: Loss, clip: Clip | None, updater: torch.optim.Optimizer, device: str
+) -> Replay:
     """A function (state, inputs [batch, features], labels [batch], recorded) that runs every stage of one step.
 
     The step starts from `state`; all is in the model's dtype. Each stage is fed what `recorded` holds of the stages
     before it, or, where that is None, what they gave here. Returned are, in the order of the computation,
     `outputs/<node>` [batch, units], `cost`, `deltas/<node>` [batch, units] (the cost's gradient by the node's output),
-    `gradients/<weight>`, and the state after the step (`weights/...`, `slots/...`,
-    `statistics/...`, `step`). What the cost does not
-    depend on has no gradient.
+    `gradients/<weight>`, `clipped/<weight>` where gradients are clipped, and the state after the step (`weights/...`,
+    `slots/...`, `statistics/...`, `step`). What the cost does not depend on has no gradient.
     """
 
     def replay(state: Arrays, inputs: np.ndarray, labels: np.ndarray, recorded: Arrays | None) -> dict[str, np.ndarray]:
@@ -33,6 +35,7 @@ def replay_function(model: torch.nn.Module, loss: Loss, updater: torch.optim.Opt
         if recorded is not None:
             given = {name: states.to_tensor(name, value, device) for name, value in recorded.items()}
         found = stages(model, loss, torch.tensor(inputs, device=device), torch.tensor(labels, device=device), given)
+        found |= clipped(model, clip, found if given is None else given)
         update(model, updater, found if given is None else given)
         arrays = {name: states.to_array(name, value) for name, value in found.items()}
         return arrays | states.read(model, updater, int(state["step"]) + 1)
@@ -78,10 +81,22 @@ def stage(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> 
     return y, lambda delta, weights: torch.autograd.grad(y, [x, *weights], delta, allow_unused=True)
 
 
+def clipped(model: torch.nn.Module, clip: Clip | None, given: Tensors) -> Tensors:
+    """The weights' gradients in `given` as they are clipped; none where nothing clips."""
+    weights = {name: weight for name, weight in states.trained(model).items() if f"gradients/{name}" in given}
+    if clip is None:
+        return {}
+    for name, weight in weights.items():
+        # A copy, since torch clips in place.
+        weight.grad = given[f"gradients/{name}"].clone()
+    clip(list(weights.values()))
+    return {f"clipped/{name}": weight.grad for name, weight in weights.items()}
+
+
 def update(model: torch.nn.Module, updater: torch.optim.Optimizer, given: Tensors) -> None:
-    """One update of the weights by their gradients in `given`."""
+    """One update of the weights by their gradients in `given`, clipped if they are there so."""
     updater.zero_grad()
     for name, weight in states.trained(model).items():
         if f"gradients/{name}" in given:
-            weight.grad = given[f"gradients/{name}"]
+            weight.grad = given.get(f"clipped/{name}", given[f"gradients/{name}"])
     updater.step()

@@ -27,6 +27,8 @@ NAMES = {
 }  # fmt: skip
 # What a node keeps without its being trained.
 STATISTICS = ("/moving_mean", "/moving_variance")
+# What has a weight's layout.
+OF_WEIGHTS = ("gradients/", "clipped/")
 # The neutral name of each slot, and its key in torch's optimizer state.
 SLOTS = {
     torch.optim.SGD: {"velocity": "momentum_buffer"},
@@ -124,12 +126,12 @@ def slot_keys(optimizer: torch.optim.Optimizer) -> dict[str, str]:
 
 def to_array(name: str, value: torch.Tensor) -> np.ndarray:
     """What a stage gave as `name`, in the neutral layout."""
-    return neutral(value) if name.startswith("gradients/") else value.detach().cpu().numpy()
+    return neutral(value) if name.startswith(OF_WEIGHTS) else value.detach().cpu().numpy()
 
 
 def to_tensor(name: str, value: np.ndarray, device: str) -> torch.Tensor:
     """What is recorded as `name`, in the framework's own layout on `device`."""
-    return own(value, device) if name.startswith("gradients/") else torch.tensor(value, device=device)
+    return own(value, device) if name.startswith(OF_WEIGHTS) else torch.tensor(value, device=device)
 
 
 def neutral(tensor: torch.Tensor) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from parity.spec import Identity, Realisation
+from torch_impl.clipping import Clip
 from torch_impl.data import OnDevice, batch, checksum
 from torch_impl.losses import Loss, predicted_classes
 from torch_impl.models import forward
@@ -33,19 +34,31 @@ def build(
 
 
 def train_step(
-    model: torch.nn.Module, loss: Loss, updater: torch.optim.Optimizer, inputs: torch.Tensor, labels: torch.Tensor
+    model: torch.nn.Module,
+    loss: Loss,
+    clip: Clip | None,
+    updater: torch.optim.Optimizer,
+    inputs: torch.Tensor,
+    labels: torch.Tensor,
 ) -> Step:
     """Forward, backward and update on one batch: inputs [batch, features], labels [batch]."""
     updater.zero_grad()
     outputs = forward(model, inputs, training=True)
     cost = loss(list(outputs.values())[-1], labels)
     cost.backward()
+    if clip is not None:
+        clip(list(model.parameters()))
     updater.step()
     return Step(outputs, cost, [weight.grad for weight in model.parameters() if weight.requires_grad])
 
 
 def chunk_function(
-    model: torch.nn.Module, loss: Loss, updater: torch.optim.Optimizer, data: OnDevice, threshold: float
+    model: torch.nn.Module,
+    loss: Loss,
+    clip: Clip | None,
+    updater: torch.optim.Optimizer,
+    data: OnDevice,
+    threshold: float,
 ) -> Callable[[int, int], Trace]:
     """A function (first, last) that trains steps first to last - 1 and returns their trace.
 
@@ -59,7 +72,7 @@ def chunk_function(
         indices_used, inputs_used, labels_used = [], [], []
         for step in range(first, last):
             indices, inputs, labels = batch(data, step)
-            done = train_step(model, loss, updater, inputs, labels)
+            done = train_step(model, loss, clip, updater, inputs, labels)
             costs.append(done.cost.detach())
             indices_used.append(checksum(indices, data.checksum_weights))
             inputs_used.append(checksum(inputs, data.checksum_weights))
