@@ -1,5 +1,6 @@
 # make run     train mnist_relu in both frameworks, on the embedded digits
 # make test    the test suite
+# make test-ci what CI tests besides, which takes longer
 # make setup   only install
 # make lint    what CI checks besides the tests
 # Each installs what it needs into .venv first; what is there already is skipped.
@@ -8,13 +9,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test setup lint
+.PHONY: run test test-ci setup lint
 
 run: $(VENV)/installed
 	$(BIN)/python -m parity.run mnist_relu
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
+
+test-ci: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --slow -m ci
 
 setup: $(VENV)/installed
 

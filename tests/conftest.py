@@ -24,10 +24,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes, too")
 
 
+def selected(request: pytest.FixtureRequest, name: str) -> list[str]:
+    """The values of the parameter `name` in the module's tests that are not skipped, each once, in order."""
+    items = [item for item in request.session.items if item.path == request.path]
+    with_values = [item.callspec for item in items if hasattr(item, "callspec") and not item.get_closest_marker("skip")]
+    return list(dict.fromkeys(spec.params[name] for spec in with_values if name in spec.params))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--slow"):
         for item in items:
-            if "slow" in item.keywords:
+            if {"slow", "ci"} & set(item.keywords):
                 item.add_marker(pytest.mark.skip(reason="takes minutes; use --slow"))
 
 

@@ -17,6 +17,7 @@ from test_losses import OUTPUTS
 from parity import worker
 from parity.experiments import KERAS_ACTIVATIONS
 from parity.job import DrawJob, RecordJob
+from parity.optimizers import Clipping
 from parity.spec import Framework
 
 # The activations that have a function of their own.
@@ -25,12 +26,15 @@ CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sig
 
 def jobs(side: Framework, folder: Path) -> list[RecordJob | DrawJob]:
     """Jobs that between them reach every choice and every kind of node."""
+    clipped = shortened("mnist_softmax", 2, clipping=Clipping("norm", 0.1))
     experiments = [
         with_activations(CHOOSING, 2),
         both_sides(with_activations(CHOOSING, 2), adam_epsilon="before_correction", **KERAS_ACTIVATIONS),
         shortened("xor_sigmoid", 2),
         shortened("mnist_batchnorm", 2),
         both_sides(shortened("mnist_batchnorm", 2), moving_variance="biased"),
+        clipped,
+        both_sides(clipped, clip_epsilon="none"),
     ]
     drawing = DrawJob(experiments[0].identity, "own", folder / "initial.safetensors")
     return [drawing] + [
@@ -50,7 +54,8 @@ def main(side: Framework, folder: Path) -> None:
             if package == f"{side}_impl":
                 executed.add(f"{module}.{code.co_name.removeprefix('tf__')}")
 
-    sys.setprofile(note)
+    # Told of calls of Python functions alone, which a profiler is not.
+    sys.settrace(note)
     loaded = worker.load_side(side, threads=1)
     for job in jobs(side, folder):
         worker.perform(loaded, job, lambda message: None)
@@ -60,7 +65,7 @@ def main(side: Framework, folder: Path) -> None:
             open_loop.built(loaded, open_loop.experiment(case, way))
     for case in ("sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam", "nadam:momentum_decay=1"):
         open_loop.run(loaded, open_loop.experiment(case, "tf"), steps=1)
-    sys.setprofile(None)
+    sys.settrace(None)
     print(json.dumps(sorted(executed)))
 
 

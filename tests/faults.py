@@ -246,9 +246,8 @@ FAULTS = {
     ),
     "gradients are clipped inside the loop": Fault(
         "loop", "slots/first_moment/dense_1/kernel", 0,
-        ("train.py", "    updater.apply(gradients, weights)\n",
-         "    gradients = [tf.clip_by_value(g, -1e-3, 1e-3) for g in gradients]\n"
-         "    updater.apply(gradients, weights)\n"),
+        ("train.py", "    updater.apply(",
+         "    gradients = [tf.clip_by_value(g, -1e-3, 1e-3) for g in gradients]\n    updater.apply("),
         ("train.py", "    updater.step()\n",
          "    torch.nn.utils.clip_grad_value_(model.parameters(), 1e-3)\n    updater.step()\n"),
     ),
@@ -303,6 +302,29 @@ FAULTS = {
         ("train.py", "forward(model, inputs, training=False)", "forward(model, inputs, training=True)"),
         ("train.py", "forward(model, inputs, training=False)", "forward(model, inputs, training=True)"),
         "mnist_batchnorm",
+    ),
+    # Clipping
+    "the limit of clipping is 1 % off": Fault(
+        "lockstep", "clipped/dense_1/kernel", 0,
+        ("clipping.py", "clipping.limit / (norm + ", "1.01 * clipping.limit / (norm + "),
+        ("clipping.py", "clip(weights, clipping.limit)", "clip(weights, 1.01 * clipping.limit)"),
+        "mnist_clipped",
+    ),
+    "each weight is clipped by its own norm": Fault(
+        "lockstep", "clipped/dense_1/kernel", 0,
+        ("clipping.py", 'clipping.by == "global_norm"', "False"),
+        ("clipping.py", 'clipping.by == "global_norm"', "False"),
+        "mnist_clipped",
+    ),
+    "gradients are clipped after the update": Fault(
+        "loop", "weights/dense_1/kernel", 0,
+        ("train.py", "updater.apply(gradients if clip is None else clip(gradients), weights)",
+         "updater.apply(gradients, weights)\n    clip(gradients)"),
+        ("train.py", """    if clip is not None:
+        clip(list(model.parameters()))
+    updater.step()
+""", "    updater.step()\n    clip(list(model.parameters()))\n"),
+        "mnist_clipped",
     ),
     # Precision
     "a layer computes in float32": Fault(

@@ -8,6 +8,7 @@ longer than a fault.
 import importlib
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from conftest import shortened
@@ -15,11 +16,17 @@ from faults import FAULTS
 
 from parity import worker
 from parity.job import RecordJob
+from parity.optimizers import OPTIMIZERS, Clipping
 from parity.spec import Framework
 
 ROOT = Path(__file__).parents[1]
 # Checkpoints 0, 1, 2, 5, 10 and 11.
 EXPERIMENTS = {name: shortened(name, 12) for name in ("mnist_relu", "mnist_batchnorm")}
+# By a norm that the first gradients exceed; with gradient descent, since Adam's steps do not depend on their size.
+CLIPPED = shortened(
+    "mnist_softmax", 12, clipping=Clipping("global_norm", 0.3), optimizer=replace(OPTIMIZERS["sgd"], learning_rate=0.5)
+)
+EXPERIMENTS |= {"mnist_clipped": replace(CLIPPED, name="mnist_clipped")}
 CHECKPOINTS = 6
 
 

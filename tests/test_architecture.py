@@ -56,6 +56,8 @@ ONE_SIDED = {
     "activations.rounded_hard_sigmoid": "Keras's stock function does not round its slope; torch's does",
     "activations.exact_hard_sigmoid": "torch's stock class rounds its slope; Keras's does not",
     "activations.torch_softplus": "torch's formula, which torch has as a stock class; Keras's it has by an argument",
+    "clipping.clipped_by_norm": "torch's formula, a stock function there",
+    "clipping.clip_by_norm": "Keras's formula, a stock method there",
     "layers.TorchBatchNorm": TORCH_FORMULA,
     "layers.KerasBatchNorm1d": KERAS_FORMULA,
     "losses.clipped": "Keras's clip, which its stock losses do themselves",
@@ -234,6 +236,7 @@ def test_the_mirror_test_finds_a_missing_file(tmp_path):
     assert "losses.py stands on one side only" in asymmetries(tmp_path)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("side", ["tf", "torch"])
 def test_every_function_is_executed(side, tmp_path):
     """Each function of a side runs in some job of tests/executed.py."""

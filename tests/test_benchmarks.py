@@ -11,6 +11,7 @@ from parity.stages import ALLOWED
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.ci
 def test_lockstep():
     """The rows that softmax regression reaches, each within its bound and not far below it."""
     command = [sys.executable, "-m", "benchmarks.lockstep", "--seeds", "1", "--steps", "20", "mnist_softmax"]

@@ -115,6 +115,7 @@ def test_figures_without_matplotlib(finished, tmp_path):
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["verdict.json"]
 
 
+@pytest.mark.ci
 def test_recordings_made_apart_compare(finished, tmp_path):
     """parity.record twice, both from what torch draws, then parity.compare; and against a run of other settings."""
     options = ["mnist_softmax", "--steps", 5, "--seed", 3, "--init", "orthogonal", "--init-from", "torch"]
@@ -139,6 +140,7 @@ def assert_started_from(file, recorded):
         assert (recorded.state(0)[f"weights/{name}"] == value).all()
 
 
+@pytest.mark.ci
 def test_a_mismatch_has_status_1(tmp_path):
     """Also where both start from what Keras draws."""
     options = ["mnist_softmax", "--steps", 5, "--choice", "tf:adam_epsilon=before_correction", "--out", "out"]

@@ -27,7 +27,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in EXPERIMENTS]
+    "name", [pytest.param(name, marks=[pytest.mark.ci] if name in SLOW else []) for name in EXPERIMENTS]
 )
 def test_parity(name, record_pair, tmp_path):
     experiment = shortened(name, STEPS[name.split("_")[0]])
@@ -140,6 +140,7 @@ def test_denormal_weights(workers, tmp_path):
     assert judge(*pair).verdict == "parity"
 
 
+@pytest.mark.ci
 def test_float64_costs_agree_for_long(record_pair, tmp_path):
     """In float64 rounding takes long to show: the costs agree to 6 digits far beyond where float32 loses them."""
     ours, theirs = record_pair(shortened("mnist_relu", 120, dtype="float64"), tmp_path)

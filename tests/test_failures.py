@@ -36,6 +36,7 @@ def status_of(folder):
     return json.loads(path.read_text())["status"] if path.exists() else None
 
 
+@pytest.mark.ci
 def test_a_framework_that_crashes(tmp_path):
     (tmp_path / "torch.py").write_text(ABORTS)
     done = run("parity.run", "xor_tanh", "--steps", 10, "--out", "out", folder=tmp_path)
@@ -44,6 +45,7 @@ def test_a_framework_that_crashes(tmp_path):
     assert status_of(tmp_path / "out/tf") == "complete"
 
 
+@pytest.mark.ci
 def test_a_framework_that_cannot_be_imported(tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch_cpu.so: cannot open shared object file')")
     done = run("parity.run", "xor_tanh", "--steps", 10, "--out", "out", folder=tmp_path)
@@ -55,6 +57,7 @@ def test_a_framework_that_cannot_be_imported(tmp_path):
     assert status_of(tmp_path / "out/tf") == "complete"
 
 
+@pytest.mark.ci
 def test_a_framework_that_hangs_while_imported(tmp_path):
     (tmp_path / "keras.py").write_text(HANGS)
     options = ["--steps", 10, "--time-limit", 20, "--out", "out"]
@@ -65,6 +68,7 @@ def test_a_framework_that_hangs_while_imported(tmp_path):
     assert running_in(tmp_path) == {}
 
 
+@pytest.mark.ci
 def test_a_job_past_its_time_limit(tmp_path):
     """200,000 eager steps take minutes, and importing both frameworks seconds."""
     options = ["--framework", "torch", "--steps", 200_000, "--time-limit", 15, "--out", "out"]
@@ -75,6 +79,7 @@ def test_a_job_past_its_time_limit(tmp_path):
     assert status_of(tmp_path / "out") == "interrupted"
 
 
+@pytest.mark.ci
 def test_out_of_memory(mnist_folder, tmp_path):
     """60,000 images in float64 take 376 MB."""
     (tmp_path / "torch.py").write_text(POOR)
@@ -105,6 +110,7 @@ def small_disk(tmp_path):
     return limited
 
 
+@pytest.mark.ci
 def test_a_full_disk(small_disk, tmp_path):
     """Three states of 784-10 under Adam have 94 KB each, so the first fits and the last does not."""
     done = small_disk(*command("parity.record", "mnist_softmax", "--framework", "torch", "--steps", 3, "--out", "out"))
@@ -119,7 +125,7 @@ def test_a_full_disk(small_disk, tmp_path):
     assert (compared.returncode, "status: failed" in compared.stderr) == (3, True)
 
 
-@pytest.mark.parametrize("request_to_stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("request_to_stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.ci)])
 def test_interruption(request_to_stop, tmp_path):
     """While training: status 130 within five seconds, recordings that say so, no process left behind."""
     process = start("parity.run", "xor_tanh", "--out", "out", folder=tmp_path)
@@ -161,7 +167,9 @@ def killed_at(moment, side, folder):
 LONGEST = 14
 
 
-@pytest.mark.parametrize("number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 20))])
+@pytest.mark.parametrize(
+    "number", [pytest.param(number, marks=pytest.mark.slow if number else pytest.mark.ci) for number in range(20)]
+)
 def test_a_kill_at_a_random_moment(number, tmp_path):
     """Never a recording that counts and is not whole; the other side is whole; the next run works."""
     dice = random.Random(number)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from conftest import selected
 from faults import FAULTS
 from faulty import CHECKPOINTS, EXPERIMENTS
 
@@ -15,13 +16,13 @@ from parity.recording import Recording
 from parity.spec import FRAMEWORKS
 from parity.verdict import judge
 
-# One of each kind; all of them take minutes.
+# One of each kind, for CI.
 ALWAYS = {
     "a layer is 1e-12 too large", "the second moment is not restored", "weights are shrunk at step 8 only",
     "Keras's epsilon for a batch norm",
 }  # fmt: skip
 CASES = [
-    pytest.param(side, name, marks=[] if name in ALWAYS else [pytest.mark.slow])
+    pytest.param(side, name, marks=pytest.mark.ci if name in ALWAYS else pytest.mark.slow)
     for side in FRAMEWORKS
     for name in FAULTS
 ]
@@ -40,10 +41,10 @@ def clean(workers, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def faulty(clean, tmp_path_factory, pytestconfig):
+def faulty(clean, tmp_path_factory, request):
     """A recording of every faulty side, which has replayed the other side's checkpoints."""
     folder = tmp_path_factory.mktemp("faulty")
-    names = [name for name in FAULTS if name in ALWAYS or pytestconfig.getoption("--slow")]
+    names = selected(request, "name")
 
     def record(side: str) -> None:
         other = clean / ("torch" if side == "tf" else "tf")
@@ -74,6 +75,7 @@ def test_fault_is_found(side, name, faulty, clean):
     assert f"step {fault.step}" in (first.where or "")
 
 
+@pytest.mark.ci
 def test_without_a_fault_there_is_parity(clean, workers, tmp_path):
     folder = tmp_path / "again"
     experiment, reference = EXPERIMENTS["mnist_relu"], clean / "torch" / "mnist_relu"

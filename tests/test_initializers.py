@@ -44,6 +44,7 @@ def found(workers):
     return measure(workers)
 
 
+@pytest.mark.ci
 def test_who_draws_what(found):
     """Our draws and the frameworks', asked for the formula, have it; by their own names they differ in these."""
     names = {key: figures.name for key, figures in found.items()}
@@ -56,6 +57,7 @@ def test_who_draws_what(found):
             assert names[side, "plain", case] == BY_NAME.get((side, case.name), case.name)
 
 
+@pytest.mark.ci
 def test_orthogonal(found):
     departures = {
         key[0]: figures.departure
@@ -122,6 +124,7 @@ def test_each_tensor_is_drawn_from_a_seed_of_its_own(workers, tmp_path):
             assert (value == drawn[side, 0, True][name]).all()
 
 
+@pytest.mark.ci
 def test_the_page(found, tmp_path):
     """It has every initializer, and the figures of now would not say anything else."""
     written = (ROOT / "docs" / "initializers.md").read_text()

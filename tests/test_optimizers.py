@@ -9,6 +9,7 @@ import numpy as np
 import open_loop
 import pytest
 import safetensors.numpy
+from conftest import selected
 
 from parity import start
 from parity.formulas import update
@@ -20,13 +21,12 @@ GROWTH = 50 * open_loop.STEPS
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory, pytestconfig):
+def ends(tmp_path_factory, request):
     """What each side's optimizers end with."""
     folder, script = tmp_path_factory.mktemp("open_loop"), Path(__file__).parent / "open_loop.py"
 
     def run(side):
-        cases = open_loop.CASES if pytestconfig.getoption("--slow") else sorted(open_loop.ALWAYS)
-        command = [sys.executable, str(script), side, str(folder / side), *cases]
+        command = [sys.executable, str(script), side, str(folder / side), *selected(request, "case")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr[-3000:]
         return safetensors.numpy.load_file(folder / side)
@@ -52,7 +52,7 @@ def by_formula(case, way):
 @pytest.mark.parametrize(
     ("case", "way"),
     [
-        pytest.param(case, way, marks=[] if case in open_loop.ALWAYS else [pytest.mark.slow])
+        pytest.param(case, way, marks=pytest.mark.ci if case in open_loop.ALWAYS else pytest.mark.slow)
         for case in open_loop.CASES
         for way in open_loop.WAYS[: 1 if case in open_loop.ONE_WAY else None]
     ],

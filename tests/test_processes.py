@@ -54,6 +54,7 @@ def test_progress_counts_all_steps(workers, tmp_path):
     assert {steps for _, steps in seen} == {500}
 
 
+@pytest.mark.ci
 def test_keras_uses_tensorflow_whatever_the_user_set(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with Worker("tf", "cpu", 1) as worker:

@@ -6,6 +6,7 @@ Every figure is printed by a script that stands with it, and tests/test_differen
 from parity.differences import (
     activations,
     adaptive,
+    clipping,
     initializers,
     kernels,
     kinks,
@@ -20,7 +21,19 @@ from parity.differences.entry import IMPORTS, Difference, Effect, Side
 # By id.
 DIFFERENCES: dict[str, Difference] = {
     entry.id: entry
-    for topic in (initializers, activations, kinks, kernels, layers, losses, optimizers, adaptive, roots, runtime)
+    for topic in (
+        initializers,
+        activations,
+        kinks,
+        kernels,
+        layers,
+        losses,
+        clipping,
+        optimizers,
+        adaptive,
+        roots,
+        runtime,
+    )
     for entry in topic.ENTRIES
 }
 

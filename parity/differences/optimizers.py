@@ -1,4 +1,4 @@
-"""Differences that several optimizers share: defaults, momentum, weight decay, clipping, constants."""
+"""Differences that several optimizers share: defaults, momentum, weight decay, constants."""
 
 from parity.differences.entry import Difference, Effect, side
 
@@ -175,45 +175,6 @@ ENTRIES = (
             """,
         ),
         effect=Effect("weight_decay", "mnist_relu --optimizer adam:weight_decay=0.01", "optimizer"),
-    ),
-    Difference(
-        id="gradient_clipping",
-        title="clipnorm in Keras is of each weight; torch's clip_grad_norm_ is of all together",
-        kind="authoring trap",
-        does="Small gradients of other layers are left alone in Keras, and shrunk with the large ones in torch.",
-        keras=side(
-            formula="g_i min(1, c / |g_i|) for each weight i",
-            source="keras/src/optimizers/base_optimizer.py: _clip_gradients, _clip_by_norm",
-            code="""
-                gradients = [tf.constant([3.0, 4.0]), tf.constant([0.3, 0.4])]
-                clipped = keras.optimizers.SGD(clipnorm=1.0)._clip_gradients(gradients)
-                print(*(f"{value:.3f}" for gradient in clipped for value in gradient))
-            """,
-            prints="0.600 0.800 0.300 0.400",
-            align="""
-                gradients = [tf.constant([3.0, 4.0]), tf.constant([0.3, 0.4])]
-                clipped = keras.optimizers.SGD(global_clipnorm=1.0)._clip_gradients(gradients)
-                print(*(f"{value:.3f}" for gradient in clipped for value in gradient))
-            """,
-        ),
-        torch=side(
-            formula="g_i min(1, c / (norm of all + 1e-6))",
-            source="torch/nn/utils/clip_grad.py: clip_grad_norm_",
-            code="""
-                weights = [torch.zeros(2), torch.zeros(2)]
-                weights[0].grad, weights[1].grad = torch.tensor([3.0, 4.0]), torch.tensor([0.3, 0.4])
-                torch.nn.utils.clip_grad_norm_(weights, 1.0)
-                print(*(f"{value:.3f}" for weight in weights for value in weight.grad))
-            """,
-            prints="0.597 0.796 0.060 0.080",
-            align="""
-                weights = [torch.zeros(2), torch.zeros(2)]
-                weights[0].grad, weights[1].grad = torch.tensor([3.0, 4.0]), torch.tensor([0.3, 0.4])
-                for weight in weights:
-                    torch.nn.utils.clip_grad_norm_([weight], 1.0)
-                print(*(f"{value:.3f}" for weight in weights for value in weight.grad))
-            """,
-        ),
     ),
     Difference(
         id="lr_scalar_dtype_and_types",

@@ -125,7 +125,8 @@ def worst(checks: Sequence[Check]) -> str:
     for side in dict.fromkeys(check.side for check in checks):
         top = max((check for check in checks if check.side == side), key=lambda check: check.share)
         if top.share and top.result == "passed":
-            line += f"; {side or 'at most'} {top.share:.0%} of its bound ({top.where})"
+            share = f"{top.share:.0%}" if top.share >= 0.01 else "under 1%"
+            line += f"; {side or 'any segment'} {share} of its bound ({top.where})"
     return line
 
 
