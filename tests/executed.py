@@ -14,33 +14,41 @@ from conftest import both_sides, shortened, with_activations
 from saturation import computed
 from test_losses import OUTPUTS
 
-from parity import worker
+from parity import start, worker
 from parity.experiments import KERAS_ACTIVATIONS
 from parity.job import DrawJob, RecordJob
 from parity.optimizers import Clipping
-from parity.spec import Framework
+from parity.spec import Experiment, Framework
+from parity.training import Task
 
 # The activations that have a function of their own.
 CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sigmoid", "softplus")
 
 
-def jobs(side: Framework, folder: Path) -> list[RecordJob | DrawJob]:
-    """Jobs that between them reach every choice and every kind of node."""
+def experiments() -> list[Experiment]:
+    """Between them these reach every choice and every kind of node; the first by a whole job."""
     clipped = shortened("mnist_softmax", 2, clipping=Clipping("norm", 0.1))
-    experiments = [
+    return [
+        shortened("mnist_batchnorm", 2),
+        both_sides(shortened("mnist_batchnorm", 2), moving_variance="biased"),
         with_activations(CHOOSING, 2),
         both_sides(with_activations(CHOOSING, 2), adam_epsilon="before_correction", **KERAS_ACTIVATIONS),
         shortened("xor_sigmoid", 2),
-        shortened("mnist_batchnorm", 2),
-        both_sides(shortened("mnist_batchnorm", 2), moving_variance="biased"),
         clipped,
         both_sides(clipped, clip_epsilon="none"),
     ]
-    drawing = DrawJob(experiments[0].identity, "own", folder / "initial.safetensors")
-    return [drawing] + [
-        RecordJob(e.name, e.identity, getattr(e, side), "cpu", folder / str(i), checkpoints=1)
-        for i, e in enumerate(experiments)
-    ]
+
+
+def step(side: Any, chosen: Experiment, folder: Path) -> None:
+    """One step of an experiment, without the graph that takes a framework longest."""
+    identity, realisation = chosen.identity, getattr(chosen, side.name)
+    job = RecordJob(chosen.name, identity, realisation, "cpu", folder)
+    task = Task(side, job, worker.load_function(realisation.model))
+    model, updater = side.train.build(task.build, identity, realisation, task.place)
+    side.state.write(model, updater, start.state(identity, None, None))
+    clip, loss = side.clipping.clip_function(identity.clipping, realisation), side.losses.loss(identity.loss)
+    _, inputs, labels = side.data.batch(task.on_device, 0)
+    side.train.train_step(model, loss, clip, updater, inputs, labels)
 
 
 def main(side: Framework, folder: Path) -> None:
@@ -57,8 +65,12 @@ def main(side: Framework, folder: Path) -> None:
     # Told of calls of Python functions alone, which a profiler is not.
     sys.settrace(note)
     loaded = worker.load_side(side, threads=1)
-    for job in jobs(side, folder):
-        worker.perform(loaded, job, lambda message: None)
+    whole, *others = experiments()
+    job = RecordJob(whole.name, whole.identity, getattr(whole, side), "cpu", folder / "whole", checkpoints=1)
+    for asked in (DrawJob(whole.identity, "own", folder / "initial.safetensors"), job):
+        worker.perform(loaded, asked, lambda message: None)
+    for chosen in others:
+        step(loaded, chosen, folder)
     computed(side, loaded, {"table": [], "outputs": {name: outputs[:1] for name, outputs in OUTPUTS.items()}})
     for case in open_loop.CASES:
         for way in open_loop.WAYS:
