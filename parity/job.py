@@ -19,8 +19,10 @@ class RecordJob:
     initial_weights: Path | None = None
     batch_order: Path | None = None
     reference: Path | None = None
-    # How many states on the way are kept, to be replayed.
-    checkpoints: int = 12
+    # How many states on the way are kept, to be replayed, or at which steps.
+    checkpoints: int | tuple[int, ...] = 12
+    # The step from which on the run goes on from the state of `reference`.
+    hand_over: int | None = None
 
 
 @dataclass(frozen=True)

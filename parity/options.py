@@ -31,6 +31,7 @@ from parity.experiments import EXPERIMENTS
 from parity.job import DrawJob, RecordJob
 from parity.nodes import ActivationName, InitializerName
 from parity.optimizers import OPTIMIZERS, ClipBy
+from parity.replays import checkpoint_steps
 from parity.spec import DTYPES, FRAMEWORKS, Dtype, EpochCost, Experiment, Framework, Identity, Realisation
 
 EMBEDDED = "embedded"
@@ -108,7 +109,11 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         help=f"do something a framework's way, on both sides or on one; torch's way and Keras's: {listed_choices()}",
     )
     parser.add_argument(
-        "--checkpoints", type=count, default=12, metavar="N", help="states on the way that are replayed (default 12)"
+        "--checkpoints",
+        type=checkpoints,
+        default=12,
+        metavar="N|STEP,...",
+        help="how many states on the way are replayed (default 12), or before which steps: 0,300,",
     )
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="default auto: a GPU if found")
     weights = parser.add_mutually_exclusive_group()
@@ -146,6 +151,16 @@ def count(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
     return value
+
+
+def checkpoints(text: str) -> int | tuple[int, ...]:
+    """A number of checkpoints, or steps separated by commas, for argparse."""
+    if "," not in text:
+        return count(text)
+    steps = tuple(int(step) for step in text.split(",") if step)
+    if any(step < 0 for step in steps):
+        raise argparse.ArgumentTypeError(f"steps count from 0, not {text}")
+    return steps
 
 
 def seconds(text: str) -> float:
@@ -254,6 +269,7 @@ def job(
     device: str,
     out: Path,
     reference: Path | None = None,
+    hand_over: int | None = None,
 ) -> RecordJob:
     """The job of one side."""
     return RecordJob(
@@ -265,6 +281,7 @@ def job(
         batch_order=options.batch_order,
         reference=reference,
         checkpoints=options.checkpoints,
+        hand_over=hand_over,
         device=device,
         out=out,
     )
@@ -281,11 +298,14 @@ def check_inputs(asked: RecordJob) -> None:
     if asked.data is not None and identity.data != "digits":
         raise UsageError(f"--data is for experiments on digits, and {asked.experiment} has none")
     content = data.load(identity.data, asked.data, identity.dtype)
-    start.order(identity, content, asked.batch_order)
+    batches = data.plan(identity.schedule, start.order(identity, content, asked.batch_order))
+    checkpoint_steps(batches, asked.checkpoints)
     if asked.reference is None:
         start.state(identity, asked.initial_weights, None)
         return
     reference = start.reference(asked.reference, identity)
+    if asked.hand_over is not None:
+        start.taken_over(reference, asked.hand_over)
     for step in reference.checkpoints:
         # What is missing or damaged could not be replayed after training.
         reference.checkpoint(step)

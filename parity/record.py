@@ -17,6 +17,7 @@ example:
   python -m parity.record mnist_relu --framework tf --out a
   python -m parity.record mnist_relu --framework torch --out b
   python -m parity.compare a b
+  python -m parity.record mnist_relu --framework tf --reference b --hand-over 10 --out c
 """
 
 
@@ -32,6 +33,13 @@ def main(arguments: Sequence[str]) -> int:
         help="a recording of the same experiment, to start from its state and replay its checkpoints",
     )
     parser.add_argument(
+        "--hand-over",
+        type=int,
+        metavar="STEP",
+        help="train up to this step, then go on from the state that the --reference has there: weights, slots, "
+        "statistics",
+    )
+    parser.add_argument(
         "--no-evidence",
         action="store_true",
         help="drop what only a comparison without a common reference, or a --reference to this recording, would need",
@@ -40,11 +48,13 @@ def main(arguments: Sequence[str]) -> int:
     for option, given in (("--initial-weights", options.initial_weights), ("--init-from", options.init_from)):
         if options.reference is not None and given is not None:
             raise UsageError(f"--reference brings its own weights; leave {option} away")
+    if options.hand_over is not None and options.reference is None:
+        raise UsageError("--hand-over takes the state of a recording; name it with --reference")
     side = one_of(options.framework, FRAMEWORKS, "framework")
     experiment = opts.experiment(options)
-    opts.check_inputs(opts.job(options, experiment, side, options.device, Path(), options.reference))
+    opts.check_inputs(opts.job(options, experiment, side, options.device, Path(), options.reference, options.hand_over))
     out = opts.out_folder(options)
-    job = opts.job(options, experiment, side, options.device, out, options.reference)
+    job = opts.job(options, experiment, side, options.device, out, options.reference, options.hand_over)
     if options.init_from is not None:
         # Perhaps the other framework, so in a process of its own.
         with Worker(options.init_from, "cpu", available_cpus(), options.time_limit) as drawing:

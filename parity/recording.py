@@ -76,6 +76,8 @@ class Manifest:
     # Effective numerical settings, in terms both frameworks share.
     precision: dict[str, str]
     device: str
+    # The step from which on the run went on from another recording's state.
+    hand_over: int | None
     # Versions, threads, machine: shown, not compared.
     environment: dict[str, Any]
     # Wall-clock seconds by phase.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from parity import layout, measure, stages
 from parity.data import Batches
+from parity.errors import UsageError
 from parity.job import RecordJob
 from parity.recording import Arrays
 from parity.rounded import UNIT_ROUNDOFF
@@ -22,14 +23,22 @@ SHORTEST, LONGEST = 10, 100
 EARLY = (0, 1, 2, 5, 10)
 
 
-def checkpoint_steps(batches: Batches, count: int) -> list[int]:
-    """About `count` steps: the first ones, then evenly spread to the last, all with whole batches."""
+def checkpoint_steps(batches: Batches, wanted: int | Sequence[int]) -> list[int]:
+    """About so many steps: the first ones, then evenly spread to the last, all with whole batches.
+
+    Or the steps that are wanted, and the first one. Raises UsageError where one of them has no whole batch.
+    """
     sizes = batches.stops - batches.starts
     whole = np.flatnonzero(sizes == sizes[0]).tolist()
-    if len(whole) <= count:
+    if not isinstance(wanted, int):
+        for step in sorted(set(wanted) - set(whole)):
+            reason = f"the run has steps 0 to {len(sizes) - 1}" if step >= len(sizes) else "its batch is a smaller one"
+            raise UsageError(f"no checkpoint at step {step}: {reason}")
+        return sorted({0, *wanted})
+    if len(whole) <= wanted:
         return whole
-    early = [step for step in EARLY if step < len(whole)][: max(1, count - 1)]
-    spread = np.linspace(early[-1], len(whole) - 1, count - len(early) + 1)[1:]
+    early = [step for step in EARLY if step < len(whole)][: max(1, wanted - 1)]
+    spread = np.linspace(early[-1], len(whole) - 1, wanted - len(early) + 1)[1:]
     return [whole[step] for step in sorted({*early, *(round(float(step)) for step in spread)})]
 
 

@@ -48,6 +48,14 @@ def reference(folder: Path, identity: Identity) -> Recording:
     return found
 
 
+def taken_over(reference: Recording, step: int) -> Weights:
+    """The state of another recording before `step`, which must be one of its checkpoints."""
+    if step not in reference.checkpoints:
+        listed = ", ".join(map(str, reference.checkpoints))
+        raise UsageError(f"--hand-over {step}: {reference.folder} has checkpoints at steps {listed}; take one of them")
+    return reference.state(step)
+
+
 def read_weights(file: Path, identity: Identity) -> Weights:
     """Weights from a safetensors file with the names of `file_names`.
 

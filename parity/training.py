@@ -5,8 +5,8 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -41,6 +41,10 @@ class Task:
         self.batches = data.plan(job.identity.schedule, start.order(job.identity, self.content, job.batch_order))
         data.require_variances(job.identity, self.batches)
         self.reference = None if job.reference is None else start.reference(job.reference, self.identity)
+        self.taken_over: dict[int, Arrays] = {}
+        if self.reference is not None and job.hand_over is not None:
+            self.taken_over[job.hand_over] = start.taken_over(self.reference, job.hand_over)
+        self.checkpoints = sorted({*checkpoint_steps(self.batches, job.checkpoints), *self.taken_over})
 
     @cached_property
     def on_device(self) -> Any:
@@ -56,6 +60,15 @@ class Task:
         """A state with the batch of the step that follows it."""
         used = self.batches.order[self.batches.starts[step] : self.batches.stops[step]]
         return Checkpoint(state, self.content.train_inputs[used], self.content.train_labels[used])
+
+
+class Loop(NamedTuple):
+    """A training loop of so many steps: what trains a chunk of them, and what reads and writes its state."""
+
+    chunk: Callable[[int, int], Arrays]
+    read: Callable[[int], Arrays]
+    write: Callable[[Arrays], None]
+    steps: int
 
 
 class Trained(NamedTuple):
@@ -76,12 +89,16 @@ def record(task: Task, tell: Tell) -> None:
     first_state = side.state.read(model, updater, 0)
     recorder = Recorder.begin(job.out, new_manifest(task, first_state))
     try:
+        if task.reference is not None:
+            require_same_data(task.reference, recorder)
         loss = side.losses.loss(identity.loss)
         clip = side.clipping.clip_function(identity.clipping, job.realisation)
         chunk = side.train.chunk_function(model, loss, clip, updater, task.on_device, identity.threshold)
         ready = time.perf_counter()
-        read = lambda step: side.state.read(model, updater, step)  # noqa: E731
-        trained = train(chunk, read, len(batches), checkpoint_steps(batches, job.checkpoints), recorder, tell)
+        loop = Loop(
+            chunk, partial(side.state.read, model, updater), partial(side.state.write, model, updater), len(batches)
+        )
+        trained = train(loop, task.checkpoints, task.taken_over, recorder, tell)
         done = time.perf_counter()
         predictions = side.train.predictions(model, task.on_device, identity.threshold)
         trace = join(trained.pieces, batches, identity.schedule, predictions)
@@ -100,22 +117,23 @@ def record(task: Task, tell: Tell) -> None:
 
 
 def train(
-    chunk: Callable[[int, int], Arrays],
-    read: Callable[[int], Arrays],
-    steps: int,
-    checkpoints: list[int],
-    recorder: Recorder,
-    tell: Tell,
+    loop: Loop, checkpoints: list[int], taken_over: Mapping[int, Arrays], recorder: Recorder, tell: Tell
 ) -> Trained:
-    """Train all steps in chunks that end at checkpoints and one step behind; save checkpoints and the last state."""
-    trained = Trained([], {}, {})
+    """Train all steps in chunks that end at checkpoints and one step behind; save checkpoints and the last state.
+
+    Before a checkpoint that `taken_over` names, the state becomes the one given there.
+    """
+    trained, steps = Trained([], {}, {}), loop.steps
     stops = sorted({*checkpoints, *(step + 1 for step in checkpoints), steps})
     first, length = 0, 1
     while True:
         if first in stops:
-            state = read(first)
+            state = loop.read(first)
             if first - 1 in checkpoints:
                 trained.looped[first - 1] = {**state, "cost": trained.pieces[-1]["cost"][-1]}
+            if first in taken_over:
+                loop.write(taken_over[first])
+                state = loop.read(first)
             if first in checkpoints:
                 trained.states[first] = state
             if first in checkpoints or first == steps:
@@ -123,7 +141,7 @@ def train(
         if first == steps:
             return trained
         last, began = min(first + length, next(stop for stop in stops if stop > first)), time.perf_counter()
-        trained.pieces.append(chunk(first, last))
+        trained.pieces.append(loop.chunk(first, last))
         tell({"progress": last, "of": steps})
         # The first chunk's time is that of its compilation, and says nothing of a step's.
         growth = 10 if first == 0 else CHUNK_SECONDS * (last - first) / length / (time.perf_counter() - began)
@@ -161,11 +179,15 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
     recorder.save(recording.FLOW, {"steps": np.array(list(trained.states), np.int64), **rows})
 
 
-def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
-    """Replay the checkpoints of another recording, each stage on what was recorded there."""
+def require_same_data(reference: Recording, recorder: Recorder) -> None:
+    """Refuse a reference whose steps took other samples."""
     for name in ("data", "order"):
         if reference.manifest.digests.get(name) != recorder.manifest.digests[name]:
             raise UsageError(f"{reference.folder} was recorded with another {name}; give the same options")
+
+
+def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
+    """Replay the checkpoints of another recording, each stage on what was recorded there."""
     for step, key in reference.checkpoints.items():
         if key in recorder.manifest.replays:
             # Both sides gave the very same bits here, so it has been replayed as this side's own.
@@ -181,7 +203,9 @@ def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
 def replay(task: Task, folder: Path) -> None:
     """Add the replay of the recording in `folder` to the task's own, which is complete."""
     recorder = Recorder(task.job.out, recording.read(task.job.out).manifest)
-    replay_other(task, start.reference(folder, task.identity), recorder)
+    reference = start.reference(folder, task.identity)
+    require_same_data(reference, recorder)
+    replay_other(task, reference, recorder)
     recorder.finish("complete")
 
 
@@ -226,6 +250,7 @@ def new_manifest(task: Task, first_state: Arrays) -> Manifest:
         digests=digests,
         precision={"dtype": job.identity.dtype} | side.runtime.precision(task.device),
         device=task.device,
+        hand_over=job.hand_over,
         environment=environment | side.runtime.describe(),
     )
 
