@@ -61,18 +61,15 @@ def test_torch_to_keras_and_back(name, workers, tmp_path):
         np.testing.assert_allclose(*costs, rtol=1e-4)
 
 
-def test_without_its_slots_a_run_goes_on_otherwise(workers, tmp_path, monkeypatch):
+def test_without_its_slots_a_run_goes_on_otherwise(workers, tmp_path):
     """What the test above would miss if the slots mattered to nothing."""
     experiment = shortened("mnist_softmax", 60)
     a = record(workers, "torch", experiment, tmp_path / "a", (0, 30))
-    file = a.folder / recording.state_file(30)
     state = a.state(30)
     emptied = {name: np.zeros_like(value) if name.startswith("slots/") else value for name, value in state.items()}
+    _, evidence = a.checkpoint(30)
     recorder = recording.Recorder(a.folder, a.manifest)
-    recorder.save(file.relative_to(a.folder).as_posix(), emptied)
-    evidence = recording.unpack(
-        file, recording.read_file(a.folder, recording.evidence_file(30), recording.LARGEST_FILE)
-    )
+    recorder.save(recording.state_file(30), emptied)
     recorder.save_evidence(30, recording.key(emptied, evidence), evidence)
     recorder.finish("complete")
     b = record(workers, "torch", experiment, tmp_path / "b", (0,), a.folder, hand_over=30)
@@ -103,9 +100,12 @@ def test_where_there_is_no_checkpoint(workers, tmp_path):
             ["--epochs", "1", "--batch-size", "96", "--keep-last-batch", "--checkpoints", "41,"],
             "no checkpoint at step 41: its batch is a smaller one",
         ),
-        (["--checkpoints", "1,-2"], "argument --checkpoints: steps count from 0, not 1,-2 (see python -m parity.record --help)"),
+        (
+            ["--checkpoints", "1,-2"],
+            "argument --checkpoints: steps count from 0, not 1,-2 (see python -m parity.record --help)",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_requests(arguments, message, tmp_path):
     done = run("parity.record", "mnist_softmax", "--framework", "tf", *arguments, folder=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {message}\n")
