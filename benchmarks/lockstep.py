@@ -22,11 +22,11 @@ from typing import get_args
 import numpy as np
 
 from benchmarks.pairs import record_pair
-from parity.changes import chosen_optimizer, one_of, with_activation, with_cost
+from parity.changes import chosen_clipping, chosen_optimizer, one_of, with_activation, with_cost
 from parity.experiments import EXPERIMENTS
 from parity.measure import entries
 from parity.nodes import ActivationName
-from parity.optimizers import OPTIMIZERS
+from parity.optimizers import OPTIMIZERS, ClipBy
 from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import Experiment
@@ -36,13 +36,15 @@ from parity.verdict import composed, segments
 FLOAT64 = "both, float64"
 LOOP, START = "The loop's own step", "The start step as a whole"
 SEGMENTS = "The loop's steps between checkpoints"
-ACTIVATIONS = get_args(ActivationName)
+ACTIVATIONS, CLIPS = get_args(ActivationName), get_args(ClipBy)
 # What the experiments do not have: between them they reach every row.
 VARIANTS = [
     *(f"xor_{hidden}:cost={cost}" for hidden in ("relu", "tanh") for cost in ("logits", "clipped", "clamped", "mse")),
     *(f"mnist_softmax:cost={cost}" for cost in ("softmax_naive", "softmax_clipped", "mse")),
     *(f"mnist_relu:activation={name}" for name in ACTIVATIONS),
     *(f"xor_tanh:optimizer={name}" for name in (*OPTIMIZERS, "sgd:momentum=0.9", "rmsprop:momentum=0.9,centered=true")),
+    # Limits that gradients exceed.
+    *(f"{name}:clip={by}:{limit}" for name, limit in (("xor_tanh", 1e-4), ("mnist_softmax", 0.1)) for by in CLIPS),
 ]
 COLUMNS = ("Keras, float32", "torch, float32", FLOAT64)
 Worst = dict[tuple[str, str], float]
@@ -93,6 +95,8 @@ def asked_for(text: str, options: argparse.Namespace) -> Iterator[Experiment]:
         identity = replace(identity, model=with_activation(identity.model, one_of(value, ACTIVATIONS, "activation")))
     elif option == "optimizer":
         identity = replace(identity, optimizer=chosen_optimizer(value))
+    elif option == "clip":
+        identity = replace(identity, clipping=chosen_clipping(value))
     if options.steps is not None:
         identity = replace(identity, schedule=replace(identity.schedule, duration=options.steps, unit="steps"))
     for seed in range(options.seeds):
