@@ -35,7 +35,13 @@ EPOCHS = Schedule(
     duration=15,
     unit="epochs",
     epoch_cost="batch_mean",
+    test_loss="sample_mean",
+    evaluate_training=False,
 )
+
+DEEP: dict[str, Any] = {
+    "batch_size": 64, "drop_last": False, "duration": 9, "test_loss": "batch_means_by_samples"
+}  # fmt: skip
 
 # Keras's way of computing activations.
 KERAS_ACTIVATIONS: dict[str, Any] = {
@@ -104,7 +110,7 @@ def mnist(
 
 def mnist_narrow(name: str, shows: str, normalise: bool) -> Experiment:
     """The same with two layers of 32 units that start as torch.nn.Linear does, batch normalisation before ReLU."""
-    found = mnist(name, shows, NARROW_MLP, kernel=TORCH_DEFAULT)
+    found = mnist(name, shows, NARROW_MLP, kernel=TORCH_DEFAULT, evaluate_training=True)
     model = found.identity.model
     return replace(found, identity=replace(found.identity, model=normalised(model) if normalise else model))
 
@@ -126,6 +132,8 @@ def xor(name: str, shows: str, hidden: ActivationName, kernel: Initializer = NOR
             duration=20001,
             unit="steps",
             epoch_cost="batch_mean",
+            test_loss="sample_mean",
+            evaluate_training=False,
         ),
         seed=0,
         dtype="float32",
@@ -150,11 +158,11 @@ EXPERIMENTS = {
         mnist("mnist_he", "The ReLU MLP from He's normal weights.", MLP, kernel=HE),
         mnist(
             "mnist_deep_relu", "Four hidden ReLU layers from torch's own weights, a partial last batch.", DEEP_MLP,
-            kernel=TORCH_DEFAULT, batch_size=64, drop_last=False, duration=9,
+            kernel=TORCH_DEFAULT, **DEEP,
         ),
         mnist(
             "mnist_deep_sigmoid", "The same with sigmoids: the first layers' gradients vanish.", DEEP_MLP,
-            hidden="sigmoid", kernel=TORCH_DEFAULT, batch_size=64, drop_last=False, duration=9,
+            hidden="sigmoid", kernel=TORCH_DEFAULT, **DEEP,
         ),
         mnist_narrow("mnist_batchnorm", "A narrow ReLU MLP on digits with batch normalisation before ReLU.", True),
         mnist_narrow("mnist_no_batchnorm", "The same without: its twin, on the same batches.", False),

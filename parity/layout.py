@@ -55,6 +55,9 @@ def check_trace(where: str, identity: Identity, trace: Mapping[str, NDArray[Any]
         "cost": (steps, identity.dtype),
         "epoch_cost": (epochs, "float64"),
         "accuracy": (epochs, "float64"),
+        "test_loss": (epochs, "float64"),
+        "train_accuracy": (epochs * schedule.evaluate_training, "float64"),
+        "train_loss": (epochs * schedule.evaluate_training, "float64"),
         "predictions": (trace["predictions"].size, "int64"),
     }
     lengths |= {f"consumed/{name}": (steps, "int64") for name in ("indices", "inputs", "labels")}

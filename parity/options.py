@@ -32,7 +32,7 @@ from parity.job import DrawJob, RecordJob
 from parity.nodes import ActivationName, InitializerName
 from parity.optimizers import OPTIMIZERS, ClipBy
 from parity.replays import checkpoint_steps
-from parity.spec import DTYPES, FRAMEWORKS, Dtype, EpochCost, Experiment, Framework, Identity, Realisation
+from parity.spec import DTYPES, FRAMEWORKS, Dtype, EpochCost, Experiment, Framework, Identity, Realisation, TestLoss
 
 EMBEDDED = "embedded"
 # What --init-from draws, in the folder of the run.
@@ -71,6 +71,15 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         "--epoch-cost",
         metavar="NAME",
         help=f"{listed(EpochCost)}: an epoch's cost is the mean of its batches' (default), or of its samples'",
+    )
+    parser.add_argument(
+        "--test-loss",
+        metavar="NAME",
+        help=f"{listed(TestLoss)}: the loss after each epoch is the mean of the test samples' (default), or the sum of "
+        "their batches' means over the number of samples, as some programs report it",
+    )
+    parser.add_argument(
+        "--evaluate-training", action="store_true", help="after each epoch, loss and accuracy on the training set, too"
     )
     parser.add_argument(
         "--cost",
@@ -207,6 +216,10 @@ def changed(identity: Identity, options: argparse.Namespace) -> Identity:
         schedule = replace(schedule, drop_last=False)
     if options.epoch_cost is not None:
         schedule = replace(schedule, epoch_cost=one_of(options.epoch_cost, get_args(EpochCost), "epoch cost"))
+    if options.test_loss is not None:
+        schedule = replace(schedule, test_loss=one_of(options.test_loss, get_args(TestLoss), "test loss"))
+    if options.evaluate_training:
+        schedule = replace(schedule, evaluate_training=True)
     optimizer = identity.optimizer
     if options.optimizer is not None:
         optimizer = chosen_optimizer(options.optimizer)

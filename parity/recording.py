@@ -55,6 +55,9 @@ TRACE_KEYS = (
     "consumed/labels",  # [steps] int64
     "epoch_cost",  # [epochs] float64: mean of the epoch's costs, as the schedule says
     "accuracy",  # [epochs] float64: share of the test set classified correctly at the end of the epoch
+    "test_loss",  # [epochs] float64: the loss on the test set there, in eval mode, as the schedule says
+    "train_accuracy",  # [epochs] float64: the same on the training set; [0] where the schedule does not ask for it
+    "train_loss",  # [epochs] float64: mean of its samples' losses; likewise
     "predictions",  # [test samples] int64: classes predicted at the end of the run
 )
 Status = Literal["recording", "complete", "interrupted", "failed"]

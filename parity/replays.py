@@ -76,8 +76,7 @@ class Replayer:
             loss = side.losses.loss(job.identity.loss)
             clip = side.clipping.clip_function(job.identity.clipping, job.realisation)
             self.functions[dtype] = side.replay.replay_function(model, loss, clip, updater, place)
-            threshold = job.identity.threshold
-            self.chunks[dtype] = side.train.chunk_function(model, loss, clip, updater, on_device, threshold)
+            self.chunks[dtype] = side.train.chunk_function(model, loss, clip, updater, on_device, job.identity)
 
     def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
         """What the stages give, each fed what `recorded` holds, or the stage before it where that is None."""

@@ -47,6 +47,7 @@ ENDINGS: dict[LossName, ActivationName] = {
     "binary_cross_entropy_clamped": "sigmoid",
 }
 EpochCost = Literal["batch_mean", "sample_mean"]
+TestLoss = Literal["sample_mean", "batch_means_by_samples"]
 AdamEpsilon = Literal["after_correction", "before_correction"]
 AdamaxEpsilon = Literal["beside_gradient", "in_denominator"]
 RootEpsilon = Literal["outside_root", "inside_root"]
@@ -69,6 +70,10 @@ class Schedule:
     An epoch is what costs are averaged over and accuracy is measured after: one pass over the digits, but a hundred
     over XOR's four points. Its cost is the mean of its batches' costs ("batch_mean") or, as Keras's fit reports it,
     that of its samples ("sample_mean"), which is another number where the last batch is smaller.
+
+    After each epoch, in eval mode, accuracy and loss are measured on the test set, and with `evaluate_training` on the
+    training set, too. The test loss is the mean of its samples', or the sum of its batches' means divided by the number
+    of its samples ("batch_means_by_samples"), as some published programs report it: smaller by the size of a batch.
     """
 
     __pydantic_config__ = STRICT
@@ -79,6 +84,8 @@ class Schedule:
     duration: int
     unit: Literal["epochs", "steps"]
     epoch_cost: EpochCost
+    test_loss: TestLoss
+    evaluate_training: bool
 
     def __post_init__(self) -> None:
         require_positive(self.batch_size, "batch size")

@@ -93,7 +93,7 @@ def record(task: Task, tell: Tell) -> None:
             require_same_data(task.reference, recorder)
         loss = side.losses.loss(identity.loss)
         clip = side.clipping.clip_function(identity.clipping, job.realisation)
-        chunk = side.train.chunk_function(model, loss, clip, updater, task.on_device, identity.threshold)
+        chunk = side.train.chunk_function(model, loss, clip, updater, task.on_device, identity)
         ready = time.perf_counter()
         loop = Loop(
             chunk, partial(side.state.read, model, updater), partial(side.state.write, model, updater), len(batches)
@@ -216,11 +216,16 @@ def join(pieces: list[Arrays], batches: data.Batches, schedule: Schedule, predic
     samples = batches.stops - batches.starts
     weights = samples if schedule.epoch_cost == "sample_mean" else np.ones_like(samples)
     epochs = [np.split(array, ends[:-1] + 1) for array in (trace["cost"].astype(np.float64), weights)]
+    # Each in a column: accuracy and loss on the test set, then on the training set.
+    names = ("accuracy", "test_loss", "train_accuracy", "train_loss")
+    evaluations = dict(zip(names, trace["evaluation"][ends].T, strict=True))
+    if not schedule.evaluate_training:
+        evaluations |= {name: values[:0] for name, values in evaluations.items() if name.startswith("train")}
     consumed = {f"consumed/{name}": trace[name] for name in ("indices", "inputs", "labels")}
     return consumed | {
         "cost": trace["cost"],
         "epoch_cost": np.array([np.average(costs, weights=shares) for costs, shares in zip(*epochs, strict=True)]),
-        "accuracy": trace["accuracy"][ends],
+        **evaluations,
         "predictions": predictions,
     }
 

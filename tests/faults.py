@@ -299,8 +299,8 @@ FAULTS = {
     ),
     "accuracy is measured in train mode": Fault(
         "loop", "statistics/batch_norm_1/moving_mean", 11,
-        ("train.py", "forward(model, inputs, training=False)", "forward(model, inputs, training=True)"),
-        ("train.py", "forward(model, inputs, training=False)", "forward(model, inputs, training=True)"),
+        ("train.py", "data.test_inputs, training=False", "data.test_inputs, training=True"),
+        ("train.py", "data.test_inputs, training=False", "data.test_inputs, training=True"),
         "mnist_batchnorm",
     ),
     # Clipping

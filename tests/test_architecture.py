@@ -219,7 +219,7 @@ def test_the_exceptions_are_still_needed():
     ("old", "new", "asymmetry"),
     [
         ("def predict(", "def forecast(", "train.forecast stands on one side only"),
-        ("data: OnDevice, threshold", "digits: OnDevice, threshold", "train.accuracy takes"),
+        ("data: OnDevice, identity", "digits: OnDevice, identity", "train.evaluate takes"),
     ],
 )
 def test_the_mirror_test_finds_a_planted_difference(old, new, asymmetry, tmp_path):

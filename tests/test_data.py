@@ -12,7 +12,8 @@ from parity.spec import Schedule
 
 def schedule(**changes):
     fields = {"batch_size": 3, "shuffle": False, "drop_last": True, "passes_per_epoch": 1, "duration": 2}
-    return Schedule(**(fields | {"unit": "epochs", "epoch_cost": "batch_mean"} | changes))
+    fields |= {"unit": "epochs", "epoch_cost": "batch_mean", "test_loss": "sample_mean", "evaluate_training": False}
+    return Schedule(**(fields | changes))
 
 
 def cut(asked, samples):

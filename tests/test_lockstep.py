@@ -37,12 +37,12 @@ NAN, INF = math.nan, math.inf
     ],
 )
 def test_checkpoint_steps(steps, count, expected):
-    schedule = Schedule(10, False, True, 1, steps, "steps", "batch_mean")
+    schedule = Schedule(10, False, True, 1, steps, "steps", "batch_mean", "sample_mean", False)
     assert checkpoint_steps(plan(schedule, np.arange(100)[None].repeat(60, 0)), count) == expected
 
 
 def test_checkpoints_have_whole_batches():
-    schedule = Schedule(30, False, False, 1, 8, "steps", "batch_mean")
+    schedule = Schedule(30, False, False, 1, 8, "steps", "batch_mean", "sample_mean", False)
     batches = plan(schedule, np.arange(100)[None].repeat(2, 0))
     assert (batches.stops - batches.starts).tolist() == [30, 30, 30, 10] * 2
     assert checkpoint_steps(batches, 12) == [0, 1, 2, 4, 5, 6]

@@ -208,8 +208,8 @@ def test_a_model_that_does_not_end_as_its_loss_needs(cost, model, message):
 @pytest.mark.parametrize(("epoch_cost", "expected"), [("batch_mean", [4.0, 2.5]), ("sample_mean", [20 / 7, 2.5])])
 def test_epochs_with_a_partial_batch(epoch_cost, expected):
     """Seven samples in batches of three; the second epoch ends before its last batch."""
-    schedule = Schedule(3, False, False, 1, 5, "steps", epoch_cost)
+    schedule = Schedule(3, False, False, 1, 5, "steps", epoch_cost, "sample_mean", True)
     batches = data.plan(schedule, np.arange(7)[None].repeat(2, 0))
-    columns = dict.fromkeys(("indices", "inputs", "labels", "accuracy"), np.zeros(5))
+    columns = dict.fromkeys(("indices", "inputs", "labels"), np.zeros(5)) | {"evaluation": np.zeros((5, 4))}
     trace = training.join([{"cost": np.array([1, 3, 8, 2, 3], np.float32), **columns}], batches, schedule, np.zeros(7))
     np.testing.assert_allclose(trace["epoch_cost"], expected)

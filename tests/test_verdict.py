@@ -97,7 +97,9 @@ def test_nothing_to_compare_is_a_failure(clean_pair):
     assert ("consumed", "labels") in failures(judge(*empty))
 
 
-@pytest.mark.parametrize(("key", "length"), [("cost", 39), ("accuracy", 0), ("predictions", 999), ("epoch_cost", 0)])
+@pytest.mark.parametrize(
+    ("key", "length"), [("cost", 39), ("accuracy", 0), ("predictions", 999), ("epoch_cost", 0), ("test_loss", 0)]
+)
 def test_traces_of_different_lengths_fail(key, length, clean_pair):
     ours, theirs = clean_pair
     assert judge(ours, with_trace(theirs, **{key: theirs.trace[key][:length]})).verdict == "mismatch"

@@ -59,12 +59,12 @@ def chunk_function(
     clip: Clip | None,
     updater: keras.optimizers.Optimizer,
     data: OnDevice,
-    threshold: float,
+    identity: Identity,
 ) -> Callable[[int, int], Trace]:
     """A function (first, last) that trains steps first to last - 1 and returns their trace.
 
     The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels` [steps] int64 of what each step used,
-    and `accuracy` [steps] on the test set after the last step of an epoch, NaN elsewhere.
+    and `evaluation` [steps, 4] after the last step of an epoch, NaN elsewhere (see `evaluate`).
     """
 
     # One graph for every length of chunk, since the bounds are tensors. Not jit_compile: XLA was measured three to
@@ -73,7 +73,7 @@ def chunk_function(
     def compiled(first: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, ...]:
         steps = last - first
         costs = tf.TensorArray(model.compute_dtype, steps)
-        accuracies = tf.TensorArray(tf.float64, steps)
+        evaluations = tf.TensorArray(tf.float64, steps)
         indices_used, inputs_used, labels_used = (tf.TensorArray(tf.int64, steps) for _ in range(3))
         for step in tf.range(first, last):
             indices, inputs, labels = batch(data, step)
@@ -82,24 +82,46 @@ def chunk_function(
             indices_used = indices_used.write(step - first, checksum(indices, data.checksum_weights))
             inputs_used = inputs_used.write(step - first, checksum(inputs, data.checksum_weights))
             labels_used = labels_used.write(step - first, checksum(labels, data.checksum_weights))
-            measured = tf.constant(np.nan, tf.float64)
+            measured = tf.fill([4], tf.constant(np.nan, tf.float64))
             if data.epoch_ends[step]:
-                measured = accuracy(model, data, threshold)
-            accuracies = accuracies.write(step - first, measured)
-        return tuple(a.stack() for a in (costs, indices_used, inputs_used, labels_used, accuracies))
+                measured = evaluate(model, loss, data, identity)
+            evaluations = evaluations.write(step - first, measured)
+        return tuple(a.stack() for a in (costs, indices_used, inputs_used, labels_used, evaluations))
 
     def chunk(first: int, last: int) -> Trace:
         bounds = tf.constant(first), tf.constant(last)
-        names = ("cost", "indices", "inputs", "labels", "accuracy")
+        names = ("cost", "indices", "inputs", "labels", "evaluation")
         return dict(zip(names, (array.numpy() for array in compiled(*bounds)), strict=True))
 
     return chunk
 
 
-def accuracy(model: keras.Model, data: OnDevice, threshold: float) -> tf.Tensor:
-    """Share of the test set that is classified correctly, a float64 scalar."""
-    right = tf.equal(predict(model, data.test_inputs, threshold), data.test_labels)
-    return tf.reduce_mean(tf.cast(right, tf.float64))
+def evaluate(model: keras.Model, loss: Loss, data: OnDevice, identity: Identity) -> tf.Tensor:
+    """[4] float64, in eval mode: accuracy and loss on the test set, then on the training set, NaN if not asked for."""
+    schedule, threshold = identity.schedule, identity.threshold
+    outputs = list(forward(model, data.test_inputs, training=False).values())[-1]
+    size = schedule.batch_size if schedule.test_loss == "batch_means_by_samples" else None
+    found = [accuracy(outputs, data.test_labels, threshold), mean_loss(loss, outputs, data.test_labels, size)]
+    if schedule.evaluate_training:
+        outputs = list(forward(model, data.train_inputs, training=False).values())[-1]
+        found += [accuracy(outputs, data.train_labels, threshold), mean_loss(loss, outputs, data.train_labels, None)]
+    else:
+        found += [tf.constant(np.nan, tf.float64)] * 2
+    return tf.stack(found)
+
+
+def accuracy(outputs: tf.Tensor, labels: tf.Tensor, threshold: float) -> tf.Tensor:
+    """Share of the samples that are classified correctly, a float64 scalar."""
+    return tf.reduce_mean(tf.cast(tf.equal(predicted_classes(outputs, threshold), labels), tf.float64))
+
+
+def mean_loss(loss: Loss, outputs: tf.Tensor, labels: tf.Tensor, size: int | None) -> tf.Tensor:
+    """The loss, a float64 scalar; of batches of `size`, the sum of their losses divided by the number of samples."""
+    if size is None:
+        return tf.cast(loss(outputs, labels), tf.float64)
+    samples = labels.shape[0]
+    batches = [(outputs[first : first + size], labels[first : first + size]) for first in range(0, samples, size)]
+    return tf.add_n([tf.cast(loss(*batch), tf.float64) for batch in batches]) / samples
 
 
 def predict(model: keras.Model, inputs: tf.Tensor, threshold: float) -> tf.Tensor:

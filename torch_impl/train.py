@@ -58,17 +58,17 @@ def chunk_function(
     clip: Clip | None,
     updater: torch.optim.Optimizer,
     data: OnDevice,
-    threshold: float,
+    identity: Identity,
 ) -> Callable[[int, int], Trace]:
     """A function (first, last) that trains steps first to last - 1 and returns their trace.
 
     The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels` [steps] int64 of what each step used,
-    and `accuracy` [steps] on the test set after the last step of an epoch, NaN elsewhere.
+    and `evaluation` [steps, 4] after the last step of an epoch, NaN elsewhere (see `evaluate`).
     """
 
     # Eager: torch.compile needs a C++ compiler, which a user's machine may not have.
     def chunk(first: int, last: int) -> Trace:
-        costs, accuracies = [], []
+        costs, evaluations = [], []
         indices_used, inputs_used, labels_used = [], [], []
         for step in range(first, last):
             indices, inputs, labels = batch(data, step)
@@ -77,21 +77,44 @@ def chunk_function(
             indices_used.append(checksum(indices, data.checksum_weights))
             inputs_used.append(checksum(inputs, data.checksum_weights))
             labels_used.append(checksum(labels, data.checksum_weights))
-            measured = torch.tensor(torch.nan, dtype=torch.float64, device=inputs.device)
+            measured = torch.full([4], torch.nan, dtype=torch.float64, device=inputs.device)
             if data.epoch_ends[step]:
-                measured = accuracy(model, data, threshold)
-            accuracies.append(measured)
-        names = ("cost", "indices", "inputs", "labels", "accuracy")
-        arrays = (costs, indices_used, inputs_used, labels_used, accuracies)
+                measured = evaluate(model, loss, data, identity)
+            evaluations.append(measured)
+        names = ("cost", "indices", "inputs", "labels", "evaluation")
+        arrays = (costs, indices_used, inputs_used, labels_used, evaluations)
         return {name: torch.stack(array).cpu().numpy() for name, array in zip(names, arrays, strict=True)}
 
     return chunk
 
 
-def accuracy(model: torch.nn.Module, data: OnDevice, threshold: float) -> torch.Tensor:
-    """Share of the test set that is classified correctly, a float64 scalar."""
-    right = torch.eq(predict(model, data.test_inputs, threshold), data.test_labels)
-    return torch.mean(right.to(torch.float64))
+@torch.no_grad()
+def evaluate(model: torch.nn.Module, loss: Loss, data: OnDevice, identity: Identity) -> torch.Tensor:
+    """[4] float64, in eval mode: accuracy and loss on the test set, then on the training set, NaN if not asked for."""
+    schedule, threshold = identity.schedule, identity.threshold
+    outputs = list(forward(model, data.test_inputs, training=False).values())[-1]
+    size = schedule.batch_size if schedule.test_loss == "batch_means_by_samples" else None
+    found = [accuracy(outputs, data.test_labels, threshold), mean_loss(loss, outputs, data.test_labels, size)]
+    if schedule.evaluate_training:
+        outputs = list(forward(model, data.train_inputs, training=False).values())[-1]
+        found += [accuracy(outputs, data.train_labels, threshold), mean_loss(loss, outputs, data.train_labels, None)]
+    else:
+        found += [torch.tensor(torch.nan, dtype=torch.float64, device=outputs.device)] * 2
+    return torch.stack(found)
+
+
+def accuracy(outputs: torch.Tensor, labels: torch.Tensor, threshold: float) -> torch.Tensor:
+    """Share of the samples that are classified correctly, a float64 scalar."""
+    return torch.mean(torch.eq(predicted_classes(outputs, threshold), labels).to(torch.float64))
+
+
+def mean_loss(loss: Loss, outputs: torch.Tensor, labels: torch.Tensor, size: int | None) -> torch.Tensor:
+    """The loss, a float64 scalar; of batches of `size`, the sum of their losses divided by the number of samples."""
+    if size is None:
+        return loss(outputs, labels).to(torch.float64)
+    samples = labels.shape[0]
+    batches = [(outputs[first : first + size], labels[first : first + size]) for first in range(0, samples, size)]
+    return torch.stack([loss(*batch).to(torch.float64) for batch in batches]).sum() / samples
 
 
 @torch.no_grad()
