@@ -53,6 +53,12 @@ def test_parity(text, epsilon, record_pair, tmp_path):
     assert np.abs(start["clipped/dense_1/kernel"]).max() < 0.9 * np.abs(gradients[0]).max()
 
 
+def test_parity_of_recordings_made_apart(record_pair, tmp_path):
+    verdict = judge(*record_pair(experiment("global_norm:0.3"), tmp_path, exchange=False))
+    assert verdict.verdict == "parity", [check for check in verdict.checks if check.result == "failed"]
+    assert "float32 clipped/dense_1/bias" in {check.name for check in verdict.checks}
+
+
 def test_a_limit_that_nothing_reaches_changes_nothing(record_pair, tmp_path):
     for side in record_pair(experiment("norm:1e6"), tmp_path):
         start = side.start("float64")

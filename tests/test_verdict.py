@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from parity import measure
 from parity.recording import Recording
 from parity.verdict import Verdict, checks, judge, segments
 from parity.verdict.checks import Check
-from parity.verdict.composed import within
 from parity.verdict.trajectory import first_disagreement
 
 
@@ -149,6 +149,11 @@ def test_replays_of_other_inputs_fail(edited, pair_apart):
     assert ("lockstep", "float64 inputs") in failures(verdict)
 
 
+def within(ours, theirs, bound):
+    entry = measure.worst(ours, theirs, bound, 0.0)
+    return checks.judge("lockstep", "t", "t", bound.shape, entry, 1.0, "float64", ("a", "b"))
+
+
 NAN, INF = math.nan, math.inf
 
 
@@ -171,15 +176,12 @@ NAN, INF = math.nan, math.inf
     ],
 )
 def test_within(x, y, bound, result):
-    ours, theirs = {"t": np.array(x)}, {"t": np.array(y)}
-    check = within("lockstep", "t", ("a", "b"), ours, theirs, "t", np.full(len(x), bound))
-    assert check.result == result
+    assert within(np.array(x), np.array(y), np.full(len(x), bound)).result == result
 
 
 def test_within_refuses_to_transpose():
     matrix = np.arange(6.0).reshape(2, 3)
-    check = within("lockstep", "t", ("a", "b"), {"t": matrix}, {"t": matrix.T}, "t", np.ones((2, 3)))
-    assert check.result == "failed"
+    assert within(matrix, matrix.T, np.ones((2, 3))).result == "failed"
 
 
 def test_nan_on_both_sides_is_not_parity(edited, pair_apart):

@@ -126,7 +126,8 @@ def worst(checks: Sequence[Check]) -> str:
         top = max((check for check in checks if check.side == side), key=lambda check: check.share)
         if top.share and top.result == "passed":
             share = f"{top.share:.0%}" if top.share >= 0.01 else "under 1%"
-            line += f"; {side or 'any segment'} {share} of its bound ({top.where})"
+            nobody = "any segment" if top.level == "loop" else "at most"
+            line += f"; {side or nobody} {share} of its bound ({top.where})"
     return line
 
 

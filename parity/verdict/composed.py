@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parity.measure import worst
 from parity.recording import Arrays, Recording
 from parity.rounding import step_bounds
 from parity.spec import DTYPES, Dtype, Identity
-from parity.verdict.checks import Check, Level
+from parity.stages import results
+from parity.verdict.checks import Check, Level, judge
 
 # Integers, and what was given: equal on both sides.
 EXACT = ("inputs", "labels", "step")
@@ -34,7 +36,11 @@ def checks(a: Recording, b: Recording) -> list[Check]:
         bounds = step_bounds(identity, a.manifest.realisation, as_float64(a.state(0)), truth, dtype)
         for name, bound in bounds.items():
             if name in ours and name in theirs:
-                check = within("lockstep", f"{dtype} {name}", (a.label, b.label), ours, theirs, name, bound)
+                entry = worst(ours[name], theirs[name], bound, 0.0)
+                labels = a.label, b.label
+                check = judge("lockstep", f"{dtype} {name}", name, bound.shape, entry, 1.0, dtype, labels)
+                # What is judged is neither side's alone.
+                check = replace(check, side=None)
                 found.append(after_the_end(check) if follows_no_number(name, ours, theirs) else check)
     return found
 
@@ -46,16 +52,7 @@ def as_float64(arrays: Arrays) -> dict[str, NDArray[Any]]:
 
 def expected(identity: Identity) -> list[str]:
     """The names of a replay's tensors."""
-    return [
-        *EXACT,
-        *(f"outputs/{node.name}" for node in identity.model),
-        *(f"statistics/{name}" for name in identity.statistics),
-        "cost",
-        *(f"deltas/{node.name}" for node in identity.model),
-        *(f"gradients/{name}" for name in identity.weights),
-        *(f"slots/{slot}/{name}" for slot in identity.optimizer.slots for name in identity.weights),
-        *(f"weights/{name}" for name in identity.weights),
-    ]
+    return [*EXACT, *(result.name for result in results(identity, identity.schedule.batch_size))]
 
 
 def missing(identity: Identity, replay: Mapping[str, Any]) -> list[str]:
@@ -99,38 +96,3 @@ def after_the_end(check: Check) -> Check:
 def failed(level: Level, name: str, where: str, reason: str) -> Check:
     """A failure without a number."""
     return Check(name, level, "failed", None, None, where, reason)
-
-
-def within(
-    level: Level, name: str, labels: tuple[str, str], ours: Arrays, theirs: Arrays, key: str, bound: NDArray[Any]
-) -> Check:
-    """Two tensors no further apart than `bound`, elementwise; measured and bound are those of the worst element."""
-    if key not in ours or key not in theirs:
-        return failed(level, name, key, "it is missing; record the run again")
-    x, y = ours[key].astype(np.float64), theirs[key].astype(np.float64)
-    if not x.shape == y.shape == bound.shape or x.size == 0:
-        shapes = f"{labels[0]} has shape {x.shape}, {labels[1]} {y.shape}, expected {bound.shape}"
-        return failed(level, name, key, shapes)
-    both_nan = np.isnan(x) & np.isnan(y)
-    ratio = share_of_bound(x, y, bound)
-    ratio[both_nan] = 0
-    worst = np.unravel_index(np.argmax(ratio), ratio.shape)
-    where = f"{key}[{', '.join(map(str, worst))}]" if worst else key
-    values = f"{labels[0]} {x[worst]:.17g}, {labels[1]} {y[worst]:.17g}"
-    numbers = np.abs(x[worst] - y[worst]) if ratio[worst] else 0.0, bound[worst]
-    measured, allowed = (float(number) if np.isfinite(number) else None for number in numbers)
-    if not ratio[worst] <= 1:
-        reason = f"{values}: {ratio[worst]:.2g} times what rounding explains"
-        return Check(name, level, "failed", measured, allowed, where, reason)
-    if both_nan.any():
-        reason = f"{np.count_nonzero(both_nan)} of {x.size} elements are NaN on both sides"
-        return Check(name, level, "not_judged", measured, allowed, where, reason)
-    return Check(name, level, "passed", measured, allowed, where, f"{values}: within rounding")
-
-
-def share_of_bound(x: NDArray[Any], y: NDArray[Any], bound: NDArray[Any]) -> NDArray[Any]:
-    """|x - y| / bound, elementwise: 0 for equal values, infinities included; infinite where the bound is no number."""
-    with np.errstate(all="ignore"):
-        allowed = np.where(np.isfinite(bound), bound, 0.0)
-        ratio = np.where(x == y, 0.0, np.abs(x - y) / allowed)
-    return np.atleast_1d(np.where(np.isnan(ratio), np.inf, ratio)).reshape(x.shape)
