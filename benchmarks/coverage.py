@@ -16,10 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from benchmarks.pairs import record_pair
 from parity.changes import COSTS, chosen_optimizer, initializer, with_cost
 from parity.experiments import EXPERIMENTS, activation, mlp
 from parity.nodes import NUMBERED, ActivationName, Dense, InitializerName, Node
+from parity.pairs import record_pair
 from parity.processes import Worker
 from parity.spec import FRAMEWORKS, LABELS, Experiment, Framework, Identity, own_choices
 from parity.verdict import judge

@@ -21,12 +21,12 @@ from typing import get_args
 
 import numpy as np
 
-from benchmarks.pairs import record_pair
 from parity.changes import chosen_clipping, chosen_optimizer, one_of, with_activation, with_cost
 from parity.experiments import EXPERIMENTS
 from parity.measure import entries
 from parity.nodes import ActivationName
 from parity.optimizers import OPTIMIZERS, ClipBy
+from parity.pairs import record_pair
 from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import Experiment

@@ -3,20 +3,17 @@
 import shlex
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from parity import options as opts
-from parity import recording
 from parity.changes import choose, one_of
 from parity.differences import DIFFERENCES, Effect
 from parity.differences.text import listing, markdown, plain
 from parity.errors import UsageError
-from parity.job import RecordJob, ReplayJob
-from parity.processes import Worker, available_cpus, stop
-from parity.run import outcome, together
+from parity.pairs import record_pair
+from parity.processes import Worker, available_cpus
 from parity.spec import FRAMEWORKS, Experiment, Framework, own_choices
 from parity.verdict import Verdict, judge
 
@@ -80,54 +77,20 @@ def realised(effect: Effect) -> tuple[Experiment, Experiment]:
 
 
 def measured(effect: Effect, time_limit: float | None) -> list[Pair]:
-    """Train the effect's experiment both ways; torch's side is the same in both."""
-    apart, alike = realised(effect)
-    cpus = available_cpus()
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(FRAMEWORKS)) as pool:
-
-        def job(experiment: Experiment, side: Framework, name: str) -> RecordJob:
-            realisation = getattr(experiment, side)
-            return RecordJob(
-                experiment.name, experiment.identity, realisation, "cpu", Path(folder) / name, checkpoints=CHECKPOINTS
-            )
-
-        jobs: dict[Framework, list[RecordJob]] = {
-            "tf": [job(apart, "tf", "apart"), job(alike, "tf", "alike")],
-            "torch": [job(alike, "torch", "torch")],
-        }
-        workers: dict[Framework, Worker] = {}
-        try:
-            for side in FRAMEWORKS:
-                workers[side] = Worker(side, "cpu", max(1, cpus // len(FRAMEWORKS)), time_limit)
-            for step in (record_all, replay_all):
-                failures = outcome([pool.submit(step, workers[side], side, jobs) for side in FRAMEWORKS])
-                if failures:
-                    raise together(failures)
-        finally:
-            stop(list(workers.values()))
-        names = "each in its own way", "both in torch's way"
-        return [compared(name, asked.out, jobs["torch"][0].out) for name, asked in zip(names, jobs["tf"], strict=True)]
-
-
-def record_all(worker: Worker, side: Framework, jobs: dict[Framework, list[RecordJob]]) -> None:
-    """Record all that one side is to record."""
-    for job in jobs[side]:
-        worker.record(job, lambda done, steps: None)
-
-
-def replay_all(worker: Worker, side: Framework, jobs: dict[Framework, list[RecordJob]]) -> None:
-    """Replay, on one side, all of the other side's checkpoints."""
-    for job in jobs[side]:
-        for other in FRAMEWORKS:
-            for theirs in jobs[other] if other != side else []:
-                worker.replay(ReplayJob(job, theirs.out))
-
-
-def compared(name: str, ours: Path, theirs: Path) -> Pair:
-    """The verdict and the costs of a pair."""
-    recordings = recording.read(ours), recording.read(theirs)
-    costs = {side: [float(r.trace["cost"][k]) for k in SHOWN] for side, r in zip(FRAMEWORKS, recordings, strict=True)}
-    return Pair(name, judge(*recordings), costs)
+    """Train the effect's experiment both ways."""
+    cpus = max(1, available_cpus() // len(FRAMEWORKS))
+    names = "each in its own way", "both in torch's way"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Worker("tf", "cpu", cpus, time_limit) as tf,
+        Worker("torch", "cpu", cpus, time_limit) as torch,
+    ):
+        found = []
+        for name, experiment in zip(names, realised(effect), strict=True):
+            sides = record_pair({"tf": tf, "torch": torch}, experiment, Path(folder) / name, checkpoints=CHECKPOINTS)
+            costs = {side.manifest.framework: [float(side.trace["cost"][k]) for k in SHOWN] for side in sides}
+            found.append(Pair(name, judge(*sides), costs))
+        return found
 
 
 def described(pair: Pair) -> list[str]:

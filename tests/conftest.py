@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from parity import pairs
 from parity.changes import initializer
 from parity.experiments import EXPERIMENTS, activation
 from parity.nodes import Dense, Node
@@ -81,9 +82,6 @@ def with_activations(names: Sequence[str], steps: int, biases: str = "normal", *
 @pytest.fixture(scope="session")
 def record_pair(workers: dict[Framework, Worker]) -> Callable[..., Pair]:
     """A function (experiment, folder) that records both sides at once; with `exchange`, each replays the other's."""
-    # Here, since the scripts that import this file have no path to it.
-    from benchmarks import pairs
-
     return partial(pairs.record_pair, workers, checkpoints=2)
 
 

@@ -29,7 +29,7 @@ def record_pair(
         for side in FRAMEWORKS
     }  # fmt: skip
     others: dict[Framework, Framework] = {"tf": "torch", "torch": "tf"}
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(len(FRAMEWORKS)) as pool:
         list(pool.map(lambda side: workers[side].record(jobs[side], lambda done, steps: None), FRAMEWORKS))
         if exchange:
             list(pool.map(lambda s: workers[s].replay(ReplayJob(jobs[s], folder / others[s])), FRAMEWORKS))
