@@ -56,7 +56,7 @@ def check_trace(where: str, identity: Identity, trace: Mapping[str, NDArray[Any]
         "accuracy": (epochs, "float64"),
         "predictions": (trace["predictions"].size, "int64"),
     }
-    lengths |= {f"consumed/{name}": (steps, "int64") for name in ("indices", "inputs", "labels")}
+    lengths |= {f"consumed/{name}": (steps, "int64") for name in identity.consumed}
     for name, (length, dtype) in lengths.items():
         check_array(where, name, trace[name], (length,), dtype)
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from parity.checked import STRICT, require_name, require_positive, require_share
+from parity.checked import STRICT, require_inside, require_name, require_positive, require_share
 
 FunctionName = Literal[
     "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "silu", "softplus",
@@ -176,4 +176,23 @@ class BatchNorm:
         return {"moving_mean": (self.units,), "moving_variance": (self.units,)}
 
 
-Node = Dense | Activation | PReLU | BatchNorm
+@dataclass(frozen=True)
+class Dropout:
+    """In training, each value is 0 with probability `rate` and else divided by 1 - rate (Srivastava et al., JMLR 15).
+
+    A trained model leaves its values as they are.
+    """
+
+    __pydantic_config__ = STRICT
+    name: str
+    rate: float
+    kind: Literal["dropout"] = "dropout"
+    function: ClassVar[str] = "dropout"
+    weight_shapes: ClassVar[dict[str, tuple[int, ...]]] = {}
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        require_inside(self.rate, f"{self.name}: rate")
+
+
+Node = Dense | Activation | PReLU | BatchNorm | Dropout

@@ -37,7 +37,7 @@ from parity.errors import IncomparableError, UsageError
 from parity.files import read_file, unpack, write_whole
 from parity.spec import LABELS, Framework, Identity, Realisation
 
-FORMAT = 4
+FORMAT = 5
 MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
 LOOP = "loop.safetensors"
@@ -53,6 +53,7 @@ TRACE_KEYS = (
     "consumed/indices",  # [steps] int64
     "consumed/inputs",  # [steps] int64
     "consumed/labels",  # [steps] int64
+    "consumed/masks",  # [steps] int64, where the model has dropout
     "epoch_cost",  # [epochs] float64: mean of the epoch's costs, as the schedule says
     "accuracy",  # [epochs] float64: share of the test set classified correctly at the end of the epoch
     "predictions",  # [test samples] int64: classes predicted at the end of the run
@@ -175,7 +176,7 @@ class Recording:
     @property
     def lengths(self) -> dict[str, int]:
         """How many values each array of the trace holds."""
-        return {key: len(self.trace[key]) for key in TRACE_KEYS}
+        return {key: len(self.trace[key]) for key in trace_keys(self.manifest.identity)}
 
     def state(self, step: int) -> dict[str, NDArray[Any]]:
         """The state after `step` updates."""
@@ -269,8 +270,8 @@ def read(folder: Path) -> Recording:
         raise IncomparableError(f"{folder} is not a complete recording (status: {manifest.status}); record it again")
     recording = Recording(folder, manifest, {}, LABELS[manifest.framework])
     trace = recording.load(TRACE)
-    if set(trace) != set(TRACE_KEYS):
-        raise IncomparableError(f"{folder / TRACE} holds {sorted(trace)}, not {sorted(TRACE_KEYS)}")
+    if set(trace) != set(trace_keys(manifest.identity)):
+        raise IncomparableError(f"{folder / TRACE} holds {sorted(trace)}, not {sorted(trace_keys(manifest.identity))}")
     layout.check_trace(f"{folder / TRACE}", manifest.identity, trace)
     recording = replace(recording, trace=trace)
     computed = {"identity": spec.digest(manifest.identity), "start": digest(recording.state(0))}
@@ -278,6 +279,12 @@ def read(folder: Path) -> Recording:
         if manifest.digests.get(name) != value:
             raise IncomparableError(f"{folder / MANIFEST}: the digest of {name} is not that of the recording")
     return recording
+
+
+def trace_keys(identity: Identity) -> list[str]:
+    """Those of TRACE_KEYS that a run of this identity has."""
+    consumed = [f"consumed/{name}" for name in identity.consumed]
+    return [key for key in TRACE_KEYS if key in consumed or not key.startswith("consumed/")]
 
 
 def told_apart(a: Recording, b: Recording) -> tuple[Recording, Recording]:

@@ -65,8 +65,8 @@ class Replayer:
             side.runtime.set_dtype(dtype)
             self.built[dtype] = model, updater = side.train.build(build, job.identity, job.realisation, place)
             loss = side.losses.loss(job.identity.loss)
-            self.functions[dtype] = side.replay.replay_function(model, loss, updater, place)
-            self.chunks[dtype] = side.train.chunk_function(model, loss, updater, on_device, job.identity.threshold)
+            self.functions[dtype] = side.replay.replay_function(model, loss, updater, job.identity, place)
+            self.chunks[dtype] = side.train.chunk_function(model, loss, updater, on_device, job.identity)
 
     def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
         """What the stages give, each fed what `recorded` holds, or the stage before it where that is None."""

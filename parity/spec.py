@@ -12,7 +12,7 @@ from itertools import pairwise, zip_longest
 from typing import Any, Literal, get_args
 
 from parity.checked import STRICT, require_positive
-from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Node, PReLU
+from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Node, PReLU
 from parity.optimizers import SGD, Adam, Adamax, AdamW, NAdam, Optimizer
 
 Framework = Literal["tf", "torch"]
@@ -56,6 +56,7 @@ SeluAtZero = Literal["slope_below", "slope_above"]
 PReLUAtZero = Literal["slope_below", "zero"]
 SoftplusAbove20 = Literal["linear", "smooth"]
 MovingVariance = Literal["unbiased", "biased"]
+DropoutForm = Literal["product", "selection"]
 
 # Of two experiments that have little in common, the first settings tell enough.
 DIFFERENCES_SHOWN = 4
@@ -157,6 +158,21 @@ class Identity:
         """The names of all running statistics, which are part of the state and not trained."""
         return list(self.statistic_shapes)
 
+    @property
+    def dropouts(self) -> list[Dropout]:
+        """The dropout nodes, in order."""
+        return [node for node in self.model if isinstance(node, Dropout)]
+
+    @property
+    def mask_widths(self) -> dict[str, int]:
+        """How many units each dropout has, by its name, in order."""
+        return {node.name: self.widths[node.name] for node in self.dropouts}
+
+    @property
+    def consumed(self) -> list[str]:
+        """What a step is given, each with a checksum in the trace."""
+        return ["indices", "inputs", "labels", *["masks"] * bool(self.dropouts)]
+
 
 @dataclass(frozen=True)
 class Realisation:
@@ -177,6 +193,8 @@ class Realisation:
     `softplus_above_20`: torch takes x for softplus(x) there; Keras does not.
     `moving_variance`: of n samples' variances the running one takes n / (n - 1) times, or as they are. Both frameworks
     normalise a batch with the biased variance.
+    `dropout`: a value times its mask over 1 - rate, which makes NaN of a dropped infinity; or selected by its mask, with
+    1 / (1 - rate) rounded once.
     """
 
     __pydantic_config__ = STRICT
@@ -191,6 +209,7 @@ class Realisation:
     prelu_at_zero: PReLUAtZero
     softplus_above_20: SoftplusAbove20
     moving_variance: MovingVariance
+    dropout: DropoutForm
 
 
 @dataclass(frozen=True)
@@ -216,6 +235,7 @@ READ_BY: dict[str, set[str]] = {
     "prelu_at_zero": {"prelu"},
     "softplus_above_20": {"softplus"},
     "moving_variance": {"batch_norm"},
+    "dropout": {"dropout"},
     "adam_epsilon": {"adam", "adamw"},
     "adamax_epsilon": {"adamax"},
     "adagrad_epsilon": {"adagrad"},
@@ -239,7 +259,7 @@ def decays_weights(optimizer: Optimizer, realisation: Realisation) -> bool:
 
 
 def functions(identity: Identity) -> set[str]:
-    """The names of the activations of a model, and of batch normalisation."""
+    """The names of the activations of a model, of batch normalisation, and of dropout."""
     return {node.function for node in identity.model if not isinstance(node, Dense)}
 
 

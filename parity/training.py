@@ -19,7 +19,7 @@ from parity.flow import flow
 from parity.job import RecordJob
 from parity.recording import Arrays, Manifest, Recorder, Recording
 from parity.replays import Checkpoint, Replayer, checkpoint_steps, segment_stops
-from parity.spec import DTYPES, Schedule, digest
+from parity.spec import DTYPES, Identity, digest
 
 # How long a chunk of steps should take: short enough to stop within it, long enough to cost nothing.
 CHUNK_SECONDS = 0.25
@@ -45,7 +45,7 @@ class Task:
     @cached_property
     def on_device(self) -> Any:
         """The data and the batches as the framework's tensors."""
-        return self.side.data.place(self.content, self.batches, self.place)
+        return self.side.data.place(self.content, self.batches, sum(self.identity.mask_widths.values()), self.place)
 
     @cached_property
     def replayer(self) -> Replayer:
@@ -77,13 +77,13 @@ def record(task: Task, tell: Tell) -> None:
     recorder = Recorder.begin(job.out, new_manifest(task, first_state))
     try:
         loss = side.losses.loss(identity.loss)
-        chunk = side.train.chunk_function(model, loss, updater, task.on_device, identity.threshold)
+        chunk = side.train.chunk_function(model, loss, updater, task.on_device, identity)
         ready = time.perf_counter()
         read = lambda step: side.state.read(model, updater, step)  # noqa: E731
         trained = train(chunk, read, len(batches), checkpoint_steps(batches, job.checkpoints), recorder, tell)
         done = time.perf_counter()
         predictions = side.train.predictions(model, task.on_device, identity.threshold)
-        trace = join(trained.pieces, batches, identity.schedule, predictions)
+        trace = join(trained.pieces, batches, identity, predictions)
         recorder.save(recording.TRACE, trace)
         replay_own(task, trained, trace["cost"], recorder)
         if task.reference is not None:
@@ -184,14 +184,14 @@ def replay(task: Task, folder: Path) -> None:
     recorder.finish("complete")
 
 
-def join(pieces: list[Arrays], batches: data.Batches, schedule: Schedule, predictions: np.ndarray) -> Arrays:
+def join(pieces: list[Arrays], batches: data.Batches, identity: Identity, predictions: np.ndarray) -> Arrays:
     """The chunks' traces as the arrays of trace.safetensors."""
     trace = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     ends = np.flatnonzero(batches.epoch_ends)
     samples = batches.stops - batches.starts
-    weights = samples if schedule.epoch_cost == "sample_mean" else np.ones_like(samples)
+    weights = samples if identity.schedule.epoch_cost == "sample_mean" else np.ones_like(samples)
     epochs = [np.split(array, ends[:-1] + 1) for array in (trace["cost"].astype(np.float64), weights)]
-    consumed = {f"consumed/{name}": trace[name] for name in ("indices", "inputs", "labels")}
+    consumed = {f"consumed/{name}": trace[name] for name in identity.consumed}
     return consumed | {
         "cost": trace["cost"],
         "epoch_cost": np.array([np.average(costs, weights=shares) for costs, shares in zip(*epochs, strict=True)]),

@@ -348,7 +348,7 @@ def in_flushed_precision(folder):
 
 
 INCOMPARABLE = {
-    "format version": (with_manifest(format=7), "{} has format 7, and this version reads format 4"),
+    "format version": (with_manifest(format=7), "{} has format 7, and this version reads format 5"),
     "interrupted": (
         with_manifest(status="interrupted"),
         "{} is not a complete recording (status: interrupted); record it again",

@@ -7,11 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from parity.randomness import by_node
 from parity.spec import Identity, Realisation
 from tf_impl.data import OnDevice, batch, checksum
 from tf_impl.losses import Loss, predicted_classes
-from tf_impl.models import forward
+from tf_impl.models import Masks, forward
 from tf_impl.optimizers import optimizer
+from tf_impl.randomness import dropout_mask
 
 Trace = dict[str, np.ndarray]
 Build = Callable[[Identity, Realisation], keras.Model]
@@ -35,12 +37,17 @@ def build(
 
 
 def train_step(
-    model: keras.Model, loss: Loss, updater: keras.optimizers.Optimizer, inputs: tf.Tensor, labels: tf.Tensor
+    model: keras.Model,
+    loss: Loss,
+    updater: keras.optimizers.Optimizer,
+    inputs: tf.Tensor,
+    labels: tf.Tensor,
+    masks: Masks,
 ) -> Step:
-    """Forward, backward and update on one batch: inputs [batch, features], labels [batch]."""
+    """Forward, backward and update on one batch: inputs [batch, features], labels [batch], masks of dropouts."""
     weights = model.trainable_variables
     with tf.GradientTape() as tape:
-        outputs = forward(model, inputs, training=True)
+        outputs = forward(model, inputs, training=True, masks=masks)
         cost = loss(list(outputs.values())[-1], labels)
     gradients = tape.gradient(cost, weights)
     updater.apply(gradients, weights)
@@ -48,12 +55,12 @@ def train_step(
 
 
 def chunk_function(
-    model: keras.Model, loss: Loss, updater: keras.optimizers.Optimizer, data: OnDevice, threshold: float
+    model: keras.Model, loss: Loss, updater: keras.optimizers.Optimizer, data: OnDevice, identity: Identity
 ) -> Callable[[int, int], Trace]:
     """A function (first, last) that trains steps first to last - 1 and returns their trace.
 
-    The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels` [steps] int64 of what each step used,
-    and `accuracy` [steps] on the test set after the last step of an epoch, NaN elsewhere.
+    The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels`, `masks` [steps] int64 of what each step
+    used, and `accuracy` [steps] on the test set after the last step of an epoch, NaN elsewhere.
     """
 
     # One graph for every length of chunk, since the bounds are tensors. Not jit_compile: XLA was measured three to
@@ -63,23 +70,25 @@ def chunk_function(
         steps = last - first
         costs = tf.TensorArray(model.compute_dtype, steps)
         accuracies = tf.TensorArray(tf.float64, steps)
-        indices_used, inputs_used, labels_used = (tf.TensorArray(tf.int64, steps) for _ in range(3))
+        indices_used, inputs_used, labels_used, masks_used = (tf.TensorArray(tf.int64, steps) for _ in range(4))
         for step in tf.range(first, last):
             indices, inputs, labels = batch(data, step)
-            done = train_step(model, loss, updater, inputs, labels)
+            mask = dropout_mask(identity, step, inputs)
+            done = train_step(model, loss, updater, inputs, labels, by_node(identity, mask))
             costs = costs.write(step - first, done.cost)
             indices_used = indices_used.write(step - first, checksum(indices, data.checksum_weights))
             inputs_used = inputs_used.write(step - first, checksum(inputs, data.checksum_weights))
             labels_used = labels_used.write(step - first, checksum(labels, data.checksum_weights))
+            masks_used = masks_used.write(step - first, checksum(mask, data.mask_weights))
             measured = tf.constant(np.nan, tf.float64)
             if data.epoch_ends[step]:
-                measured = accuracy(model, data, threshold)
+                measured = accuracy(model, data, identity.threshold)
             accuracies = accuracies.write(step - first, measured)
-        return tuple(a.stack() for a in (costs, indices_used, inputs_used, labels_used, accuracies))
+        return tuple(a.stack() for a in (costs, indices_used, inputs_used, labels_used, masks_used, accuracies))
 
     def chunk(first: int, last: int) -> Trace:
         bounds = tf.constant(first), tf.constant(last)
-        names = ("cost", "indices", "inputs", "labels", "accuracy")
+        names = ("cost", "indices", "inputs", "labels", "masks", "accuracy")
         return dict(zip(names, (array.numpy() for array in compiled(*bounds)), strict=True))
 
     return chunk
@@ -93,7 +102,12 @@ def accuracy(model: keras.Model, data: OnDevice, threshold: float) -> tf.Tensor:
 
 def predict(model: keras.Model, inputs: tf.Tensor, threshold: float) -> tf.Tensor:
     """[samples] int64: the class predicted for each input."""
-    return predicted_classes(list(forward(model, inputs, training=False).values())[-1], threshold)
+    return predicted_classes(evaluate(model, inputs), threshold)
+
+
+def evaluate(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
+    """[samples, units]: what the trained model makes of inputs [samples, features]."""
+    return list(forward(model, inputs, training=False, masks={}).values())[-1]
 
 
 def predictions(model: keras.Model, data: OnDevice, threshold: float) -> np.ndarray:

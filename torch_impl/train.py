@@ -6,11 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from parity.randomness import by_node
 from parity.spec import Identity, Realisation
 from torch_impl.data import OnDevice, batch, checksum
 from torch_impl.losses import Loss, predicted_classes
-from torch_impl.models import forward
+from torch_impl.models import Masks, forward
 from torch_impl.optimizers import optimizer
+from torch_impl.randomness import dropout_mask
 
 Trace = dict[str, np.ndarray]
 Build = Callable[[Identity, Realisation], torch.nn.Module]
@@ -33,11 +35,16 @@ def build(
 
 
 def train_step(
-    model: torch.nn.Module, loss: Loss, updater: torch.optim.Optimizer, inputs: torch.Tensor, labels: torch.Tensor
+    model: torch.nn.Module,
+    loss: Loss,
+    updater: torch.optim.Optimizer,
+    inputs: torch.Tensor,
+    labels: torch.Tensor,
+    masks: Masks,
 ) -> Step:
-    """Forward, backward and update on one batch: inputs [batch, features], labels [batch]."""
+    """Forward, backward and update on one batch: inputs [batch, features], labels [batch], masks of dropouts."""
     updater.zero_grad()
-    outputs = forward(model, inputs, training=True)
+    outputs = forward(model, inputs, training=True, masks=masks)
     cost = loss(list(outputs.values())[-1], labels)
     cost.backward()
     updater.step()
@@ -45,31 +52,33 @@ def train_step(
 
 
 def chunk_function(
-    model: torch.nn.Module, loss: Loss, updater: torch.optim.Optimizer, data: OnDevice, threshold: float
+    model: torch.nn.Module, loss: Loss, updater: torch.optim.Optimizer, data: OnDevice, identity: Identity
 ) -> Callable[[int, int], Trace]:
     """A function (first, last) that trains steps first to last - 1 and returns their trace.
 
-    The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels` [steps] int64 of what each step used,
-    and `accuracy` [steps] on the test set after the last step of an epoch, NaN elsewhere.
+    The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels`, `masks` [steps] int64 of what each step
+    used, and `accuracy` [steps] on the test set after the last step of an epoch, NaN elsewhere.
     """
 
     # Eager: torch.compile needs a C++ compiler, which a user's machine may not have.
     def chunk(first: int, last: int) -> Trace:
         costs, accuracies = [], []
-        indices_used, inputs_used, labels_used = [], [], []
+        indices_used, inputs_used, labels_used, masks_used = [], [], [], []
         for step in range(first, last):
             indices, inputs, labels = batch(data, step)
-            done = train_step(model, loss, updater, inputs, labels)
+            mask = dropout_mask(identity, step, inputs)
+            done = train_step(model, loss, updater, inputs, labels, by_node(identity, mask))
             costs.append(done.cost.detach())
             indices_used.append(checksum(indices, data.checksum_weights))
             inputs_used.append(checksum(inputs, data.checksum_weights))
             labels_used.append(checksum(labels, data.checksum_weights))
+            masks_used.append(checksum(mask, data.mask_weights))
             measured = torch.tensor(torch.nan, dtype=torch.float64, device=inputs.device)
             if data.epoch_ends[step]:
-                measured = accuracy(model, data, threshold)
+                measured = accuracy(model, data, identity.threshold)
             accuracies.append(measured)
-        names = ("cost", "indices", "inputs", "labels", "accuracy")
-        arrays = (costs, indices_used, inputs_used, labels_used, accuracies)
+        names = ("cost", "indices", "inputs", "labels", "masks", "accuracy")
+        arrays = (costs, indices_used, inputs_used, labels_used, masks_used, accuracies)
         return {name: torch.stack(array).cpu().numpy() for name, array in zip(names, arrays, strict=True)}
 
     return chunk
@@ -81,10 +90,15 @@ def accuracy(model: torch.nn.Module, data: OnDevice, threshold: float) -> torch.
     return torch.mean(right.to(torch.float64))
 
 
-@torch.no_grad()
 def predict(model: torch.nn.Module, inputs: torch.Tensor, threshold: float) -> torch.Tensor:
     """[samples] int64: the class predicted for each input."""
-    return predicted_classes(list(forward(model, inputs, training=False).values())[-1], threshold)
+    return predicted_classes(evaluate(model, inputs), threshold)
+
+
+@torch.no_grad()
+def evaluate(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """[samples, units]: what the trained model makes of inputs [samples, features]."""
+    return list(forward(model, inputs, training=False, masks={}).values())[-1]
 
 
 def predictions(model: torch.nn.Module, data: OnDevice, threshold: float) -> np.ndarray:
