@@ -43,7 +43,10 @@ def with_cost(identity: Identity, name: str) -> Identity:
 
 
 def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node, ...]:
-    """The model with another activation behind each hidden layer and its batch norm, before its dropout; what follows the last stays."""
+    """The model with another activation behind each hidden layer; what follows the last stays.
+
+    A batch norm stays in front of it, and dropout behind.
+    """
     dense = [node for node in model if isinstance(node, Dense)]
     if len(dense) == 1:
         raise UsageError("--activation changes the hidden layers, and this experiment has none")
@@ -60,8 +63,6 @@ def with_hidden_dropout(model: tuple[Node, ...], rate: float) -> tuple[Node, ...
     """The model with dropout behind each hidden layer and its activation."""
     if sum(isinstance(node, Dense) for node in model) == 1:
         raise UsageError("--dropout is for hidden layers, and this experiment has none")
-    if not 0 < rate < 1:
-        raise UsageError(f"--dropout is the share of values to drop, above 0 and below 1, not {rate}")
     return with_dropout(model, rate)
 
 

@@ -24,12 +24,6 @@ def require_share(value: float, what: str) -> None:
         raise ValueError(f"{what} must be from 0 to below 1, not {value}")
 
 
-def require_inside(value: float, what: str) -> None:
-    """Raise ValueError unless `value` is above 0 and below 1."""
-    if not 0 < value < 1:
-        raise ValueError(f"{what} must be above 0 and below 1, not {value}")
-
-
 def require_name(name: str) -> None:
     """Raise ValueError unless `name` is a plain word, as file formats and reports take it without escaping."""
     if not (name.isascii() and name.isidentifier() and len(name) <= 100):

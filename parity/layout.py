@@ -73,10 +73,12 @@ def check_loop(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]
     check_summary_columns(where, arrays, steps, len(looped(identity)))
 
 
-def check_segment(where: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a file that does not hold a segment's costs and their noise, step by step."""
-    length = arrays["costs"].size if "costs" in arrays else 0
-    check_exactly(where, arrays, "costs and noise", dict.fromkeys(("costs", "noise"), ((length,), "float64")))
+def check_segment(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file that does not hold a segment's costs step by step, the outputs before it, and the noise of both."""
+    lengths = (arrays["costs"].size if "costs" in arrays else 0,)
+    shape = (identity.schedule.batch_size, identity.dense[-1].units)
+    shapes = {"costs": lengths, "noise": lengths, "outputs": shape, "outputs_noise": ()}
+    check_exactly(where, arrays, "costs and outputs", {name: (shape, "float64") for name, shape in shapes.items()})
 
 
 def check_flow(where: str, identity: Identity, steps: Sequence[int], arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from parity.checked import STRICT, require_inside, require_name, require_positive, require_share
+from parity.checked import STRICT, require_name, require_positive, require_share
 
 FunctionName = Literal[
     "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "silu", "softplus",
@@ -192,7 +192,9 @@ class Dropout:
 
     def __post_init__(self) -> None:
         require_name(self.name)
-        require_inside(self.rate, f"{self.name}: rate")
+        if not 2.0**-17 < self.rate < 1 - 2.0**-17:
+            # Masks are made of 16 bits (parity/randomness.py).
+            raise ValueError(f"{self.name}: rate must be above 0 and below 1, to 16 bits, not {self.rate}")
 
 
 Node = Dense | Activation | PReLU | BatchNorm | Dropout

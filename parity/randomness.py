@@ -144,9 +144,9 @@ def philox(counter: Sequence[NDArray[np.uint64]], key: tuple[int, int]) -> Seque
     low, half = np.uint64(LOW), np.uint64(32)
     for left, right in round_keys(key):
         first, second = a * np.uint64(FACTORS[0]), c * np.uint64(FACTORS[1])
-        a, b = (second >> half) ^ b ^ np.uint64(left), second & low
-        c, d = (first >> half) ^ d ^ np.uint64(right), first & low
-    return a, b, c, d
+        a, b = ((second >> half) ^ b ^ np.uint64(left)) & low, second
+        c, d = ((first >> half) ^ d ^ np.uint64(right)) & low, first
+    return a, b & low, c, d & low
 
 
 def round_keys(key: tuple[int, int]) -> list[tuple[int, int]]:
@@ -160,26 +160,27 @@ def dropout_key(seed: int) -> tuple[int, int]:
 
 
 def dropout_thresholds(identity: Identity) -> NDArray[np.int64]:
-    """[units of all dropouts]: what a word of 32 bits must reach for the unit's value to be kept.
+    """[units of all dropouts]: what half a word must reach for the unit's value to be kept.
 
-    So the probability of dropping is the multiple of 2**-32 nearest to the rate.
+    So the probability of dropping is the multiple of 2**-16 nearest to the rate.
     """
-    thresholds = [round(node.rate * 2**32) for node in identity.dropouts]
+    thresholds = [round(node.rate * 2**16) for node in identity.dropouts]
     return np.repeat(np.array(thresholds, np.int64), np.array(list(identity.mask_widths.values()), np.int64))
 
 
 def dropout_mask(identity: Identity, step: int, samples: int) -> NDArray[np.bool_]:
     """[samples, units of all dropouts side by side]: which values the step `step` keeps.
 
-    The key is the seed, the counter (number of a block of four words, step's low and high word, purpose). Words are
-    numbered row by row, so a smaller batch has the first rows of a whole one's mask.
+    The key is the seed; the counter is (number of the block, step's low word, its high word, purpose). A block's four
+    words are eight halves, and a sample has a row of blocks: their first halves, then their second, and so on.
     """
     thresholds = dropout_thresholds(identity).astype(np.uint64)
-    count = samples * len(thresholds)
-    blocks = np.arange(-(-count // 4), dtype=np.uint64)
-    numbers = (np.uint64(word) for word in (step & LOW, step >> 32, Purpose.DROPOUT))
-    found = np.stack(philox((blocks, *numbers), dropout_key(identity.seed)), axis=1).reshape(-1)[:count]
-    return found.reshape(samples, len(thresholds)) >= thresholds
+    columns = -(-len(thresholds) // 8)
+    blocks = np.arange(samples * columns, dtype=np.uint64).reshape(samples, columns)
+    numbers = (np.array(word, np.uint64) for word in (step & LOW, step >> 32, Purpose.DROPOUT))
+    words = philox((blocks, *numbers), dropout_key(identity.seed))
+    halves = [half for word in words for half in (word & np.uint64(0xFFFF), word >> np.uint64(16))]
+    return np.concatenate(halves, axis=1)[:, : len(thresholds)] >= thresholds
 
 
 def by_node(identity: Identity, mask: Any) -> dict[str, Any]:

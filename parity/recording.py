@@ -8,7 +8,8 @@ A recording is a folder:
     lockstep/<key>.safetensors  a checkpoint, of this recording or another one, replayed here stage by stage
     flow.safetensors            each dense layer's gradient norm and dead units at checkpoints (parity/flow.py)
     segments/<key>.safetensors  what the loop's steps from such a checkpoint cost here in float64: `costs` [steps]; and
-                                `noise` [steps], what rounding may make of them, measured by the checkpoint's owner
+                                `noise` [steps], what rounding may make of them, measured by the checkpoint's owner;
+                                `outputs` [batch, units] of the model in eval mode, and their `outputs_noise` []
     evidence/<step>.safetensors what every stage of a checkpoint's step gave in float64, which others are fed
     evidence/start-<dtype>.safetensors   the step from the start state: `inputs`, `labels` and what replay.py returns
 The evidence is large, needed only to be compared with recordings made elsewhere, and not kept by parity.run.
@@ -224,12 +225,12 @@ class Recording:
         return arrays
 
     def segment(self, key: str) -> dict[str, NDArray[np.float64]] | None:
-        """What the loop's steps from a checkpoint cost here: `costs` and `noise`; None if they were not run."""
+        """What the loop's steps from a checkpoint cost here, and its outputs, as listed above; None if not run."""
         name = segment_file(key)
         if name not in self.manifest.files:
             return None
         arrays = self.load(name)
-        layout.check_segment(f"{self.folder / name}", arrays)
+        layout.check_segment(f"{self.folder / name}", self.manifest.identity, arrays)
         return arrays
 
     def loop(self) -> dict[str, NDArray[Any]]:

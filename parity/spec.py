@@ -193,8 +193,8 @@ class Realisation:
     `softplus_above_20`: torch takes x for softplus(x) there; Keras does not.
     `moving_variance`: of n samples' variances the running one takes n / (n - 1) times, or as they are. Both frameworks
     normalise a batch with the biased variance.
-    `dropout`: a value times its mask over 1 - rate, which makes NaN of a dropped infinity; or selected by its mask, with
-    1 / (1 - rate) rounded once.
+    `dropout`: values times mask / (1 - rate), so that infinity is NaN where it is dropped; or values / (1 - rate) where
+    the mask keeps them, and 0 elsewhere.
     """
 
     __pydantic_config__ = STRICT

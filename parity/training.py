@@ -148,7 +148,7 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
         recorder.save_evidence(step, key, evidence)
         flows.append(flow(task.identity, task.job.realisation, at.state, evidence))
         recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
-        recorder.save_segment(key, replayer.own_segment(state, step, stops[step], costs))
+        recorder.save_segment(key, replayer.own_segment(state, step, stops[step], costs) | replayer.own_outputs(at))
         summary = replayer.loop(at, evidence, whole[task.identity.dtype], trained.looped[step])
         loop |= {f"{step}/{column}": values for column, values in summary.items()}
         if step == 0:
@@ -170,11 +170,13 @@ def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
             # Both sides gave the very same bits here, so it has been replayed as this side's own.
             continue
         state, evidence = reference.checkpoint(step)
-        recorder.save_replay(step, key, task.replayer.judged(task.checkpoint(step, state), evidence))
+        at = task.checkpoint(step, state)
+        recorder.save_replay(step, key, task.replayer.judged(at, evidence))
         segment = reference.segment(key)
         if segment is not None:
             costs = task.replayer.segment(state, step, min(step + len(segment["costs"]), len(task.batches)), "float64")
-            recorder.save_segment(key, {"costs": costs, "noise": segment["noise"]})
+            found = {"costs": costs, "outputs": task.replayer.outputs(at, "float64")}
+            recorder.save_segment(key, segment | found)
 
 
 def replay(task: Task, folder: Path) -> None:

@@ -14,12 +14,15 @@ from conftest import shortened
 from faults import FAULTS
 
 from parity import worker
+from parity.experiments import with_dropout
 from parity.job import RecordJob
 from parity.spec import Framework
 
 ROOT = Path(__file__).parents[1]
 # Checkpoints 0, 1, 2, 5, 10 and 11.
 EXPERIMENTS = {name: shortened(name, 12) for name in ("mnist_relu", "mnist_batchnorm")}
+NARROW = with_dropout(shortened("mnist_no_batchnorm", 12).identity.model, 0.3)
+EXPERIMENTS["mnist_dropout"] = shortened("mnist_dropout", 12, model=NARROW)
 CHECKPOINTS = 6
 
 

@@ -9,7 +9,7 @@ from parity.randomness import checksum_weights
 
 
 class OnDevice(NamedTuple):
-    """Data and Batches as tensors, with the factors of checksums, [batch size, features] and [batch size, mask units]."""
+    """Data and Batches as tensors, with the factors of checksums: [batch size, features], [batch size, mask units]."""
 
     train_inputs: tf.Tensor
     train_labels: tf.Tensor

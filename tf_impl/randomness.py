@@ -17,23 +17,24 @@ def philox(counter: Sequence[tf.Tensor], key: tuple[int, int]) -> Sequence[tf.Te
     a, b, c, d = counter
     for left, right in round_keys(key):
         first, second = a * FACTORS[0], c * FACTORS[1]
-        a, b = high(second) ^ b ^ left, second & LOW
-        c, d = high(first) ^ d ^ right, first & LOW
-    return a, b, c, d
+        a, b = (shifted(second, 32) ^ b ^ left) & LOW, second
+        c, d = (shifted(first, 32) ^ d ^ right) & LOW, first
+    return a, b & LOW, c, d & LOW
 
 
-def high(product: tf.Tensor) -> tf.Tensor:
-    """The upper 32 bits of 64."""
-    return tf.bitwise.right_shift(product, tf.constant(32, tf.int64)) & LOW
+def shifted(values: tf.Tensor, bits: int) -> tf.Tensor:
+    """The values shifted to the right."""
+    return tf.bitwise.right_shift(values, tf.constant(bits, tf.int64))
 
 
 def dropout_mask(identity: Identity, step: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
     """[samples, units of all dropouts side by side] bool: which values a step keeps of inputs [samples, features]."""
     thresholds, samples = dropout_thresholds(identity), tf.shape(inputs, tf.int64)[0]
-    if not len(thresholds):
+    columns = -(-len(thresholds) // 8)
+    if not columns:
         return tf.zeros([samples, 0], tf.bool)
-    count = samples * len(thresholds)
-    step = tf.cast(step, tf.int64)
-    numbers = step & LOW, high(step), tf.constant(Purpose.DROPOUT, tf.int64)
-    words = tf.stack(philox((tf.range((count + 3) // 4), *numbers), dropout_key(identity.seed)), axis=1)
-    return tf.reshape(tf.reshape(words, [-1])[:count], [samples, len(thresholds)]) >= thresholds
+    blocks, step = tf.reshape(tf.range(samples * columns), [samples, columns]), tf.cast(step, tf.int64)
+    numbers = step & LOW, shifted(step, 32), tf.constant(Purpose.DROPOUT, tf.int64)
+    words = philox((blocks, *numbers), dropout_key(identity.seed))
+    halves = [half for word in words for half in (word & 0xFFFF, shifted(word, 16))]
+    return tf.concat(halves, axis=1)[:, : len(thresholds)] >= thresholds

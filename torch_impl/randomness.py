@@ -17,23 +17,19 @@ def philox(counter: Sequence[torch.Tensor], key: tuple[int, int]) -> Sequence[to
     a, b, c, d = counter
     for left, right in round_keys(key):
         first, second = a * FACTORS[0], c * FACTORS[1]
-        a, b = high(second) ^ b ^ left, second & LOW
-        c, d = high(first) ^ d ^ right, first & LOW
-    return a, b, c, d
-
-
-def high(product: torch.Tensor) -> torch.Tensor:
-    """The upper 32 bits of 64."""
-    return (product >> 32) & LOW
+        a, b = ((second >> 32) ^ b ^ left) & LOW, second
+        c, d = ((first >> 32) ^ d ^ right) & LOW, first
+    return a, b & LOW, c, d & LOW
 
 
 def dropout_mask(identity: Identity, step: int, inputs: torch.Tensor) -> torch.Tensor:
     """[samples, units of all dropouts side by side] bool: which values a step keeps of inputs [samples, features]."""
     thresholds, samples = torch.tensor(dropout_thresholds(identity), device=inputs.device), len(inputs)
-    if not len(thresholds):
+    columns = -(-len(thresholds) // 8)
+    if not columns:
         return torch.zeros([samples, 0], dtype=torch.bool, device=inputs.device)
-    count = samples * len(thresholds)
-    blocks = torch.arange((count + 3) // 4, device=inputs.device)
+    blocks = torch.arange(samples * columns, device=inputs.device).reshape(samples, columns)
     numbers = (torch.tensor(word, device=inputs.device) for word in (step & LOW, step >> 32, int(Purpose.DROPOUT)))
-    words = torch.stack(philox((blocks, *numbers), dropout_key(identity.seed)), dim=1)
-    return words.reshape(-1)[:count].reshape(samples, len(thresholds)) >= thresholds
+    words = philox((blocks, *numbers), dropout_key(identity.seed))
+    halves = [half for word in words for half in (word & 0xFFFF, word >> 16)]
+    return torch.cat(halves, dim=1)[:, : len(thresholds)] >= thresholds
