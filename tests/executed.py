@@ -5,6 +5,7 @@ A script of its own, since a process loads one framework, and the one that runs 
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,12 +16,18 @@ from saturation import computed
 from test_losses import OUTPUTS
 
 from parity import worker
-from parity.experiments import KERAS_ACTIVATIONS
+from parity.experiments import KERAS_ACTIVATIONS, with_dropout
 from parity.job import DrawJob, RecordJob
-from parity.spec import Framework
+from parity.spec import Experiment, Framework
 
 # The activations that have a function of their own.
 CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sigmoid", "softplus")
+
+
+def dropped(experiment: Experiment) -> Experiment:
+    """The experiment with dropout."""
+    model = with_dropout(experiment.identity.model, 0.5)
+    return replace(experiment, identity=replace(experiment.identity, model=model))
 
 
 def jobs(side: Framework, folder: Path) -> list[RecordJob | DrawJob]:
@@ -29,8 +36,8 @@ def jobs(side: Framework, folder: Path) -> list[RecordJob | DrawJob]:
         with_activations(CHOOSING, 2),
         both_sides(with_activations(CHOOSING, 2), adam_epsilon="before_correction", **KERAS_ACTIVATIONS),
         shortened("xor_sigmoid", 2),
-        shortened("mnist_batchnorm", 2),
-        both_sides(shortened("mnist_batchnorm", 2), moving_variance="biased"),
+        dropped(shortened("mnist_batchnorm", 2)),
+        both_sides(dropped(shortened("mnist_batchnorm", 2)), moving_variance="biased", dropout="selection"),
     ]
     drawing = DrawJob(experiments[0].identity, "own", folder / "initial.safetensors")
     return [drawing] + [

@@ -12,12 +12,12 @@ import safetensors.numpy
 from conftest import both_sides, shortened
 from dropped import COUNT, COUNTERS, RATES, cases
 
-from parity import randomness
+from parity import randomness, recording
 from parity.changes import with_activation, with_hidden_dropout
 from parity.experiments import EXPERIMENTS, with_dropout
 from parity.nodes import Dropout
 from parity.spec import DTYPES, FRAMEWORKS, is_read
-from parity.verdict import judge, judge_alone
+from parity.verdict import composed, judge, judge_alone
 
 KNOWN_ANSWERS = (
     (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8),
@@ -123,30 +123,32 @@ def test_the_streams_are_pinned():
 PINNED = "cf5fefbffdbf6b6e783f673f13eeb39ff2bd7f95a4abfbfe"
 
 
-def test_parity_with_a_partial_batch(record_pair, tmp_path):
-    pair = record_pair(experiment(7, choice="selection"), tmp_path, checkpoints=3)
+@pytest.fixture(scope="module")
+def pair(record_pair, tmp_path_factory):
+    """Both sides in float32, with batch normalisation; the seed needs all of its 64 bits."""
+    chosen = experiment(7, rate=0.45, name="mnist_batchnorm", seed=2**64 - 3)
+    return record_pair(chosen, tmp_path_factory.mktemp("pair"), checkpoints=3)
+
+
+def test_parity_with_a_partial_batch(pair):
     verdict = judge(*pair)
     assert verdict.verdict == "parity", failed(verdict)
     assert "masks" in {check.name for check in verdict.checks if check.level == "consumed"}
+    # The start step as a whole, too.
+    assert {check.result for check in composed.checks(*pair)} == {"passed"}
+    assert [judge_alone(side).verdict for side in pair] == ["parity"] * 2
 
 
-@pytest.fixture(scope="module")
-def apart(record_pair, tmp_path_factory):
-    """Both sides, with batch normalisation, recorded apart; the seed needs all of its 64 bits."""
-    folder = tmp_path_factory.mktemp("apart")
-    chosen = experiment(7, rate=0.45, name="mnist_batchnorm", seed=2**64 - 3)
-    return record_pair(chosen, folder, checkpoints=3, exchange=False)
-
-
-def test_parity_of_recordings_made_apart(apart):
-    verdict = judge(*apart)
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_parity_in_keras_way(dtype, record_pair, tmp_path):
+    verdict = judge(*record_pair(experiment(7, choice="selection", dtype=dtype), tmp_path, checkpoints=3))
     assert verdict.verdict == "parity", failed(verdict)
-    assert [judge_alone(side).verdict for side in apart] == ["parity"] * 2
 
 
-def test_the_masks_are_numpys(apart):
+def test_the_masks_are_numpys(pair):
     """At every step of either loop, the smaller batch included, and in the replay of the first."""
-    for side in apart:
+    for side in pair:
         identity = side.manifest.identity
         factors = randomness.checksum_weights(700, 64)
         sizes = [700] * 5 + [500, 700]
@@ -163,9 +165,10 @@ def test_the_masks_are_numpys(apart):
             )
 
 
-def test_only_runs_with_dropout_consume_masks(clean_pair):
-    assert clean_pair[0].manifest.identity.consumed == ["indices", "inputs", "labels"]
-    assert "consumed/masks" not in clean_pair[0].trace
+def test_only_runs_with_dropout_consume_masks():
+    for name in ("mnist_dropout", "mnist_relu"):
+        identity = EXPERIMENTS[name].identity
+        assert ("consumed/masks" in recording.trace_keys(identity)) == (name == "mnist_dropout")
 
 
 def test_another_activation_keeps_the_dropout():
