@@ -85,7 +85,7 @@ def run(side: SimpleNamespace, realisation: Realisation, x: Array) -> Results:
     identity, dtype, place = network(names, len(x)), x.dtype.name, side.runtime.devices()["cpu"]
     side.runtime.set_dtype(dtype)
     built = side.train.build(worker.load_function(realisation.model), identity, realisation, place)
-    replay = side.replay.replay_function(built[0], side.losses.loss(identity.loss), None, built[1], place)
+    replay = side.replay.replay_function(built[0], side.losses.loss(identity.loss), None, built[1], identity, place)
     shapes = identity.weight_shapes.items()
     state = {f"weights/{name}": np.full(shape, SLOPES["prelu"], dtype) for name, shape in shapes}
     recorded = {f"gradients/{name}": np.zeros(shape, dtype) for name, shape in shapes} | {"cost": np.zeros((), dtype)}

@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 from typing import Any, get_args
 
 from parity.errors import UsageError
-from parity.experiments import activation
-from parity.nodes import NUMBERED, ActivationName, BatchNorm, Dense, Initializer, InitializerName, Node
+from parity.experiments import activation, with_dropout
+from parity.nodes import NUMBERED, ActivationName, BatchNorm, Dense, Dropout, Initializer, InitializerName, Node
 from parity.optimizers import OPTIMIZERS, ClipBy, Clipping, Optimizer
 from parity.spec import ENDINGS, FRAMEWORKS, Experiment, Identity, LossName, Realisation, is_read
 
@@ -43,16 +43,27 @@ def with_cost(identity: Identity, name: str) -> Identity:
 
 
 def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node, ...]:
-    """The model with another activation behind each hidden layer and its batch norm; what follows the last stays."""
+    """The model with another activation behind each hidden layer; what follows the last stays.
+
+    A batch norm stays in front of it, and dropout behind.
+    """
     dense = [node for node in model if isinstance(node, Dense)]
     if len(dense) == 1:
         raise UsageError("--activation changes the hidden layers, and this experiment has none")
     nodes: list[Node] = []
     for position, node in enumerate(dense[:-1], start=1):
-        behind = model[model.index(node) + 1]
-        nodes += [node, behind] if isinstance(behind, BatchNorm) else [node]
+        behind = model[model.index(node) + 1 : model.index(dense[position])]
+        nodes += [node, *(other for other in behind if isinstance(other, BatchNorm))]
         nodes += [] if name == "linear" else [activation(position, name, node.units)]
+        nodes += [other for other in behind if isinstance(other, Dropout)]
     return (*nodes, *model[model.index(dense[-1]) :])
+
+
+def with_hidden_dropout(model: tuple[Node, ...], rate: float) -> tuple[Node, ...]:
+    """The model with dropout behind each hidden layer and its activation."""
+    if sum(isinstance(node, Dense) for node in model) == 1:
+        raise UsageError("--dropout is for hidden layers, and this experiment has none")
+    return with_dropout(model, rate)
 
 
 def with_initializer(model: tuple[Node, ...], kernel: Initializer) -> tuple[Node, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Initializer, Node, PReLU
+from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Initializer, Node, PReLU
 from parity.optimizers import OPTIMIZERS
 from parity.spec import Experiment, Identity, Realisation, Schedule, own_choices
 
@@ -27,6 +27,7 @@ NORMAL, TORCH_DEFAULT = Initializer("normal", 1.0), Initializer("torch_default",
 XAVIER, HE = Initializer("xavier_uniform", None), Initializer("he_normal", None)
 # The published networks on digits, and how they were trained unless stated otherwise.
 MLP, NARROW_MLP, DEEP_MLP = [784, 256, 256, 10], [784, 32, 32, 10], [784, 520, 320, 240, 120, 10]
+WIDE_MLP = [784, 512, 512, 512, 512, 10]
 EPOCHS = Schedule(
     batch_size=100,
     shuffle=True,
@@ -77,6 +78,18 @@ def normalised(model: tuple[Node, ...]) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
+def with_dropout(model: tuple[Node, ...], rate: float) -> tuple[Node, ...]:
+    """The model with dropout in front of each dense layer but the first, in place of any that it has."""
+    nodes: list[Node] = []
+    for node in model:
+        if isinstance(node, Dense) and nodes:
+            position = sum(isinstance(before, Dense) for before in nodes)
+            nodes.append(Dropout(f"dropout_{position}", rate))
+        if not isinstance(node, Dropout):
+            nodes.append(node)
+    return tuple(nodes)
+
+
 def activation(position: int, function: ActivationName, units: int) -> Activation | PReLU:
     """The activation behind dense layer `position`, counted from 1, which has so many units."""
     name = f"{function}_{position}"
@@ -113,6 +126,12 @@ def mnist_narrow(name: str, shows: str, normalise: bool) -> Experiment:
     found = mnist(name, shows, NARROW_MLP, kernel=TORCH_DEFAULT, evaluate_training=True)
     model = found.identity.model
     return replace(found, identity=replace(found.identity, model=normalised(model) if normalise else model))
+
+
+def mnist_dropout(name: str, shows: str) -> Experiment:
+    """The same with four layers of 512 units that start as torch.nn.Linear does, each followed by dropout of 0.3."""
+    found = mnist(name, shows, WIDE_MLP, kernel=TORCH_DEFAULT)
+    return replace(found, identity=replace(found.identity, model=with_dropout(found.identity.model, 0.3)))
 
 
 def xor(name: str, shows: str, hidden: ActivationName, kernel: Initializer = NORMAL) -> Experiment:
@@ -166,6 +185,7 @@ EXPERIMENTS = {
         ),
         mnist_narrow("mnist_batchnorm", "A narrow ReLU MLP on digits with batch normalisation before ReLU.", True),
         mnist_narrow("mnist_no_batchnorm", "The same without: its twin, on the same batches.", False),
+        mnist_dropout("mnist_dropout", "Four wide ReLU layers on digits, each followed by dropout of 0.3."),
         xor("xor_sigmoid", "Ten sigmoid layers on XOR: vanishing gradients, it never learns.", "sigmoid"),
         xor("xor_relu", "Ten ReLU layers on XOR: gradients survive, units die.", "relu"),
         xor("xor_leaky_relu", "Ten leaky ReLU layers on XOR (slope 0.2): no unit can die.", "leaky_relu"),

@@ -60,7 +60,7 @@ def check_trace(where: str, identity: Identity, trace: Mapping[str, NDArray[Any]
         "train_loss": (epochs * schedule.evaluate_training, "float64"),
         "predictions": (trace["predictions"].size, "int64"),
     }
-    lengths |= {f"consumed/{name}": (steps, "int64") for name in ("indices", "inputs", "labels")}
+    lengths |= {f"consumed/{name}": (steps, "int64") for name in identity.consumed}
     for name, (length, dtype) in lengths.items():
         check_array(where, name, trace[name], (length,), dtype)
 
@@ -77,10 +77,12 @@ def check_loop(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]
     check_summary_columns(where, arrays, steps, len(looped(identity)))
 
 
-def check_segment(where: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a file that does not hold a segment's costs and their noise, step by step."""
-    length = arrays["costs"].size if "costs" in arrays else 0
-    check_exactly(where, arrays, "costs and noise", dict.fromkeys(("costs", "noise"), ((length,), "float64")))
+def check_segment(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file that does not hold a segment's costs step by step, the outputs before it, and the noise of both."""
+    lengths = (arrays["costs"].size if "costs" in arrays else 0,)
+    shape = (identity.schedule.batch_size, identity.dense[-1].units)
+    shapes = {"costs": lengths, "noise": lengths, "outputs": shape, "outputs_noise": ()}
+    check_exactly(where, arrays, "costs and outputs", {name: (shape, "float64") for name, shape in shapes.items()})
 
 
 def check_flow(where: str, identity: Identity, steps: Sequence[int], arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -176,4 +176,25 @@ class BatchNorm:
         return {"moving_mean": (self.units,), "moving_variance": (self.units,)}
 
 
-Node = Dense | Activation | PReLU | BatchNorm
+@dataclass(frozen=True)
+class Dropout:
+    """In training, each value is 0 with probability `rate` and else divided by 1 - rate (Srivastava et al., JMLR 15).
+
+    A trained model leaves its values as they are.
+    """
+
+    __pydantic_config__ = STRICT
+    name: str
+    rate: float
+    kind: Literal["dropout"] = "dropout"
+    function: ClassVar[str] = "dropout"
+    weight_shapes: ClassVar[dict[str, tuple[int, ...]]] = {}
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        if not 2.0**-17 < self.rate < 1 - 2.0**-17:
+            # Masks are made of 16 bits (parity/randomness.py).
+            raise ValueError(f"{self.name}: rate must be above 0 and below 1, to 16 bits, not {self.rate}")
+
+
+Node = Dense | Activation | PReLU | BatchNorm | Dropout

@@ -24,6 +24,7 @@ from parity.changes import (
     one_of,
     with_activation,
     with_cost,
+    with_hidden_dropout,
     with_initializer,
 )
 from parity.errors import ParityError, UsageError
@@ -90,6 +91,9 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lr", type=float, metavar="X", help="learning rate")
     parser.add_argument("--seed", type=int, metavar="N", help="of weights and batch order (default 0)")
     parser.add_argument("--activation", metavar="NAME", help=f"of the hidden layers: {listed(ActivationName)}")
+    parser.add_argument(
+        "--dropout", type=float, metavar="RATE", help="drop this share of values behind each hidden activation"
+    )
     parser.add_argument(
         "--init",
         metavar="NAME[:NUMBER]",
@@ -228,6 +232,8 @@ def changed(identity: Identity, options: argparse.Namespace) -> Identity:
     model = identity.model
     if options.activation is not None:
         model = with_activation(model, one_of(options.activation, get_args(ActivationName), "activation"))
+    if options.dropout is not None:
+        model = with_hidden_dropout(model, options.dropout)
     if options.init is not None:
         model = with_initializer(model, initializer(options.init))
     if options.cost is not None:

@@ -6,8 +6,10 @@ between releases (NEP 19). The frameworks' generators decide nothing, with one e
 --init-from one of them turns the seeds of `framework_seed` into the weights that both sides start from.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,11 @@ class Purpose(IntEnum):
     BATCH_ORDER = 1
     CHECKSUM = 2
     FRAMEWORK_SEED = 3
+    DROPOUT = 4
+
+
+# Philox4x32-10: the factors of its products, what is added to its key in each round, and the low half of a product.
+FACTORS, WEYL, LOW, ROUNDS = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85), 0xFFFFFFFF, 10
 
 
 def words(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.uint64]:
@@ -125,3 +132,61 @@ def checksum_weights(batch_size: int, features: int) -> NDArray[np.int64]:
     """[batch_size, features] odd factors: a sum of products with them depends on every value and its place."""
     raw = words(0, Purpose.CHECKSUM, 0, batch_size * features) | np.uint64(1)
     return raw.view(np.int64).reshape(batch_size, features)
+
+
+def philox(counter: Sequence[NDArray[np.uint64]], key: tuple[int, int]) -> Sequence[NDArray[np.uint64]]:
+    """Four words of 32 bits from four of a counter, elementwise, all held in uint64.
+
+    Philox4x32-10 (Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011). Both sides compute it in int64,
+    where products wrap: the same bits.
+    """
+    a, b, c, d = counter
+    low, half = np.uint64(LOW), np.uint64(32)
+    for left, right in round_keys(key):
+        first, second = a * np.uint64(FACTORS[0]), c * np.uint64(FACTORS[1])
+        a, b = ((second >> half) ^ b ^ np.uint64(left)) & low, second
+        c, d = ((first >> half) ^ d ^ np.uint64(right)) & low, first
+    return a, b & low, c, d & low
+
+
+def round_keys(key: tuple[int, int]) -> list[tuple[int, int]]:
+    """The key of each round, two words of 32 bits."""
+    return [((key[0] + n * WEYL[0]) & LOW, (key[1] + n * WEYL[1]) & LOW) for n in range(ROUNDS)]
+
+
+def dropout_key(seed: int) -> tuple[int, int]:
+    """The key of the masks' generator: the seed."""
+    return seed & LOW, seed >> 32
+
+
+def dropout_thresholds(identity: Identity) -> NDArray[np.int64]:
+    """[units of all dropouts]: what half a word must reach for the unit's value to be kept.
+
+    So the probability of dropping is the multiple of 2**-16 nearest to the rate.
+    """
+    thresholds = [round(node.rate * 2**16) for node in identity.dropouts]
+    return np.repeat(np.array(thresholds, np.int64), np.array(list(identity.mask_widths.values()), np.int64))
+
+
+def dropout_mask(identity: Identity, step: int, samples: int) -> NDArray[np.bool_]:
+    """[samples, units of all dropouts side by side]: which values the step `step` keeps.
+
+    The key is the seed; the counter is (number of the block, step's low word, its high word, purpose). A block's four
+    words are eight halves, and a sample has a row of blocks: their first halves, then their second, and so on.
+    """
+    thresholds = dropout_thresholds(identity).astype(np.uint64)
+    columns = -(-len(thresholds) // 8)
+    blocks = np.arange(samples * columns, dtype=np.uint64).reshape(samples, columns)
+    numbers = (np.array(word, np.uint64) for word in (step & LOW, step >> 32, Purpose.DROPOUT))
+    words = philox((blocks, *numbers), dropout_key(identity.seed))
+    halves = [half for word in words for half in (word & np.uint64(0xFFFF), word >> np.uint64(16))]
+    return np.concatenate(halves, axis=1)[:, : len(thresholds)] >= thresholds
+
+
+def by_node(identity: Identity, mask: Any) -> dict[str, Any]:
+    """The mask [samples, units] of each dropout by its name, from that of all: an array, or a framework's tensor."""
+    stops = np.cumsum(list(identity.mask_widths.values())).tolist()
+    return {
+        name: mask[:, stop - units : stop]
+        for (name, units), stop in zip(identity.mask_widths.items(), stops, strict=True)
+    }

@@ -8,7 +8,8 @@ A recording is a folder:
     lockstep/<key>.safetensors  a checkpoint, of this recording or another one, replayed here stage by stage
     flow.safetensors            each dense layer's gradient norm and dead units at checkpoints (parity/flow.py)
     segments/<key>.safetensors  what the loop's steps from such a checkpoint cost here in float64: `costs` [steps]; and
-                                `noise` [steps], what rounding may make of them, measured by the checkpoint's owner
+                                `noise` [steps], what rounding may make of them, measured by the checkpoint's owner;
+                                `outputs` [batch, units] of the model in eval mode, and their `outputs_noise` []
     evidence/<step>.safetensors what every stage of a checkpoint's step gave in float64, which others are fed
     evidence/start-<dtype>.safetensors   the step from the start state: `inputs`, `labels` and what replay.py returns
 The evidence is large, needed only to be compared with recordings made elsewhere, and not kept by parity.run.
@@ -37,7 +38,7 @@ from parity.errors import IncomparableError, UsageError
 from parity.files import read_file, unpack, write_whole
 from parity.spec import LABELS, Framework, Identity, Realisation
 
-FORMAT = 4
+FORMAT = 5
 MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
 LOOP = "loop.safetensors"
@@ -53,6 +54,7 @@ TRACE_KEYS = (
     "consumed/indices",  # [steps] int64
     "consumed/inputs",  # [steps] int64
     "consumed/labels",  # [steps] int64
+    "consumed/masks",  # [steps] int64, where the model has dropout
     "epoch_cost",  # [epochs] float64: mean of the epoch's costs, as the schedule says
     "accuracy",  # [epochs] float64: share of the test set classified correctly at the end of the epoch
     "test_loss",  # [epochs] float64: the loss on the test set there, in eval mode, as the schedule says
@@ -180,7 +182,7 @@ class Recording:
     @property
     def lengths(self) -> dict[str, int]:
         """How many values each array of the trace holds."""
-        return {key: len(self.trace[key]) for key in TRACE_KEYS}
+        return {key: len(self.trace[key]) for key in trace_keys(self.manifest.identity)}
 
     def state(self, step: int) -> dict[str, NDArray[Any]]:
         """The state after `step` updates."""
@@ -228,12 +230,12 @@ class Recording:
         return arrays
 
     def segment(self, key: str) -> dict[str, NDArray[np.float64]] | None:
-        """What the loop's steps from a checkpoint cost here: `costs` and `noise`; None if they were not run."""
+        """What the loop's steps from a checkpoint cost here, and its outputs, as listed above; None if not run."""
         name = segment_file(key)
         if name not in self.manifest.files:
             return None
         arrays = self.load(name)
-        layout.check_segment(f"{self.folder / name}", arrays)
+        layout.check_segment(f"{self.folder / name}", self.manifest.identity, arrays)
         return arrays
 
     def loop(self) -> dict[str, NDArray[Any]]:
@@ -274,8 +276,8 @@ def read(folder: Path) -> Recording:
         raise IncomparableError(f"{folder} is not a complete recording (status: {manifest.status}); record it again")
     recording = Recording(folder, manifest, {}, LABELS[manifest.framework])
     trace = recording.load(TRACE)
-    if set(trace) != set(TRACE_KEYS):
-        raise IncomparableError(f"{folder / TRACE} holds {sorted(trace)}, not {sorted(TRACE_KEYS)}")
+    if set(trace) != set(trace_keys(manifest.identity)):
+        raise IncomparableError(f"{folder / TRACE} holds {sorted(trace)}, not {sorted(trace_keys(manifest.identity))}")
     layout.check_trace(f"{folder / TRACE}", manifest.identity, trace)
     recording = replace(recording, trace=trace)
     computed = {"identity": spec.digest(manifest.identity), "start": digest(recording.state(0))}
@@ -283,6 +285,12 @@ def read(folder: Path) -> Recording:
         if manifest.digests.get(name) != value:
             raise IncomparableError(f"{folder / MANIFEST}: the digest of {name} is not that of the recording")
     return recording
+
+
+def trace_keys(identity: Identity) -> list[str]:
+    """Those of TRACE_KEYS that a run of this identity has."""
+    consumed = [f"consumed/{name}" for name in identity.consumed]
+    return [key for key in TRACE_KEYS if key in consumed or not key.startswith("consumed/")]
 
 
 def told_apart(a: Recording, b: Recording) -> tuple[Recording, Recording]:

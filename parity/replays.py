@@ -19,6 +19,8 @@ from parity.spec import DTYPES, Dtype
 
 # Steps of the training loop that are run again in float64 from a checkpoint.
 SHORTEST, LONGEST = 10, 100
+# float64's rounding against float32's.
+FINER = UNIT_ROUNDOFF["float64"] / UNIT_ROUNDOFF["float32"]
 # The first steps, where the slots fill and a bias correction is largest.
 EARLY = (0, 1, 2, 5, 10)
 
@@ -68,14 +70,14 @@ class Replayer:
     """One side's model and optimizer in both precisions, to run single steps with."""
 
     def __init__(self, side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_device: Any) -> None:
-        self.side, self.job = side, job
+        self.side, self.job, self.place = side, job, place
         self.built, self.functions, self.chunks = {}, {}, {}
         for dtype in DTYPES:
             side.runtime.set_dtype(dtype)
             self.built[dtype] = model, updater = side.train.build(build, job.identity, job.realisation, place)
             loss = side.losses.loss(job.identity.loss)
             clip = side.clipping.clip_function(job.identity.clipping, job.realisation)
-            self.functions[dtype] = side.replay.replay_function(model, loss, clip, updater, place)
+            self.functions[dtype] = side.replay.replay_function(model, loss, clip, updater, job.identity, place)
             self.chunks[dtype] = side.train.chunk_function(model, loss, clip, updater, on_device, job.identity)
 
     def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
@@ -141,6 +143,20 @@ class Replayer:
         self.side.state.write(*self.built[dtype], convert_all(state, dtype))
         return self.chunks[dtype](first, last)["cost"].astype(np.float64)
 
+    def outputs(self, at: Checkpoint, dtype: Dtype) -> NDArray[np.float64]:
+        """[batch, units]: what the model of a checkpoint makes of its batch in eval mode, in `dtype`."""
+        self.side.runtime.set_dtype(dtype)
+        at, (model, updater) = at.converted(dtype), self.built[dtype]
+        self.side.state.write(model, updater, at.state)
+        found = self.side.train.infer(model, self.side.state.to_tensor("inputs", at.inputs, self.place))
+        return self.side.state.to_array("outputs", found).astype(np.float64)
+
+    def own_outputs(self, at: Checkpoint) -> dict[str, NDArray[np.float64]]:
+        """The `outputs` in float64, and `outputs_noise` [], what float32 makes of them, scaled down to float64."""
+        wide, narrow = self.outputs(at, "float64"), self.outputs(at, "float32")
+        with np.errstate(invalid="ignore"):
+            return {"outputs": wide, "outputs_noise": np.abs(narrow - wide).max() * FINER}
+
     def own_segment(
         self, state: Arrays, first: int, last: int, costs: NDArray[np.floating]
     ) -> dict[str, NDArray[np.float64]]:
@@ -159,9 +175,8 @@ class Replayer:
             for name, value in state.items()
         }
         twin = self.segment(moved, first, last, "float64")
-        scale = UNIT_ROUNDOFF["float64"] / UNIT_ROUNDOFF["float32"]
         with np.errstate(invalid="ignore"):
-            return {"costs": wide, "noise": np.maximum(np.abs(found - recorded) * scale, np.abs(twin - wide))}
+            return {"costs": wide, "noise": np.maximum(np.abs(found - recorded) * FINER, np.abs(twin - wide))}
 
 
 def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:

@@ -23,10 +23,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import activations, clipping, normalisation
+from parity import activations, clipping, dropout, normalisation
 from parity.losses import rounding
 from parity.measure import largest_finite
-from parity.nodes import Activation, BatchNorm, Dense, PReLU
+from parity.nodes import Activation, BatchNorm, Dense, Dropout, PReLU
 from parity.rounded import UNIT_ROUNDOFF, exact
 from parity.spec import Dtype, Identity, Realisation
 from parity.stages import gradients, updated
@@ -65,10 +65,11 @@ def step_errors(
 ) -> dict[str, Array]:
     """E of every tensor of a replay, in the order of the computation."""
     weights = {name: state[f"weights/{name}"] for name in identity.weights}
-    outputs = forward(identity, realisation, weights, replay, u)
+    factors = dropout.factors(identity, state, len(replay["inputs"]))
+    outputs = forward(identity, realisation, weights, factors, replay, u)
     last = identity.model[-1].name
     cost, delta = loss(identity, replay, outputs[last], u)
-    found = backward(identity, realisation, weights, replay, outputs, delta, u)
+    found = backward(identity, realisation, weights, factors, replay, outputs, delta, u)
     errors = {f"outputs/{name}": error for name, error in outputs.items()}
     errors |= statistics(identity, realisation, state, replay, outputs, u)
     errors |= {"cost": cost}
@@ -80,7 +81,7 @@ def step_errors(
 
 
 def forward(
-    identity: Identity, realisation: Realisation, weights: Arrays, replay: Arrays, u: float
+    identity: Identity, realisation: Realisation, weights: Arrays, factors: Arrays, replay: Arrays, u: float
 ) -> dict[str, Array]:
     """E of every node's output."""
     errors: dict[str, Array] = {}
@@ -93,6 +94,8 @@ def forward(
         elif isinstance(node, BatchNorm):
             moments = normalisation.moments(node, x, error, u)
             error = normalisation.output_error(moments, weights[f"{node.name}/gamma"], weights[f"{node.name}/beta"])
+        elif isinstance(node, Dropout):
+            error = dropout.passed_on(x, error, factors[node.name], u)[1]
         else:
             error = activation_error(node, realisation, slope_of(node, weights), x, error, u)
         x = replay[f"outputs/{node.name}"]
@@ -170,6 +173,7 @@ def backward(
     identity: Identity,
     realisation: Realisation,
     weights: Arrays,
+    factors: Arrays,
     replay: Arrays,
     errors: Arrays,
     delta: tuple[Array, Array],
@@ -200,6 +204,8 @@ def backward(
             gradients[f"{node.name}/gamma"] = normalisation.gamma_error(moments, values, error)
             gradients[f"{node.name}/beta"] = sum_error(values, error, u)
             values, error = normalisation.delta_behind(moments, weights[f"{node.name}/gamma"], values, error)
+        elif isinstance(node, Dropout):
+            values, error = dropout.passed_on(values, error, factors[node.name], u)
         else:
             slope = slope_of(node, weights)
             if isinstance(node, PReLU):

@@ -12,7 +12,7 @@ from itertools import pairwise, zip_longest
 from typing import Any, Literal, get_args
 
 from parity.checked import STRICT, require_positive
-from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Node, PReLU
+from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Node, PReLU
 from parity.optimizers import SGD, Adam, Adamax, AdamW, Clipping, NAdam, Optimizer
 
 Framework = Literal["tf", "torch"]
@@ -58,6 +58,7 @@ PReLUAtZero = Literal["slope_below", "zero"]
 SoftplusAbove20 = Literal["linear", "smooth"]
 MovingVariance = Literal["unbiased", "biased"]
 ClipEpsilon = Literal["beside_norm", "none"]
+DropoutForm = Literal["product", "selection"]
 
 # Of two experiments that have little in common, the first settings tell enough.
 DIFFERENCES_SHOWN = 4
@@ -166,6 +167,21 @@ class Identity:
         """The names of all running statistics, which are part of the state and not trained."""
         return list(self.statistic_shapes)
 
+    @property
+    def dropouts(self) -> list[Dropout]:
+        """The dropout nodes, in order."""
+        return [node for node in self.model if isinstance(node, Dropout)]
+
+    @property
+    def mask_widths(self) -> dict[str, int]:
+        """How many units each dropout has, by its name, in order."""
+        return {node.name: self.widths[node.name] for node in self.dropouts}
+
+    @property
+    def consumed(self) -> list[str]:
+        """What a step is given, each with a checksum in the trace."""
+        return ["indices", "inputs", "labels", *["masks"] * bool(self.dropouts)]
+
 
 @dataclass(frozen=True)
 class Realisation:
@@ -187,6 +203,8 @@ class Realisation:
     `moving_variance`: of n samples' variances the running one takes n / (n - 1) times, or as they are. Both frameworks
     normalise a batch with the biased variance.
     `clip_epsilon`: gradients are clipped by their norm plus 1e-6, or by their norm.
+    `dropout`: values times mask / (1 - rate), so that infinity is NaN where it is dropped; or values / (1 - rate) where
+    the mask keeps them, and 0 elsewhere.
     """
 
     __pydantic_config__ = STRICT
@@ -202,6 +220,7 @@ class Realisation:
     softplus_above_20: SoftplusAbove20
     moving_variance: MovingVariance
     clip_epsilon: ClipEpsilon
+    dropout: DropoutForm
 
 
 @dataclass(frozen=True)
@@ -227,6 +246,7 @@ READ_BY: dict[str, set[str]] = {
     "prelu_at_zero": {"prelu"},
     "softplus_above_20": {"softplus"},
     "moving_variance": {"batch_norm"},
+    "dropout": {"dropout"},
     "adam_epsilon": {"adam", "adamw"},
     "adamax_epsilon": {"adamax"},
     "adagrad_epsilon": {"adagrad"},
@@ -252,7 +272,7 @@ def decays_weights(optimizer: Optimizer, realisation: Realisation) -> bool:
 
 
 def functions(identity: Identity) -> set[str]:
-    """The names of the activations of a model, and of batch normalisation."""
+    """The names of the activations of a model, of batch normalisation, and of dropout."""
     return {node.function for node in identity.model if not isinstance(node, Dense)}
 
 

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import activations, clipping, normalisation
+from parity import activations, clipping, dropout, normalisation
 from parity.formulas import update
 from parity.losses import rounding
-from parity.nodes import BatchNorm, Dense, Node, PReLU
+from parity.nodes import BatchNorm, Dense, Dropout, Node, PReLU
 from parity.optimizers import OPTIMIZERS
 from parity.rounded import UNIT_ROUNDOFF, exact
 from parity.spec import Dtype, Framework, Identity, Realisation
@@ -86,6 +86,9 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         ("batch_norm gamma", 3, 3),
         ("batch_norm gradient", 3, 3),
         ("running statistic", 4, 4),
+        # The rounding of 1 - rate, of its reciprocal, and of the product.
+        ("dropout", 3, 3),
+        ("dropout gradient", 3, 3),
         # exp, a sum over the units, a quotient; then a product, a sum, a difference and a product.
         ("softmax", 7, 7),
         ("softmax gradient", 4, 4),
@@ -215,7 +218,7 @@ def node_scales(
 ) -> dict[str, Array]:
     """Of outputs, running statistics, the gradients of weights, and deltas but the last node's."""
     found: dict[str, Array] = {}
-    previous = None
+    previous, factors = None, dropout.factors(identity, state, len(inputs))
     for node in identity.model:
         x = inputs if previous is None else recorded[f"outputs/{previous}"]
         delta = recorded[f"deltas/{node.name}"]
@@ -228,6 +231,8 @@ def node_scales(
         elif isinstance(node, BatchNorm):
             here, backward = normalisation.scales(node, realisation, state, x, delta, u)
             found |= here
+        elif isinstance(node, Dropout):
+            found[f"outputs/{node.name}"], backward = np.abs(x) * factors[node.name], np.abs(delta) * factors[node.name]
         else:
             slope = state[f"weights/{node.name}/slope"] if isinstance(node, PReLU) else node.slope
             found[f"outputs/{node.name}"], backward = activations.scales(node, realisation, slope, x, delta)

@@ -19,7 +19,7 @@ from parity.flow import flow
 from parity.job import RecordJob
 from parity.recording import Arrays, Manifest, Recorder, Recording
 from parity.replays import Checkpoint, Replayer, checkpoint_steps, segment_stops
-from parity.spec import DTYPES, Schedule, digest
+from parity.spec import DTYPES, Identity, digest
 
 # How long a chunk of steps should take: short enough to stop within it, long enough to cost nothing.
 CHUNK_SECONDS = 0.25
@@ -49,7 +49,7 @@ class Task:
     @cached_property
     def on_device(self) -> Any:
         """The data and the batches as the framework's tensors."""
-        return self.side.data.place(self.content, self.batches, self.place)
+        return self.side.data.place(self.content, self.batches, sum(self.identity.mask_widths.values()), self.place)
 
     @cached_property
     def replayer(self) -> Replayer:
@@ -101,7 +101,7 @@ def record(task: Task, tell: Tell) -> None:
         trained = train(loop, task.checkpoints, task.taken_over, recorder, tell)
         done = time.perf_counter()
         predictions = side.train.predictions(model, task.on_device, identity.threshold)
-        trace = join(trained.pieces, batches, identity.schedule, predictions)
+        trace = join(trained.pieces, batches, identity, predictions)
         recorder.save(recording.TRACE, trace)
         replay_own(task, trained, trace["cost"], recorder)
         if task.reference is not None:
@@ -167,7 +167,7 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
         recorder.save_evidence(step, key, evidence)
         flows.append(flow(task.identity, task.job.realisation, at.state, evidence))
         recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
-        recorder.save_segment(key, replayer.own_segment(state, step, stops[step], costs))
+        recorder.save_segment(key, replayer.own_segment(state, step, stops[step], costs) | replayer.own_outputs(at))
         summary = replayer.loop(at, evidence, whole[task.identity.dtype], trained.looped[step])
         loop |= {f"{step}/{column}": values for column, values in summary.items()}
         if step == 0:
@@ -193,11 +193,13 @@ def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
             # Both sides gave the very same bits here, so it has been replayed as this side's own.
             continue
         state, evidence = reference.checkpoint(step)
-        recorder.save_replay(step, key, task.replayer.judged(task.checkpoint(step, state), evidence))
+        at = task.checkpoint(step, state)
+        recorder.save_replay(step, key, task.replayer.judged(at, evidence))
         segment = reference.segment(key)
         if segment is not None:
             costs = task.replayer.segment(state, step, min(step + len(segment["costs"]), len(task.batches)), "float64")
-            recorder.save_segment(key, {"costs": costs, "noise": segment["noise"]})
+            found = {"costs": costs, "outputs": task.replayer.outputs(at, "float64")}
+            recorder.save_segment(key, segment | found)
 
 
 def replay(task: Task, folder: Path) -> None:
@@ -209,19 +211,19 @@ def replay(task: Task, folder: Path) -> None:
     recorder.finish("complete")
 
 
-def join(pieces: list[Arrays], batches: data.Batches, schedule: Schedule, predictions: np.ndarray) -> Arrays:
+def join(pieces: list[Arrays], batches: data.Batches, identity: Identity, predictions: np.ndarray) -> Arrays:
     """The chunks' traces as the arrays of trace.safetensors."""
     trace = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     ends = np.flatnonzero(batches.epoch_ends)
     samples = batches.stops - batches.starts
-    weights = samples if schedule.epoch_cost == "sample_mean" else np.ones_like(samples)
+    weights = samples if identity.schedule.epoch_cost == "sample_mean" else np.ones_like(samples)
     epochs = [np.split(array, ends[:-1] + 1) for array in (trace["cost"].astype(np.float64), weights)]
     # Each in a column: accuracy and loss on the test set, then on the training set.
     names = ("accuracy", "test_loss", "train_accuracy", "train_loss")
     evaluations = dict(zip(names, trace["evaluation"][ends].T, strict=True))
-    if not schedule.evaluate_training:
+    if not identity.schedule.evaluate_training:
         evaluations |= {name: values[:0] for name, values in evaluations.items() if name.startswith("train")}
-    consumed = {f"consumed/{name}": trace[name] for name in ("indices", "inputs", "labels")}
+    consumed = {f"consumed/{name}": trace[name] for name in identity.consumed}
     return consumed | {
         "cost": trace["cost"],
         "epoch_cost": np.array([np.average(costs, weights=shares) for costs, shares in zip(*epochs, strict=True)]),

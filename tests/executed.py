@@ -5,6 +5,7 @@ A script of its own, since a process loads one framework, and the one that runs 
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,9 +16,10 @@ from saturation import computed
 from test_losses import OUTPUTS
 
 from parity import start, worker
-from parity.experiments import KERAS_ACTIVATIONS
+from parity.experiments import KERAS_ACTIVATIONS, with_dropout
 from parity.job import DrawJob, RecordJob
 from parity.optimizers import Clipping
+from parity.randomness import by_node
 from parity.spec import Experiment, Framework
 from parity.training import Task
 
@@ -25,12 +27,18 @@ from parity.training import Task
 CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sigmoid", "softplus")
 
 
+def dropped(experiment: Experiment) -> Experiment:
+    """The experiment with dropout."""
+    model = with_dropout(experiment.identity.model, 0.5)
+    return replace(experiment, identity=replace(experiment.identity, model=model))
+
+
 def experiments() -> list[Experiment]:
     """Between them these reach every choice and every kind of node; the first by a whole job."""
     clipped = shortened("mnist_softmax", 2, clipping=Clipping("norm", 0.1))
     return [
-        shortened("mnist_batchnorm", 2),
-        both_sides(shortened("mnist_batchnorm", 2), moving_variance="biased"),
+        dropped(shortened("mnist_batchnorm", 2)),
+        both_sides(dropped(shortened("mnist_batchnorm", 2)), moving_variance="biased", dropout="selection"),
         with_activations(CHOOSING, 2),
         both_sides(with_activations(CHOOSING, 2), adam_epsilon="before_correction", **KERAS_ACTIVATIONS),
         shortened("xor_sigmoid", 2),
@@ -48,7 +56,8 @@ def step(side: Any, chosen: Experiment, folder: Path) -> None:
     side.state.write(model, updater, start.state(identity, None, None))
     clip, loss = side.clipping.clip_function(identity.clipping, realisation), side.losses.loss(identity.loss)
     _, inputs, labels = side.data.batch(task.on_device, 0)
-    side.train.train_step(model, loss, clip, updater, inputs, labels)
+    masks = by_node(identity, side.train.dropout_mask(identity, 0, inputs))
+    side.train.train_step(model, loss, clip, updater, inputs, labels, masks)
 
 
 def main(side: Framework, folder: Path) -> None:

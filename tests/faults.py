@@ -13,7 +13,7 @@ TF_DENSE_LINE = (
 )
 TORCH_DENSE_LINE = "    return torch.nn.utils.skip_init(torch.nn.Linear, node.inputs, node.units)"
 TF_RELU_LINE = "    return keras.layers.Activation(node.function, name=node.name)"
-TRAINED = "done = train_step(model, loss, clip, updater, inputs, labels)\n"
+TRAINED = "done = train_step(model, loss, clip, updater, inputs, labels, by_node(identity, mask))\n"
 TAKEN = "indices, inputs, labels = batch(data, step)\n"
 TF_COST = "return keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, outputs)"
 TORCH_COST = "return torch.nn.CrossEntropyLoss()(outputs, labels)"
@@ -241,8 +241,8 @@ FAULTS = {
     ),
     "the loop's forward pass is another one": Fault(
         "loop", "cost", 0,
-        ("models.py", "node(x, training=training)", "node(x, training=training) * 1.01"),
-        ("models.py", "x = outputs[name] = node(x)", "x = outputs[name] = node(x) * 1.01"),
+        ("models.py", "x = outputs[name] = node(", "x = outputs[name] = 1.01 * node("),
+        ("models.py", "x = outputs[name] = node(", "x = outputs[name] = 1.01 * node("),
     ),
     "gradients are clipped inside the loop": Fault(
         "loop", "slots/first_moment/dense_1/kernel", 0,
@@ -293,14 +293,14 @@ FAULTS = {
     ),
     "the loop trains in eval mode": Fault(
         "loop", "cost", 0,
-        ("train.py", "forward(model, inputs, training=True)", "forward(model, inputs, training=False)"),
-        ("train.py", "forward(model, inputs, training=True)", "forward(model, inputs, training=False)"),
+        ("train.py", "forward(model, inputs, training=True", "forward(model, inputs, training=False"),
+        ("train.py", "forward(model, inputs, training=True", "forward(model, inputs, training=False"),
         "mnist_batchnorm",
     ),
     "accuracy is measured in train mode": Fault(
         "loop", "statistics/batch_norm_1/moving_mean", 11,
-        ("train.py", "data.test_inputs, training=False", "data.test_inputs, training=True"),
-        ("train.py", "data.test_inputs, training=False", "data.test_inputs, training=True"),
+        ("train.py", "forward(model, inputs, training=False", "forward(model, inputs, training=True"),
+        ("train.py", "forward(model, inputs, training=False", "forward(model, inputs, training=True"),
         "mnist_batchnorm",
     ),
     # Clipping
@@ -325,6 +325,71 @@ FAULTS = {
     updater.step()
 """, "    updater.step()\n    clip(list(model.parameters()))\n"),
         "mnist_clipped",
+    ),
+    # Dropout
+    "a mask is used twice": Fault(
+        "consumed", "masks", 8,
+        ("train.py", "mask(identity, step,", "mask(identity, tf.where(step == 8, 7, step),"),
+        ("train.py", "mask(identity, step,", "mask(identity, 7 if step == 8 else step,"),
+        "mnist_dropout",
+    ),
+    "the mask of another step, which the checksum does not see": Fault(
+        "loop", "cost", 0,
+        ("train.py", "identity, mask)", "identity, dropout_mask(identity, step + 1, inputs))"),
+        ("train.py", "identity, mask)", "identity, dropout_mask(identity, step + 1, inputs))"),
+        "mnist_dropout",
+    ),
+    "a replay takes the mask of the next step": Fault(
+        "lockstep", "outputs/dropout_1", 0,
+        ("replay.py", "mask(identity, step,", "mask(identity, step + 1,"),
+        ("replay.py", 'mask(identity, int(state["step"]),', 'mask(identity, int(state["step"]) + 1,'),
+        "mnist_dropout",
+    ),
+    "two layers have one mask": Fault(
+        "lockstep", "outputs/dropout_2", 0,
+        ("models.py", '{"kept": masks[name]}', '{"kept": masks[name.replace("2", "1")]}'),
+        ("models.py", '{"kept": masks[name]}', '{"kept": masks[name.replace("2", "1")]}'),
+        "mnist_dropout",
+    ),
+    "what is kept is not scaled": Fault(
+        "lockstep", "outputs/dropout_1", 0,
+        ("layers.py", " / tf.constant(1 - rate, x.dtype))", ")"), ("layers.py", " / (1 - rate))", ")"),
+        "mnist_dropout",
+    ),
+    "rate and share kept are confused": Fault(
+        "lockstep", "outputs/dropout_1", 0,
+        ("layers.py", "tf.constant(1 - rate, x.dtype)", "tf.constant(rate, x.dtype)"),
+        ("layers.py", "x.dtype) / (1 - rate)", "x.dtype) / rate"),
+        "mnist_dropout",
+    ),
+    "dropout's gradient is that of the identity": Fault(
+        "lockstep", "deltas/relu_2", 0,
+        ("layers.py", "    return x * (tf.cast(kept, x.dtype)",
+         "    return x - tf.stop_gradient(x) + tf.stop_gradient(x) * (tf.cast(kept, x.dtype)"),
+        ("layers.py", "    return x * (kept.to(x.dtype)", "    return x - x.detach() + x.detach() * (kept.to(x.dtype)"),
+        "mnist_dropout",
+    ),
+    "the loop has no dropout": Fault(
+        "loop", "cost", 0,
+        ("train.py", "forward(model, inputs, training=True", "forward(model, inputs, training=False"),
+        ("train.py", "forward(model, inputs, training=True", "forward(model, inputs, training=False"),
+        "mnist_dropout",
+    ),
+    "dropout is left on at test time": Fault(
+        "loop", "outputs in eval mode", 0,
+        ("layers.py", "if training else inputs",
+         "if kept is not None else self.function(inputs, tf.range(32) % 3 > 0, self.rate)"),
+        ("layers.py", "if self.training else inputs",
+         "if kept is not None else self.function(inputs, torch.arange(32) % 3 > 0, self.rate)"),
+        "mnist_dropout",
+    ),
+    "the trained model is evaluated with a mask": Fault(
+        "loop", "outputs in eval mode", 0,
+        ("train.py", "training=False, masks={}", "training=True, masks=dict.fromkeys(("
+         "'dropout_1', 'dropout_2'), tf.range(32) % 3 > 0)"),
+        ("train.py", "training=False, masks={}", "training=True, masks=dict.fromkeys(("
+         "'dropout_1', 'dropout_2'), torch.arange(32) % 3 > 0)"),
+        "mnist_dropout",
     ),
     # Precision
     "a layer computes in float32": Fault(

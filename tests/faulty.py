@@ -15,6 +15,7 @@ from conftest import shortened
 from faults import FAULTS
 
 from parity import worker
+from parity.experiments import with_dropout
 from parity.job import RecordJob
 from parity.optimizers import OPTIMIZERS, Clipping
 from parity.spec import Framework
@@ -27,6 +28,8 @@ CLIPPED = shortened(
     "mnist_softmax", 12, clipping=Clipping("global_norm", 0.3), optimizer=replace(OPTIMIZERS["sgd"], learning_rate=0.5)
 )
 EXPERIMENTS |= {"mnist_clipped": replace(CLIPPED, name="mnist_clipped")}
+NARROW = with_dropout(shortened("mnist_no_batchnorm", 12).identity.model, 0.3)
+EXPERIMENTS["mnist_dropout"] = shortened("mnist_dropout", 12, model=NARROW)
 CHECKPOINTS = 6
 
 

@@ -82,6 +82,15 @@ USAGE_ERRORS = {
         ["mnist_softmax", "--activation", "tanh"],
         "--activation changes the hidden layers, and this experiment has none",
     ),
+    "dropout": (["mnist_relu", "--dropout", "1.0"], "dropout_1: rate must be above 0 and below 1, to 16 bits, not 1.0"),
+    "dropout that is no number": (
+        ["mnist_relu", "--dropout", "some"],
+        f"argument --dropout: invalid float value: 'some' {HELP}",
+    ),
+    "dropout without a hidden layer": (
+        ["mnist_softmax", "--dropout", "0.3"],
+        "--dropout is for hidden layers, and this experiment has none",
+    ),
     "init": (["mnist_relu", "--init", "xavier"], "unknown initializer 'xavier'; did you mean xavier_normal?"),
     "init number": (
         ["mnist_relu", "--init", "normal:0"],
@@ -348,7 +357,7 @@ def in_flushed_precision(folder):
 
 
 INCOMPARABLE = {
-    "format version": (with_manifest(format=7), "{} has format 7, and this version reads format 4"),
+    "format version": (with_manifest(format=7), "{} has format 7, and this version reads format 5"),
     "interrupted": (
         with_manifest(status="interrupted"),
         "{} is not a complete recording (status: interrupted); record it again",

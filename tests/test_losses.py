@@ -211,5 +211,6 @@ def test_epochs_with_a_partial_batch(epoch_cost, expected):
     schedule = Schedule(3, False, False, 1, 5, "steps", epoch_cost, "sample_mean", True)
     batches = data.plan(schedule, np.arange(7)[None].repeat(2, 0))
     columns = dict.fromkeys(("indices", "inputs", "labels"), np.zeros(5)) | {"evaluation": np.zeros((5, 4))}
-    trace = training.join([{"cost": np.array([1, 3, 8, 2, 3], np.float32), **columns}], batches, schedule, np.zeros(7))
+    identity = replace(EXPERIMENTS["xor_tanh"].identity, schedule=schedule)
+    trace = training.join([{"cost": np.array([1, 3, 8, 2, 3], np.float32), **columns}], batches, identity, np.zeros(7))
     np.testing.assert_allclose(trace["epoch_cost"], expected)

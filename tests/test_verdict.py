@@ -10,7 +10,7 @@ import pytest
 
 from parity import measure
 from parity.recording import Recording
-from parity.verdict import Verdict, checks, judge, segments
+from parity.verdict import Verdict, checks, evaluation, judge, segments
 from parity.verdict.checks import Check
 from parity.verdict.trajectory import first_disagreement
 
@@ -271,7 +271,7 @@ def segment_from_step_1(a, b):
 def test_segments_are_judged_by_measured_noise(change, result, where, clean_pair):
     ours, theirs = clean_pair
     segment = ours.segment(ours.checkpoints[1])
-    check = segment_from_step_1(with_segment(ours, **change(**segment)), theirs)
+    check = segment_from_step_1(with_segment(ours, **change(segment["costs"], segment["noise"])), theirs)
     assert check.result == result
     assert where is None or check.where == where
 
@@ -280,7 +280,8 @@ def test_segments_are_judged_by_measured_noise(change, result, where, clean_pair
 def test_a_segment_ends_where_nothing_is_a_number(finite, result, clean_pair):
     ours, theirs = clean_pair
     first = np.arange(len(ours.segment(ours.checkpoints[1])["costs"])) < finite
-    ended = {name: np.where(first, values, np.nan) for name, values in ours.segment(ours.checkpoints[1]).items()}
+    segment = ours.segment(ours.checkpoints[1])
+    ended = {name: np.where(first, segment[name], np.nan) for name in ("costs", "noise")}
     check = segments.judged(ours, theirs, 1, "Keras", ended, ended, explained=False)
     assert check.result == result
 
@@ -288,3 +289,36 @@ def test_a_segment_ends_where_nothing_is_a_number(finite, result, clean_pair):
 def test_a_segment_is_not_judged_after_a_failure(clean_pair):
     assert {check.result for check in segments.checks(*clean_pair, explained=True)} == {"not_judged"}
     assert len(segments.checks(*clean_pair, explained=True)) == 6
+
+
+def without_a_number(outputs):
+    changed = outputs.copy()
+    changed[7, 3] = np.nan
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "noise", "result", "where"),
+    [
+        (lambda x: x, lambda x: x, 0.0, "passed", None),
+        (lambda x: x * (1 + 1e-15), lambda x: x, 0.0, "passed", None),
+        (lambda x: x * (1 + 1e-9), lambda x: x, 0.0, "failed", None),
+        (lambda x: x * (1 + 1e-9), lambda x: x, 1.0, "passed", None),
+        (without_a_number, lambda x: x, 0.0, "failed", "step 1, outputs in eval mode[7, 3]"),
+        (without_a_number, without_a_number, 0.0, "not_judged", None),
+        (lambda x: x, lambda x: x, np.nan, "not_judged", None),
+    ],
+)
+def test_outputs_in_eval_mode(ours, theirs, noise, result, where, clean_pair):
+    outputs = clean_pair[0].segment(clean_pair[0].checkpoints[1])["outputs"]
+    assert outputs.shape == (100, 10)
+    given = ({"outputs": change(outputs), "outputs_noise": np.array(noise)} for change in (ours, theirs))
+    check = evaluation.judged(*clean_pair, 1, "Keras", *given)
+    assert (check.level, check.result) == ("loop", result)
+    assert where is None or check.where == where
+
+
+def test_both_sides_evaluate_every_checkpoint(clean_pair):
+    found = evaluation.checks(*clean_pair)
+    assert len({check.name for check in found}) == len(found) == 6
+    assert {check.result for check in found} == {"passed"}

@@ -9,7 +9,7 @@ from parity.randomness import checksum_weights
 
 
 class OnDevice(NamedTuple):
-    """Data and Batches as tensors, with the factors [batch size, features] of the checksums."""
+    """Data and Batches as tensors, with the factors of checksums: [batch size, features], [batch size, mask units]."""
 
     train_inputs: tf.Tensor
     train_labels: tf.Tensor
@@ -20,14 +20,15 @@ class OnDevice(NamedTuple):
     stops: tf.Tensor
     epoch_ends: tf.Tensor
     checksum_weights: tf.Tensor
+    mask_weights: tf.Tensor
 
 
-def place(data: Data, batches: Batches, device: str) -> OnDevice:
-    """Copy everything a run needs to `device`, once."""
+def place(data: Data, batches: Batches, mask_units: int, device: str) -> OnDevice:
+    """Copy everything a run needs to `device`, once; `mask_units` are those of all dropouts together."""
     arrays = (
         data.train_inputs, data.train_labels, data.test_inputs, data.test_labels,
         batches.order, batches.starts, batches.stops, batches.epoch_ends,
-        checksum_weights(batches.size, data.train_inputs.shape[1]),
+        checksum_weights(batches.size, data.train_inputs.shape[1]), checksum_weights(batches.size, mask_units),
     )  # fmt: skip
     with tf.device(device):
         return OnDevice(*(tf.constant(array) for array in arrays))
@@ -40,7 +41,7 @@ def batch(data: OnDevice, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Ten
 
 
 def checksum(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Sum of the values' bits times fixed odd factors, modulo 2**64, as int64; values [batch] or [batch, features]."""
+    """Sum of the values' bits times fixed odd factors, modulo 2**64, as int64; values [batch] or like the weights."""
     if values.dtype.is_floating:
         values = tf.bitcast(values, tf.int32 if values.dtype == tf.float32 else tf.int64)
     factors = weights[: tf.shape(values)[0]]

@@ -1,10 +1,15 @@
 """Models from named nodes."""
 
+from collections.abc import Mapping
+
 import keras
 import tensorflow as tf
 
 from parity.spec import Identity, Realisation
 from tf_impl.layers import layer
+
+# What each dropout keeps in a step, by its name: [batch, units] bool.
+Masks = Mapping[str, tf.Tensor]
 
 
 def sequential(identity: Identity, realisation: Realisation) -> keras.Sequential:
@@ -18,12 +23,18 @@ def nodes(model: keras.Sequential) -> list[tuple[str, keras.layers.Layer]]:
     return [(node.name, node) for node in model.layers]
 
 
-def forward(model: keras.Sequential, inputs: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
+def forward(model: keras.Sequential, inputs: tf.Tensor, training: bool, masks: Masks) -> dict[str, tf.Tensor]:
     """Every node's output [batch, units] by the node's name, in order; inputs are taken in the model's dtype.
 
-    In `training`, a batch is normalised with its own statistics, and the running ones follow.
+    In `training`, a batch is normalised with its own statistics, and the running ones follow; `masks` [batch, units] by
+    the node's name say what each dropout keeps.
     """
     outputs, x = {}, tf.cast(inputs, model.compute_dtype)
     for name, node in nodes(model):
-        x = outputs[name] = node(x, training=training)
+        x = outputs[name] = node(x, training=training, **taken(name, masks))
     return outputs
+
+
+def taken(name: str, masks: Masks) -> Masks:
+    """What the node called `name` takes beside its input."""
+    return {"kept": masks[name]} if name in masks else {}

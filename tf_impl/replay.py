@@ -7,10 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from parity.randomness import by_node
+from parity.spec import Identity
 from tf_impl import state as states
 from tf_impl.clipping import Clip
 from tf_impl.losses import Loss
-from tf_impl.models import nodes
+from tf_impl.models import Masks, nodes, taken
+from tf_impl.randomness import dropout_mask
 
 # (the cost's gradient by a stage's result, weights) -> the cost's gradients by the stage's input and by each weight
 Differentiate = Callable[[tf.Tensor, list[keras.Variable]], list[tf.Tensor | None]]
@@ -20,21 +23,27 @@ Replay = Callable[[Arrays, np.ndarray, np.ndarray, Arrays | None], dict[str, np.
 
 
 def replay_function(
-    model: keras.Model, loss: Loss, clip: Clip | None, updater: keras.optimizers.Optimizer, device: str
+    model: keras.Model,
+    loss: Loss,
+    clip: Clip | None,
+    updater: keras.optimizers.Optimizer,
+    identity: Identity,
+    device: str,
 ) -> Replay:
     """A function (state, inputs [batch, features], labels [batch], recorded) that runs every stage of one step.
 
-    The step starts from `state`; all is in the model's dtype. Each stage is fed what `recorded` holds of the stages
-    before it, or, where that is None, what they gave here. Returned are, in the order of the computation,
-    `outputs/<node>` [batch, units], `cost`, `deltas/<node>` [batch, units] (the cost's gradient by the node's output),
-    `gradients/<weight>`, `clipped/<weight>` where gradients are clipped, and the state after the step (`weights/...`,
-    `slots/...`, `statistics/...`, `step`). What the cost does not depend on has no gradient.
+    The step starts from `state`, whose `step` is its number; all is in the model's dtype. Each stage is fed what
+    `recorded` holds of the stages before it, or, where that is None, what they gave here. Returned are, in the order of
+    the computation, `outputs/<node>` [batch, units], `cost`, `deltas/<node>` [batch, units] (the cost's gradient by the
+    node's output), `gradients/<weight>`, `clipped/<weight>` where gradients are clipped, and the state after the step
+    (`weights/...`, `slots/...`, `statistics/...`, `step`). What the cost does not depend on has no gradient.
     """
 
     # Compiled, but each stage by itself: every result leaves the graph, so none is fused with the next.
     @tf.function(autograph=False)
-    def compiled(inputs: tf.Tensor, labels: tf.Tensor, recorded: Tensors | None) -> Tensors:
-        found = stages(model, loss, inputs, labels, recorded)
+    def compiled(step: tf.Tensor, inputs: tf.Tensor, labels: tf.Tensor, recorded: Tensors | None) -> Tensors:
+        masks = by_node(identity, dropout_mask(identity, step, inputs))
+        found = stages(model, loss, inputs, labels, masks, recorded)
         found |= clipped(model, clip, found if recorded is None else recorded)
         update(model, updater, found if recorded is None else recorded)
         return found
@@ -45,15 +54,17 @@ def replay_function(
         if recorded is not None:
             given = {name: states.to_tensor(name, value, device) for name, value in recorded.items()}
         with tf.device(device):
-            found = compiled(tf.constant(inputs), tf.constant(labels), given)
+            found = compiled(*(tf.constant(array) for array in (state["step"], inputs, labels)), given)
         arrays = {name: states.to_array(name, value) for name, value in found.items()}
         return arrays | states.read(model, updater, int(state["step"]) + 1)
 
     return replay
 
 
-def stages(model: keras.Model, loss: Loss, x: tf.Tensor, labels: tf.Tensor, recorded: Tensors | None) -> Tensors:
-    """What the stages before the update give, by name."""
+def stages(
+    model: keras.Model, loss: Loss, x: tf.Tensor, labels: tf.Tensor, masks: Masks, recorded: Tensors | None
+) -> Tensors:
+    """What the stages before the update give, by name; `masks` are those of the dropouts."""
     found: Tensors = {}
 
     def kept(name: str, value: tf.Tensor | None) -> tf.Tensor | None:
@@ -64,7 +75,7 @@ def stages(model: keras.Model, loss: Loss, x: tf.Tensor, labels: tf.Tensor, reco
 
     trained, backward = states.trained(model), []
     for name, node in nodes(model):
-        y, differentiate = stage(partial(node, training=True), x)
+        y, differentiate = stage(partial(node, training=True, **taken(name, masks)), x)
         weights = {key: weight for key, weight in states.parameters_of(name, node).items() if key in trained}
         backward.append((name, weights, differentiate))
         x = kept(f"outputs/{name}", y)

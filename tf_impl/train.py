@@ -7,12 +7,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from parity.randomness import by_node
 from parity.spec import Identity, Realisation
 from tf_impl.clipping import Clip
 from tf_impl.data import OnDevice, batch, checksum
 from tf_impl.losses import Loss, predicted_classes
-from tf_impl.models import forward
+from tf_impl.models import Masks, forward
 from tf_impl.optimizers import optimizer
+from tf_impl.randomness import dropout_mask
 
 Trace = dict[str, np.ndarray]
 Build = Callable[[Identity, Realisation], keras.Model]
@@ -42,11 +44,12 @@ def train_step(
     updater: keras.optimizers.Optimizer,
     inputs: tf.Tensor,
     labels: tf.Tensor,
+    masks: Masks,
 ) -> Step:
-    """Forward, backward and update on one batch: inputs [batch, features], labels [batch]."""
+    """Forward, backward and update on one batch: inputs [batch, features], labels [batch], masks of dropouts."""
     weights = model.trainable_variables
     with tf.GradientTape() as tape:
-        outputs = forward(model, inputs, training=True)
+        outputs = forward(model, inputs, training=True, masks=masks)
         cost = loss(list(outputs.values())[-1], labels)
     gradients = tape.gradient(cost, weights)
     updater.apply(gradients if clip is None else clip(gradients), weights)
@@ -63,8 +66,8 @@ def chunk_function(
 ) -> Callable[[int, int], Trace]:
     """A function (first, last) that trains steps first to last - 1 and returns their trace.
 
-    The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels` [steps] int64 of what each step used,
-    and `evaluation` [steps, 4] after the last step of an epoch, NaN elsewhere (see `evaluate`).
+    The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels`, `masks` [steps] int64 of what each step
+    used, and `evaluation` [steps, 4] after the last step of an epoch, NaN elsewhere (see `evaluate`).
     """
 
     # One graph for every length of chunk, since the bounds are tensors. Not jit_compile: XLA was measured three to
@@ -74,23 +77,25 @@ def chunk_function(
         steps = last - first
         costs = tf.TensorArray(model.compute_dtype, steps)
         evaluations = tf.TensorArray(tf.float64, steps)
-        indices_used, inputs_used, labels_used = (tf.TensorArray(tf.int64, steps) for _ in range(3))
+        indices_used, inputs_used, labels_used, masks_used = (tf.TensorArray(tf.int64, steps) for _ in range(4))
         for step in tf.range(first, last):
             indices, inputs, labels = batch(data, step)
-            done = train_step(model, loss, clip, updater, inputs, labels)
+            mask = dropout_mask(identity, step, inputs)
+            done = train_step(model, loss, clip, updater, inputs, labels, by_node(identity, mask))
             costs = costs.write(step - first, done.cost)
             indices_used = indices_used.write(step - first, checksum(indices, data.checksum_weights))
             inputs_used = inputs_used.write(step - first, checksum(inputs, data.checksum_weights))
             labels_used = labels_used.write(step - first, checksum(labels, data.checksum_weights))
+            masks_used = masks_used.write(step - first, checksum(mask, data.mask_weights))
             measured = tf.fill([4], tf.constant(np.nan, tf.float64))
             if data.epoch_ends[step]:
                 measured = evaluate(model, loss, data, identity)
             evaluations = evaluations.write(step - first, measured)
-        return tuple(a.stack() for a in (costs, indices_used, inputs_used, labels_used, evaluations))
+        return tuple(a.stack() for a in (costs, indices_used, inputs_used, labels_used, masks_used, evaluations))
 
     def chunk(first: int, last: int) -> Trace:
         bounds = tf.constant(first), tf.constant(last)
-        names = ("cost", "indices", "inputs", "labels", "evaluation")
+        names = ("cost", "indices", "inputs", "labels", "masks", "evaluation")
         return dict(zip(names, (array.numpy() for array in compiled(*bounds)), strict=True))
 
     return chunk
@@ -99,11 +104,11 @@ def chunk_function(
 def evaluate(model: keras.Model, loss: Loss, data: OnDevice, identity: Identity) -> tf.Tensor:
     """[4] float64, in eval mode: accuracy and loss on the test set, then on the training set, NaN if not asked for."""
     schedule, threshold = identity.schedule, identity.threshold
-    outputs = list(forward(model, data.test_inputs, training=False).values())[-1]
+    outputs = infer(model, data.test_inputs)
     size = schedule.batch_size if schedule.test_loss == "batch_means_by_samples" else None
     found = [accuracy(outputs, data.test_labels, threshold), mean_loss(loss, outputs, data.test_labels, size)]
     if schedule.evaluate_training:
-        outputs = list(forward(model, data.train_inputs, training=False).values())[-1]
+        outputs = infer(model, data.train_inputs)
         found += [accuracy(outputs, data.train_labels, threshold), mean_loss(loss, outputs, data.train_labels, None)]
     else:
         found += [tf.constant(np.nan, tf.float64)] * 2
@@ -126,7 +131,12 @@ def mean_loss(loss: Loss, outputs: tf.Tensor, labels: tf.Tensor, size: int | Non
 
 def predict(model: keras.Model, inputs: tf.Tensor, threshold: float) -> tf.Tensor:
     """[samples] int64: the class predicted for each input."""
-    return predicted_classes(list(forward(model, inputs, training=False).values())[-1], threshold)
+    return predicted_classes(infer(model, inputs), threshold)
+
+
+def infer(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
+    """[samples, units]: what the trained model makes of inputs [samples, features]."""
+    return list(forward(model, inputs, training=False, masks={}).values())[-1]
 
 
 def predictions(model: keras.Model, data: OnDevice, threshold: float) -> np.ndarray:

@@ -9,7 +9,7 @@ from parity.randomness import checksum_weights
 
 
 class OnDevice(NamedTuple):
-    """Data and Batches as tensors, with the factors [batch size, features] of the checksums."""
+    """Data and Batches as tensors, with the factors of checksums: [batch size, features], [batch size, mask units]."""
 
     train_inputs: torch.Tensor
     train_labels: torch.Tensor
@@ -20,17 +20,18 @@ class OnDevice(NamedTuple):
     stops: list[int]
     epoch_ends: list[bool]
     checksum_weights: torch.Tensor
+    mask_weights: torch.Tensor
 
 
-def place(data: Data, batches: Batches, device: str) -> OnDevice:
-    """Copy everything a run needs to `device`, once."""
+def place(data: Data, batches: Batches, mask_units: int, device: str) -> OnDevice:
+    """Copy everything a run needs to `device`, once; `mask_units` are those of all dropouts together."""
     tensors = (torch.tensor(array, device=device) for array in (
         data.train_inputs, data.train_labels, data.test_inputs, data.test_labels, batches.order,
     ))  # fmt: skip
     # The loop itself runs in Python, so its bounds stay there.
     bounds = (array.tolist() for array in (batches.starts, batches.stops, batches.epoch_ends))
-    weights = torch.tensor(checksum_weights(batches.size, data.train_inputs.shape[1]), device=device)
-    return OnDevice(*tensors, *bounds, weights)
+    weights = (checksum_weights(batches.size, columns) for columns in (data.train_inputs.shape[1], mask_units))
+    return OnDevice(*tensors, *bounds, *(torch.tensor(array, device=device) for array in weights))
 
 
 def batch(data: OnDevice, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -40,7 +41,7 @@ def batch(data: OnDevice, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.
 
 
 def checksum(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Sum of the values' bits times fixed odd factors, modulo 2**64, as int64; values [batch] or [batch, features]."""
+    """Sum of the values' bits times fixed odd factors, modulo 2**64, as int64; values [batch] or like the weights."""
     if values.dtype.is_floating_point:
         values = values.view(torch.int32 if values.dtype == torch.float32 else torch.int64)
     factors = weights[: len(values)]

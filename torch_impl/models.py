@@ -1,11 +1,15 @@
 """Models from named nodes."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 
 import torch
 
 from parity.spec import Identity, Realisation
 from torch_impl.layers import layer
+
+# What each dropout keeps in a step, by its name: [batch, units] bool.
+Masks = Mapping[str, torch.Tensor]
 
 
 def sequential(identity: Identity, realisation: Realisation) -> torch.nn.Sequential:
@@ -18,16 +22,22 @@ def nodes(model: torch.nn.Sequential) -> list[tuple[str, torch.nn.Module]]:
     return list(model.named_children())
 
 
-def forward(model: torch.nn.Sequential, inputs: torch.Tensor, training: bool) -> dict[str, torch.Tensor]:
+def forward(model: torch.nn.Sequential, inputs: torch.Tensor, training: bool, masks: Masks) -> dict[str, torch.Tensor]:
     """Every node's output [batch, units] by the node's name, in order; inputs are taken in the model's dtype.
 
-    In `training`, a batch is normalised with its own statistics, and the running ones follow.
+    In `training`, a batch is normalised with its own statistics, and the running ones follow; `masks` [batch, units] by
+    the node's name say what each dropout keeps.
     """
     set_training(model, training)
     outputs, x = {}, inputs.to(next(model.parameters()).dtype)
     for name, node in nodes(model):
-        x = outputs[name] = node(x)
+        x = outputs[name] = node(x, **taken(name, masks))
     return outputs
+
+
+def taken(name: str, masks: Masks) -> Masks:
+    """What the node called `name` takes beside its input."""
+    return {"kept": masks[name]} if name in masks else {}
 
 
 def set_training(model: torch.nn.Sequential, training: bool) -> None:

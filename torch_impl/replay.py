@@ -1,14 +1,18 @@
 """One step from a given state, stage by stage, each stage run by itself."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
 
+from parity.randomness import by_node
+from parity.spec import Identity
 from torch_impl import state as states
 from torch_impl.clipping import Clip
 from torch_impl.losses import Loss
-from torch_impl.models import nodes, set_training
+from torch_impl.models import Masks, nodes, set_training, taken
+from torch_impl.randomness import dropout_mask
 
 # (the cost's gradient by a stage's result, weights) -> the cost's gradients by the stage's input and by each weight
 Differentiate = Callable[[torch.Tensor, list[torch.nn.Parameter]], list[torch.Tensor | None]]
@@ -18,15 +22,20 @@ Replay = Callable[[Arrays, np.ndarray, np.ndarray, Arrays | None], dict[str, np.
 
 
 def replay_function(
-    model: torch.nn.Module, loss: Loss, clip: Clip | None, updater: torch.optim.Optimizer, device: str
+    model: torch.nn.Module,
+    loss: Loss,
+    clip: Clip | None,
+    updater: torch.optim.Optimizer,
+    identity: Identity,
+    device: str,
 ) -> Replay:
     """A function (state, inputs [batch, features], labels [batch], recorded) that runs every stage of one step.
 
-    The step starts from `state`; all is in the model's dtype. Each stage is fed what `recorded` holds of the stages
-    before it, or, where that is None, what they gave here. Returned are, in the order of the computation,
-    `outputs/<node>` [batch, units], `cost`, `deltas/<node>` [batch, units] (the cost's gradient by the node's output),
-    `gradients/<weight>`, `clipped/<weight>` where gradients are clipped, and the state after the step (`weights/...`,
-    `slots/...`, `statistics/...`, `step`). What the cost does not depend on has no gradient.
+    The step starts from `state`, whose `step` is its number; all is in the model's dtype. Each stage is fed what
+    `recorded` holds of the stages before it, or, where that is None, what they gave here. Returned are, in the order of
+    the computation, `outputs/<node>` [batch, units], `cost`, `deltas/<node>` [batch, units] (the cost's gradient by the
+    node's output), `gradients/<weight>`, `clipped/<weight>` where gradients are clipped, and the state after the step
+    (`weights/...`, `slots/...`, `statistics/...`, `step`). What the cost does not depend on has no gradient.
     """
 
     def replay(state: Arrays, inputs: np.ndarray, labels: np.ndarray, recorded: Arrays | None) -> dict[str, np.ndarray]:
@@ -34,7 +43,9 @@ def replay_function(
         given = None
         if recorded is not None:
             given = {name: states.to_tensor(name, value, device) for name, value in recorded.items()}
-        found = stages(model, loss, torch.tensor(inputs, device=device), torch.tensor(labels, device=device), given)
+        x, y = torch.tensor(inputs, device=device), torch.tensor(labels, device=device)
+        masks = by_node(identity, dropout_mask(identity, int(state["step"]), x))
+        found = stages(model, loss, x, y, masks, given)
         found |= clipped(model, clip, found if given is None else given)
         update(model, updater, found if given is None else given)
         arrays = {name: states.to_array(name, value) for name, value in found.items()}
@@ -44,9 +55,9 @@ def replay_function(
 
 
 def stages(
-    model: torch.nn.Module, loss: Loss, x: torch.Tensor, labels: torch.Tensor, recorded: Tensors | None
+    model: torch.nn.Module, loss: Loss, x: torch.Tensor, labels: torch.Tensor, masks: Masks, recorded: Tensors | None
 ) -> Tensors:
-    """What the stages before the update give, by name."""
+    """What the stages before the update give, by name; `masks` are those of the dropouts."""
     found: Tensors = {}
 
     def kept(name: str, value: torch.Tensor | None) -> torch.Tensor | None:
@@ -58,7 +69,7 @@ def stages(
     set_training(model, True)
     trained, backward = states.trained(model), []
     for name, node in nodes(model):
-        y, differentiate = stage(node, x)
+        y, differentiate = stage(partial(node, **taken(name, masks)), x)
         weights = {key: weight for key, weight in states.parameters_of(name, node).items() if key in trained}
         backward.append((name, weights, differentiate))
         x = kept(f"outputs/{name}", y)

@@ -6,12 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from parity.randomness import by_node
 from parity.spec import Identity, Realisation
 from torch_impl.clipping import Clip
 from torch_impl.data import OnDevice, batch, checksum
 from torch_impl.losses import Loss, predicted_classes
-from torch_impl.models import forward
+from torch_impl.models import Masks, forward
 from torch_impl.optimizers import optimizer
+from torch_impl.randomness import dropout_mask
 
 Trace = dict[str, np.ndarray]
 Build = Callable[[Identity, Realisation], torch.nn.Module]
@@ -40,10 +42,11 @@ def train_step(
     updater: torch.optim.Optimizer,
     inputs: torch.Tensor,
     labels: torch.Tensor,
+    masks: Masks,
 ) -> Step:
-    """Forward, backward and update on one batch: inputs [batch, features], labels [batch]."""
+    """Forward, backward and update on one batch: inputs [batch, features], labels [batch], masks of dropouts."""
     updater.zero_grad()
-    outputs = forward(model, inputs, training=True)
+    outputs = forward(model, inputs, training=True, masks=masks)
     cost = loss(list(outputs.values())[-1], labels)
     cost.backward()
     if clip is not None:
@@ -62,27 +65,29 @@ def chunk_function(
 ) -> Callable[[int, int], Trace]:
     """A function (first, last) that trains steps first to last - 1 and returns their trace.
 
-    The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels` [steps] int64 of what each step used,
-    and `evaluation` [steps, 4] after the last step of an epoch, NaN elsewhere (see `evaluate`).
+    The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels`, `masks` [steps] int64 of what each step
+    used, and `evaluation` [steps, 4] after the last step of an epoch, NaN elsewhere (see `evaluate`).
     """
 
     # Eager: torch.compile needs a C++ compiler, which a user's machine may not have.
     def chunk(first: int, last: int) -> Trace:
         costs, evaluations = [], []
-        indices_used, inputs_used, labels_used = [], [], []
+        indices_used, inputs_used, labels_used, masks_used = [], [], [], []
         for step in range(first, last):
             indices, inputs, labels = batch(data, step)
-            done = train_step(model, loss, clip, updater, inputs, labels)
+            mask = dropout_mask(identity, step, inputs)
+            done = train_step(model, loss, clip, updater, inputs, labels, by_node(identity, mask))
             costs.append(done.cost.detach())
             indices_used.append(checksum(indices, data.checksum_weights))
             inputs_used.append(checksum(inputs, data.checksum_weights))
             labels_used.append(checksum(labels, data.checksum_weights))
+            masks_used.append(checksum(mask, data.mask_weights))
             measured = torch.full([4], torch.nan, dtype=torch.float64, device=inputs.device)
             if data.epoch_ends[step]:
                 measured = evaluate(model, loss, data, identity)
             evaluations.append(measured)
-        names = ("cost", "indices", "inputs", "labels", "evaluation")
-        arrays = (costs, indices_used, inputs_used, labels_used, evaluations)
+        names = ("cost", "indices", "inputs", "labels", "masks", "evaluation")
+        arrays = (costs, indices_used, inputs_used, labels_used, masks_used, evaluations)
         return {name: torch.stack(array).cpu().numpy() for name, array in zip(names, arrays, strict=True)}
 
     return chunk
@@ -92,11 +97,11 @@ def chunk_function(
 def evaluate(model: torch.nn.Module, loss: Loss, data: OnDevice, identity: Identity) -> torch.Tensor:
     """[4] float64, in eval mode: accuracy and loss on the test set, then on the training set, NaN if not asked for."""
     schedule, threshold = identity.schedule, identity.threshold
-    outputs = list(forward(model, data.test_inputs, training=False).values())[-1]
+    outputs = infer(model, data.test_inputs)
     size = schedule.batch_size if schedule.test_loss == "batch_means_by_samples" else None
     found = [accuracy(outputs, data.test_labels, threshold), mean_loss(loss, outputs, data.test_labels, size)]
     if schedule.evaluate_training:
-        outputs = list(forward(model, data.train_inputs, training=False).values())[-1]
+        outputs = infer(model, data.train_inputs)
         found += [accuracy(outputs, data.train_labels, threshold), mean_loss(loss, outputs, data.train_labels, None)]
     else:
         found += [torch.tensor(torch.nan, dtype=torch.float64, device=outputs.device)] * 2
@@ -117,10 +122,15 @@ def mean_loss(loss: Loss, outputs: torch.Tensor, labels: torch.Tensor, size: int
     return torch.stack([loss(*batch).to(torch.float64) for batch in batches]).sum() / samples
 
 
-@torch.no_grad()
 def predict(model: torch.nn.Module, inputs: torch.Tensor, threshold: float) -> torch.Tensor:
     """[samples] int64: the class predicted for each input."""
-    return predicted_classes(list(forward(model, inputs, training=False).values())[-1], threshold)
+    return predicted_classes(infer(model, inputs), threshold)
+
+
+@torch.no_grad()
+def infer(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """[samples, units]: what the trained model makes of inputs [samples, features]."""
+    return list(forward(model, inputs, training=False, masks={}).values())[-1]
 
 
 def predictions(model: torch.nn.Module, data: OnDevice, threshold: float) -> np.ndarray:

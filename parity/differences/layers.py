@@ -80,4 +80,105 @@ ENTRIES = (
             """,
         ),
     ),
+    Difference(
+        id="dropped_infinity",
+        title="An infinity that dropout drops is 0 in Keras and NaN in torch",
+        kind="choice",
+        does="Values are multiplied by the mask in torch and selected by it in Keras, so a run that overflows ends at "
+        "another step. In float32, the 1 / (1 - rate) of some rates differs in its last place, too.",
+        keras=side(
+            formula="y = where(mask, x (1 / (1 - rate)), 0)",
+            source="tensorflow/python/ops/nn_ops.py: _dropout, keep_prob, where_v2",
+            code="""
+                layer = keras.layers.Dropout(0.5, seed=0)
+                print(np.unique(layer(np.full(16, np.inf), training=True)))
+            """,
+            prints="[ 0. inf]",
+            align="""
+                mask = keras.layers.Dropout(0.5, seed=0)(np.ones(16), training=True)
+                print(np.unique(np.inf * mask))
+            """,
+        ),
+        torch=side(
+            formula="y = x (mask / (1 - rate))",
+            source="torch/nn/functional.py: dropout",
+            code="""
+                layer = torch.nn.Dropout(0.5)
+                print(np.unique(layer(torch.full([16], torch.inf))))
+            """,
+            prints="[inf nan]",
+            align="""
+                mask = torch.nn.Dropout(0.5)(torch.ones(16))
+                print(np.unique(torch.where(mask > 0, torch.inf * 2, 0)))
+            """,
+        ),
+        effect=Effect("dropout", "mnist_dropout --optimizer sgd --lr 1e200 --dtype float64", "forward dropout_2"),
+    ),
+    Difference(
+        id="dropout_masks",
+        title="Dropout's masks are of different generators, and no seed makes them the same",
+        kind="data and start",
+        does="Keras draws by a counter, and others under XLA, torch from one stream for all. Here both sides compute "
+        "the masks themselves (parity/randomness.py), and a checksum shows which ones they used.",
+        keras=side(
+            formula="mask = uniform(seed, calls so far) >= rate",
+            source="keras/src/layers/regularization/dropout.py: Dropout, seed_generator",
+            code="""
+                layer = keras.layers.Dropout(0.5, seed=0)
+                print(np.array(layer(np.ones(16), training=True) > 0, int))
+            """,
+            prints="[0 1 1 1 0 1 1 0 1 1 0 0 1 0 0 1]",
+            align="""
+                mask = np.array([0, 0, 1, 0, 0, 0, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1])
+                print(np.array(tf.ones(16) * mask / 0.5 > 0, int))
+            """,
+        ),
+        torch=side(
+            formula="mask = bernoulli(1 - rate), from the process's generator",
+            source="torch/nn/modules/dropout.py: Dropout, training",
+            code="""
+                torch.manual_seed(0)
+                layer = torch.nn.Dropout(0.5)
+                print((layer(torch.ones(16)) > 0).int().numpy())
+            """,
+            prints="[0 0 1 0 0 0 1 1 0 1 1 1 1 0 1 1]",
+            align="""
+                mask = torch.tensor([0, 1, 1, 1, 0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 1])
+                print((torch.ones(16) * mask / 0.5 > 0).int().numpy())
+            """,
+        ),
+    ),
+    Difference(
+        id="train_or_eval_mode",
+        title="A Keras model that is called drops nothing; a torch module does until eval() is said",
+        kind="authoring trap",
+        does="A torch model without eval() predicts with random units missing and with the batch's own statistics; a "
+        "Keras model that is called without training=True in a loop of one's own trains without dropout.",
+        keras=side(
+            formula="training is False unless it is given; fit gives it",
+            source="keras/src/layers/regularization/dropout.py: Dropout, call, training",
+            code="""
+                layer = keras.layers.Dropout(0.5)
+                print(np.count_nonzero(layer(np.ones(1000))) < 1000)
+            """,
+            prints="False",
+            align="""
+                layer = keras.layers.Dropout(0.5)
+                print(np.count_nonzero(layer(np.ones(1000), training=True)) < 1000)
+            """,
+        ),
+        torch=side(
+            formula="training is True from the start, until eval()",
+            source="torch/nn/modules/module.py: Module, eval, training",
+            code="""
+                layer = torch.nn.Dropout(0.5)
+                print(bool(layer(torch.ones(1000)).count_nonzero() < 1000))
+            """,
+            prints="True",
+            align="""
+                layer = torch.nn.Dropout(0.5).eval()
+                print(bool(layer(torch.ones(1000)).count_nonzero() < 1000))
+            """,
+        ),
+    ),
 )

@@ -1,7 +1,7 @@
 """Two recordings in, a verdict out. Nothing here prints, reads a framework or looks at anything but the recordings."""
 
 from parity.recording import Recording
-from parity.verdict import consumed, lockstep, loop, outcome, preflight, segments, trajectory
+from parity.verdict import consumed, evaluation, lockstep, loop, outcome, preflight, segments, trajectory
 from parity.verdict.checks import Check, Verdict, conclude
 
 
@@ -9,7 +9,7 @@ def judge(a: Recording, b: Recording) -> Verdict:
     """Every check of every level; if preflight fails, nothing after it would mean anything."""
     checks = preflight.checks(a, b)
     if all(check.result == "passed" for check in checks):
-        for level in (consumed, lockstep, loop):
+        for level in (consumed, lockstep, loop, evaluation):
             checks += level.checks(a, b)
         checks += segments.checks(a, b, explained=any(check.result == "failed" for check in checks))
         for shown in (trajectory, outcome):

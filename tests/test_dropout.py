@@ -1,0 +1,194 @@
+"""Dropout: one generator in NumPy and on both sides, the frameworks' own classes, a step in NumPy, and parity."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from conftest import both_sides, shortened
+from dropped import COUNT, COUNTERS, RATES, cases
+
+from parity import randomness, recording
+from parity.changes import with_activation, with_hidden_dropout
+from parity.experiments import EXPERIMENTS, with_dropout
+from parity.nodes import Dropout
+from parity.spec import DTYPES, FRAMEWORKS, is_read
+from parity.verdict import composed, judge, judge_alone
+
+KNOWN_ANSWERS = (
+    (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8),
+    (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD),
+    (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+)
+
+
+def experiment(steps, rate=0.3, name="mnist_no_batchnorm", choice="product", **changes):
+    """A narrow network with dropout, in batches of 700, the last one of an epoch a smaller one."""
+    found = shortened(name, steps, **changes)
+    schedule = replace(found.identity.schedule, batch_size=700, drop_last=False)
+    identity = replace(found.identity, model=with_dropout(found.identity.model, rate), schedule=schedule)
+    return both_sides(replace(found, identity=identity), dropout=choice)
+
+
+def failed(verdict):
+    return [check for check in verdict.checks if check.result == "failed"]
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    """What tests/dropped.py writes, by side."""
+    folder = tmp_path_factory.mktemp("dropped")
+
+    def run(side):
+        command = [sys.executable, str(Path(__file__).parent / "dropped.py"), side, str(folder / side)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return safetensors.numpy.load_file(folder / side)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(FRAMEWORKS, pool.map(run, FRAMEWORKS), strict=True))
+
+
+def test_known_answers(computed):
+    for i, ((counter, key), answer) in enumerate(zip(COUNTERS, KNOWN_ANSWERS, strict=True)):
+        found = randomness.philox([np.array([word], np.uint64) for word in counter], key)
+        assert [int(word[0]) for word in found] == list(answer)
+        for side in FRAMEWORKS:
+            assert computed[side][f"philox {i}"].tolist() == list(answer), side
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_stock_classes(dtype, rate, computed):
+    """Each side's own form is its stock class's, bit for bit, and its transcription the other side's."""
+    x, _ = cases(dtype)
+    for side, found in computed.items():
+        of = {name.removeprefix(f"{dtype} {rate} "): array for name, array in found.items()}
+        mask = of["stock mask"]
+        assert abs(mask.mean() - (1 - rate)) < 5 * (rate * (1 - rate) / COUNT) ** 0.5
+        for kind in ("y", "gradient"):
+            np.testing.assert_array_equal(of[f"own {kind}"], of[f"stock {kind}"], err_msg=f"{side} {kind}")
+        # What infinity and NaN become where they are dropped is the choice.
+        dropped = of["stock y"][~mask & ~np.isfinite(x)]
+        assert np.isnan(dropped).all() if side == "torch" else (dropped == 0).all()
+        assert (of["stock y"][~mask & np.isfinite(x)] == 0).all()
+    for name in (f"{dtype} {rate} {form} {kind}" for form in ("product", "selection") for kind in ("y", "gradient")):
+        np.testing.assert_array_equal(computed["tf"][name], computed["torch"][name], err_msg=name)
+
+
+def test_shares_and_independence():
+    """Of every layer, step and unit the share kept is 1 - rate, and of pairs of masks what chance makes equal."""
+    identity = replace(EXPERIMENTS["mnist_dropout"].identity, seed=2**64 - 3)
+    masks = np.stack([randomness.dropout_mask(identity, step, 50) for step in (0, 1, 2, 2**32)])
+    assert masks.shape == (4, 50, 2048)
+
+    def assert_share(values, share, axis):
+        deviation = (
+            share * (1 - share) / (values.size / np.prod([values.shape[i] for i in np.atleast_1d(axis)]))
+        ) ** 0.5
+        rest = tuple(i for i in range(values.ndim) if i not in np.atleast_1d(axis))
+        assert np.abs(values.mean(axis=rest) - share).max() < 5.5 * deviation
+
+    for axis in (0, 1, 2):
+        assert_share(masks, 0.7, axis)
+    alike = 0.7**2 + 0.3**2
+    assert_share(masks[1:] == masks[:-1], alike, 0)
+    assert_share(masks[:, 1:] == masks[:, :-1], alike, 1)
+    assert_share(masks[:, :, 1:] == masks[:, :, :-1], alike, 2)
+    assert_share(masks[:, :, 512:] == masks[:, :, :-512], alike, 0)
+    other = randomness.dropout_mask(replace(identity, seed=2**64 - 4), 0, 50)
+    assert_share((other == masks[0])[None], alike, 0)
+
+
+def test_a_smaller_batch_has_the_first_rows():
+    identity = experiment(1).identity
+    whole, part = (randomness.dropout_mask(identity, 3, samples) for samples in (700, 13))
+    assert (part == whole[:13]).all()
+    assert {name: mask.shape for name, mask in randomness.by_node(identity, whole).items()} == {
+        "dropout_1": (700, 32), "dropout_2": (700, 32),
+    }  # fmt: skip
+    assert not randomness.by_node(EXPERIMENTS["mnist_relu"].identity, np.zeros((7, 0), bool))
+
+
+def test_the_streams_are_pinned():
+    """Recordings made with another NumPy must have the same masks."""
+    mask = randomness.dropout_mask(experiment(1).identity, 5, 3)
+    assert np.packbits(mask).tobytes().hex() == PINNED
+
+
+PINNED = "cf5fefbffdbf6b6e783f673f13eeb39ff2bd7f95a4abfbfe"
+
+
+@pytest.fixture(scope="module")
+def pair(record_pair, tmp_path_factory):
+    """Both sides in float32, with batch normalisation; the seed needs all of its 64 bits."""
+    chosen = experiment(7, rate=0.45, name="mnist_batchnorm", seed=2**64 - 3)
+    return record_pair(chosen, tmp_path_factory.mktemp("pair"), checkpoints=3)
+
+
+def test_parity_with_a_partial_batch(pair):
+    verdict = judge(*pair)
+    assert verdict.verdict == "parity", failed(verdict)
+    assert "masks" in {check.name for check in verdict.checks if check.level == "consumed"}
+    # The start step as a whole, too.
+    assert {check.result for check in composed.checks(*pair)} == {"passed"}
+    assert [judge_alone(side).verdict for side in pair] == ["parity"] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_parity_in_keras_way(dtype, record_pair, tmp_path):
+    verdict = judge(*record_pair(experiment(7, choice="selection", dtype=dtype), tmp_path, checkpoints=3))
+    assert verdict.verdict == "parity", failed(verdict)
+
+
+def test_the_masks_are_numpys(pair):
+    """At every step of either loop, the smaller batch included, and in the replay of the first."""
+    for side in pair:
+        identity = side.manifest.identity
+        factors = randomness.checksum_weights(700, 64)
+        sizes = [700] * 5 + [500, 700]
+        masks = [randomness.dropout_mask(identity, step, size) for step, size in enumerate(sizes)]
+        expected = [int((mask * factors[: len(mask)]).sum()) for mask in masks]
+        assert side.trace["consumed/masks"].tolist() == expected
+        start = side.start("float64")
+        for name, mask in randomness.by_node(identity, masks[0]).items():
+            x, y = start[f"outputs/{name.replace('dropout', 'relu')}"], start[f"outputs/{name}"]
+            np.testing.assert_allclose(y, x * mask / 0.55, rtol=4e-16, atol=0)
+            delta = start[f"deltas/{name}"]
+            np.testing.assert_allclose(
+                start[f"deltas/{name.replace('dropout', 'relu')}"], delta * mask / 0.55, rtol=4e-16, atol=0
+            )
+
+
+def test_only_runs_with_dropout_consume_masks():
+    for name in ("mnist_dropout", "mnist_relu"):
+        identity = EXPERIMENTS[name].identity
+        assert ("consumed/masks" in recording.trace_keys(identity)) == (name == "mnist_dropout")
+
+
+def test_another_activation_keeps_the_dropout():
+    model = with_dropout(EXPERIMENTS["mnist_batchnorm"].identity.model, 0.3)
+    names = [
+        "dense_1", "batch_norm_1", "tanh_1", "dropout_1", "dense_2", "batch_norm_2", "tanh_2", "dropout_2", "dense_3",
+    ]  # fmt: skip
+    assert [node.name for node in with_activation(model, "tanh")] == names
+    again = with_hidden_dropout(with_activation(model, "tanh"), 0.5)
+    assert [node.name for node in again] == names
+    assert {node.rate for node in again if isinstance(node, Dropout)} == {0.5}
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 1e-6, 1 - 1e-6, float("nan")])
+def test_what_cannot_be(rate):
+    with pytest.raises(ValueError, match=f"^dropout_1: rate must be above 0 and below 1, to 16 bits, not {rate}$"):
+        Dropout("dropout_1", rate)
+
+
+def test_the_choice_is_read_where_it_matters():
+    for name in ("mnist_dropout", "mnist_relu"):
+        chosen = EXPERIMENTS[name]
+        assert is_read("dropout", chosen.identity, chosen.torch) == (name == "mnist_dropout")
