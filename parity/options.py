@@ -313,15 +313,18 @@ def check_inputs(asked: RecordJob) -> None:
     content = data.load(identity.data, asked.data, identity.dtype)
     batches = data.plan(identity.schedule, start.order(identity, content, asked.batch_order))
     checkpoint_steps(batches, asked.checkpoints)
+    if identity.pretraining is not None:
+        start.pretraining_order(identity, content)
     if asked.reference is None:
-        start.state(identity, asked.initial_weights, None)
+        start.state(identity, "training", asked.initial_weights, None)
         return
-    reference = start.reference(asked.reference, identity)
+    reference = start.reference(asked.reference, identity, "training")
     if asked.hand_over is not None:
         start.taken_over(reference, asked.hand_over)
-    for step in reference.checkpoints:
-        # What is missing or damaged could not be replayed after training.
-        reference.checkpoint(step)
+    for phase in filter(None, (reference.pretraining, reference)):
+        for step in phase.checkpoints:
+            # What is missing or damaged could not be replayed after training.
+            phase.checkpoint(step)
 
 
 def run_command(main: Callable[[Sequence[str]], int]) -> None:

@@ -112,7 +112,8 @@ class Pretraining:
 
     def schedule(self, layers: int) -> Schedule:
         """Of all layers, one after the other."""
-        return Schedule(self.batch_size, True, True, 1, layers * self.epochs, "epochs", "batch_mean")
+        epochs = layers * self.epochs
+        return Schedule(self.batch_size, True, True, 1, epochs, "epochs", "batch_mean", "sample_mean", False)
 
 
 @dataclass(frozen=True)
@@ -316,7 +317,7 @@ def require_sigmoids(hidden: tuple[Node, ...]) -> None:
     for layer, node in zip(hidden[::2], [*hidden[1::2], None], strict=False):
         if not (isinstance(node, Activation) and node.function == "sigmoid"):
             found = "nothing" if node is None else node.name
-            raise ValueError(f"pre-training takes a sigmoid behind each hidden layer, and behind {layer.name} is {found}")
+            raise ValueError(f"pre-training needs a sigmoid behind each hidden layer; {layer.name} has {found} there")
 
 
 def to_dict(spec: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from parity.job import DrawJob, RecordJob, ReplayJob
 from parity.spec import Framework
 from parity.training import STOPPING, Task, Tell
 
-MODULES = ("runtime", "data", "losses", "clipping", "optimizers", "state", "train", "replay", "initializers")
+MODULES = ("runtime", "data", "losses", "clipping", "optimizers", "state", "train", "replay", "rbm", "initializers")
 PACKAGES = {"tensorflow", "keras", "torch"}
 Job = RecordJob | ReplayJob | DrawJob
 JOBS: TypeAdapter[Job] = TypeAdapter(Job)

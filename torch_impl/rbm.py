@@ -7,9 +7,9 @@ One step on the Bernoulli units of a layer with kernel W, bias b and visible bia
     v1 = sigmoid(h0 W^T + a)      p1 = sigmoid(v1 W + b)
     W += rate (v0^T p0 - v1^T p1) / batch      b += rate mean(p0 - p1)      a += rate mean(v0 - v1)
 
-(Hinton, Neural Computation 14(8), 2002; which of the units are sampled, and which are probabilities: Hinton, A Practical
-Guide to Training Restricted Boltzmann Machines, 2010, section 3.) The layers are trained in order, each on the hidden
-probabilities of the one below (Hinton, Osindero and Teh, Neural Computation 18(7), 2006). The visible biases exist in
+(Hinton, Neural Computation 14(8), 2002; where samples are taken and where probabilities: Hinton, A Practical Guide to
+Training Restricted Boltzmann Machines, 2010, section 3.) The layers are trained in order, each on the hidden
+probabilities of those below (Hinton, Osindero and Teh, Neural Computation 18(7), 2006). The visible biases exist in
 pre-training only, and start at 0.
 """
 
