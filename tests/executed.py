@@ -10,13 +10,14 @@ from types import FrameType
 from typing import Any
 
 import open_loop
-from conftest import both_sides, shortened, with_activations
+from conftest import both_sides, pretrained, shortened, with_activations
 from saturation import computed
 from test_losses import OUTPUTS
 
 from parity import start, worker
-from parity.experiments import KERAS_ACTIVATIONS
-from parity.job import DrawJob, RecordJob
+from parity.changes import initializer
+from parity.experiments import KERAS_ACTIVATIONS, mlp
+from parity.job import DrawJob, RecordJob, in_order
 from parity.optimizers import Clipping
 from parity.spec import Experiment, Framework
 from parity.training import Task
@@ -39,13 +40,21 @@ def experiments() -> list[Experiment]:
     ]
 
 
+def pretraining(side: Framework, folder: Path) -> RecordJob:
+    """The pre-training of one small layer."""
+    model = mlp([784, 4, 10], "sigmoid", "linear", initializer("normal:0.01"), initializer("zeros"))
+    chosen = pretrained(1, model=model)
+    job = RecordJob(chosen.name, chosen.identity, getattr(chosen, side), "cpu", folder / "rbm", checkpoints=1)
+    return in_order(job)[0]
+
+
 def step(side: Any, chosen: Experiment, folder: Path) -> None:
     """One step of an experiment, without the graph that takes a framework longest."""
     identity, realisation = chosen.identity, getattr(chosen, side.name)
     job = RecordJob(chosen.name, identity, realisation, "cpu", folder)
     task = Task(side, job, worker.load_function(realisation.model))
     model, updater = side.train.build(task.build, identity, realisation, task.place)
-    side.state.write(model, updater, start.state(identity, None, None))
+    side.state.write(model, updater, start.state(identity, "training", None, None))
     clip, loss = side.clipping.clip_function(identity.clipping, realisation), side.losses.loss(identity.loss)
     _, inputs, labels = side.data.batch(task.on_device, 0)
     side.train.train_step(model, loss, clip, updater, inputs, labels)
@@ -67,7 +76,7 @@ def main(side: Framework, folder: Path) -> None:
     loaded = worker.load_side(side, threads=1)
     whole, *others = experiments()
     job = RecordJob(whole.name, whole.identity, getattr(whole, side), "cpu", folder / "whole", checkpoints=1)
-    for asked in (DrawJob(whole.identity, "own", folder / "initial.safetensors"), job):
+    for asked in (DrawJob(whole.identity, "own", folder / "initial.safetensors"), job, pretraining(side, folder)):
         worker.perform(loaded, asked, lambda message: None)
     for chosen in others:
         step(loaded, chosen, folder)

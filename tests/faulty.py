@@ -11,11 +11,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from conftest import shortened
+from conftest import pretrained, shortened
 from faults import FAULTS
 
 from parity import worker
-from parity.job import RecordJob
+from parity.job import RecordJob, in_order
 from parity.optimizers import OPTIMIZERS, Clipping
 from parity.spec import Framework
 
@@ -27,6 +27,8 @@ CLIPPED = shortened(
     "mnist_softmax", 12, clipping=Clipping("global_norm", 0.3), optimizer=replace(OPTIMIZERS["sgd"], learning_rate=0.5)
 )
 EXPERIMENTS |= {"mnist_clipped": replace(CLIPPED, name="mnist_clipped")}
+# Of these the pre-training alone is recorded: its first and last step of either layer, 0, 39, 40 and 79.
+EXPERIMENTS["mnist_rbm"] = pretrained(1)
 CHECKPOINTS = 6
 
 
@@ -52,7 +54,7 @@ def main(side: Framework, reference: Path, folder: Path, names: list[str]) -> No
         experiment = EXPERIMENTS[FAULTS[name].experiment]
         job = RecordJob(experiment.name, experiment.identity, getattr(experiment, side), "cpu", out,
                         reference=reference / experiment.name, checkpoints=CHECKPOINTS)  # fmt: skip
-        worker.perform(worker.import_side(side), job, lambda message: None)
+        worker.perform(worker.import_side(side), in_order(job)[0], lambda message: None)
         sys.path.pop(0)
 
 

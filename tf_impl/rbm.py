@@ -58,6 +58,8 @@ def build(function: Build, identity: Identity, realisation: Realisation, device:
         return machines
 
 
+# There is nothing in here for AutoGraph to translate, which takes its time.
+@tf.autograph.experimental.do_not_convert
 def stages(machine: Machine, inputs: tf.Tensor, uniforms: tf.Tensor, recorded: Tensors | None) -> Tensors:
     """What the stages of one step before the update give, by name; each is fed what is `recorded`, where that is given.
 
@@ -89,6 +91,7 @@ def stages(machine: Machine, inputs: tf.Tensor, uniforms: tf.Tensor, recorded: T
     return found
 
 
+@tf.autograph.experimental.do_not_convert
 def update(machine: Machine, learning_rate: float, given: Tensors) -> None:
     """One step up the gradients in `given`."""
     for weight, variable in trained(machine).items():
@@ -107,22 +110,22 @@ def chunk_function(machine: Machine, learning_rate: float, data: OnDevice) -> Ch
     """
     size, units = data.checksum_weights.shape[0], machine.dense.units
     factors = tf.constant(checksum_weights(size, units))
-    bound, drawn = tf.TensorSpec([], tf.int32), tf.TensorSpec([None, size, units], tf.float32)
+    bound, of_uniforms = tf.TensorSpec([], tf.int32), tf.TensorSpec([None, size, units], tf.float32)
 
     # One graph for every length of chunk, as in train.py.
-    @tf.function(input_signature=[bound, bound, drawn])
+    @tf.function(input_signature=[bound, bound, of_uniforms])
     def compiled(first: tf.Tensor, last: tf.Tensor, uniforms: tf.Tensor) -> tuple[tf.Tensor, ...]:
         steps = last - first
         costs = tf.TensorArray(machine.dense.compute_dtype, steps)
         indices_used, inputs_used, uniforms_used = (tf.TensorArray(tf.int64, steps) for _ in range(3))
         for step in tf.range(first, last):
-            indices, inputs, _ = batch(data, step)
-            found = stages(machine, inputs, uniforms[step - first], None)
+            (indices, inputs, _), drawn = batch(data, step), uniforms[step - first]
+            found = stages(machine, inputs, drawn, None)
             update(machine, learning_rate, found)
             costs = costs.write(step - first, found["cost"])
             indices_used = indices_used.write(step - first, checksum(indices, data.checksum_weights))
             inputs_used = inputs_used.write(step - first, checksum(inputs, data.checksum_weights))
-            uniforms_used = uniforms_used.write(step - first, checksum(uniforms[step - first], factors))
+            uniforms_used = uniforms_used.write(step - first, checksum(drawn, factors))
         return tuple(a.stack() for a in (costs, indices_used, inputs_used, uniforms_used))
 
     def chunk(first: int, last: int, uniforms: np.ndarray) -> dict[str, np.ndarray]:

@@ -109,15 +109,15 @@ def chunk_function(machine: Machine, learning_rate: float, data: OnDevice) -> Ch
 
     def chunk(first: int, last: int, uniforms: np.ndarray) -> dict[str, np.ndarray]:
         costs, indices_used, inputs_used, uniforms_used = [], [], [], []
-        drawn = torch.tensor(uniforms, device=factors.device)
+        on_device = torch.tensor(uniforms, device=factors.device)
         for step in range(first, last):
-            indices, inputs, _ = batch(data, step)
-            found = stages(machine, inputs, drawn[step - first], None)
+            (indices, inputs, _), drawn = batch(data, step), on_device[step - first]
+            found = stages(machine, inputs, drawn, None)
             update(machine, learning_rate, found)
             costs.append(found["cost"])
             indices_used.append(checksum(indices, data.checksum_weights))
             inputs_used.append(checksum(inputs, data.checksum_weights))
-            uniforms_used.append(checksum(drawn[step - first], factors))
+            uniforms_used.append(checksum(drawn, factors))
         names = ("cost", "indices", "inputs", "uniforms")
         arrays = (costs, indices_used, inputs_used, uniforms_used)
         return {name: torch.stack(array).cpu().numpy() for name, array in zip(names, arrays, strict=True)}

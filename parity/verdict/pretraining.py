@@ -27,15 +27,18 @@ def preflight_checks(a: Recording, b: Recording) -> list[Check]:
 def checks(a: Recording, b: Recording) -> list[Check]:
     """Every check of every level of the pre-training, and where the training starts."""
     x, y = before(a), before(b)
-    if x is None or y is None:
-        return []
+    return [] if x is None or y is None else judged(x, y) + start(a, x, y)
+
+
+def judged(x: Recording, y: Recording) -> list[Check]:
+    """Every check of two recordings of pre-training."""
     stages = lockstep.checks(x, y)
     if not stages:
         reason = "no checkpoint was replayed by both sides; record one with the other as its --reference"
         stages = [Check("checkpoints", "pretraining", "not_judged", None, None, None, reason)]
     found = consumed.checks(x, y) + stages + loop.checks(x, y)
     found += segments.checks(x, y, explained=any(check.result == "failed" for check in found))
-    return relabelled(found, "pretraining") + start(a, x, y)
+    return relabelled(found, "pretraining")
 
 
 def alone(side: Recording) -> list[Check]:
