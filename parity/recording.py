@@ -179,7 +179,7 @@ class Recording:
     trace: Arrays
     # How the side is called in reports.
     label: str
-    pretraining: "Recording | None" = None
+    pretraining: "Recording | None" = field(default=None, kw_only=True)
 
     @property
     def lengths(self) -> dict[str, int]:

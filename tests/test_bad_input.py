@@ -100,6 +100,14 @@ USAGE_ERRORS = {
         ["mnist_batchnorm", "--batch-size", "1"],
         "batch normalisation needs more than one sample in a batch",
     ),
+    "pre-training of other units": (
+        ["mnist_rbm", "--activation", "relu"],
+        "pre-training needs a sigmoid behind each hidden layer; dense_1 has relu_1 there",
+    ),
+    "pre-training without a function": (
+        ["mnist_rbm", "--activation", "linear"],
+        "pre-training needs a sigmoid behind each hidden layer; dense_1 has dense_2 there",
+    ),
     "optimizer": (["mnist_relu", "--optimizer", "adm"], "unknown optimizer 'adm'; did you mean adam?"),
     "dtype": (["mnist_relu", "--dtype", "float23"], "unknown dtype 'float23'; did you mean float32?"),
     "choice": (
@@ -348,7 +356,7 @@ def in_flushed_precision(folder):
 
 
 INCOMPARABLE = {
-    "format version": (with_manifest(format=7), "{} has format 7, and this version reads format 4"),
+    "format version": (with_manifest(format=7), "{} has format 7, and this version reads format 5"),
     "interrupted": (
         with_manifest(status="interrupted"),
         "{} is not a complete recording (status: interrupted); record it again",

@@ -159,14 +159,13 @@ def test_recorded_apart(workers, tmp_path):
     assert verdict.verdict != "parity"
 
 
-def test_a_start_that_neither_side_gave(pair, tmp_path):
+def test_a_start_that_neither_side_gave(pair):
     ours, theirs = pair
-    other = replace(theirs, folder=tmp_path)
     state = {name: value.copy() for name, value in theirs.state(0).items()}
     state["weights/dense_1/bias"] += 1
-    moved = Moved(ours.folder, ours.manifest, ours.trace, ours.label, ours.pretraining)
+    moved = Moved(ours.folder, ours.manifest, ours.trace, ours.label, pretraining=ours.pretraining)
     object.__setattr__(moved, "start_state", state)
-    failed = [check for check in judge(moved, replace(other, folder=theirs.folder)).checks if check.result == "failed"]
+    failed = [check for check in judge(moved, theirs).checks if check.result == "failed"]
     assert [check.name for check in failed] == ["start of the training"]
 
 
