@@ -316,7 +316,7 @@ def check_inputs(asked: RecordJob) -> None:
     if identity.pretraining is not None:
         start.pretraining_order(identity, content)
     if asked.reference is None:
-        start.state(identity, "training", asked.initial_weights, None)
+        start.state(identity, asked.initial_weights, None)
         return
     reference = start.reference(asked.reference, identity, "training")
     if asked.hand_over is not None:

@@ -22,7 +22,7 @@ Draw = Callable[..., NDArray[np.float32]]
 Weights = dict[str, NDArray[np.floating]]
 
 
-def state(identity: Identity, phase: PhaseName, file: Path | None, reference: Recording | None) -> Weights:
+def state(identity: Identity, file: Path | None, reference: Recording | None, phase: PhaseName = "training") -> Weights:
     """The state before a phase's first step: weights drawn or read from `file`, and what begins with them.
 
     That are slots and running statistics, or in pre-training visible biases of zero. With `reference`, the start state

@@ -105,7 +105,7 @@ def record(task: Task, tell: Tell) -> None:
     side, job, identity, batches = task.side, task.job, task.identity, task.batches
     side.runtime.set_dtype(identity.dtype)
     program = task.program()
-    program.write(start.state(identity, job.phase, job.initial_weights, task.reference))
+    program.write(start.state(identity, job.initial_weights, task.reference, job.phase))
     recorder = Recorder.begin(job.out, new_manifest(task, program.read(0)))
     try:
         if task.reference is not None:

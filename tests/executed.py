@@ -54,7 +54,7 @@ def step(side: Any, chosen: Experiment, folder: Path) -> None:
     job = RecordJob(chosen.name, identity, realisation, "cpu", folder)
     task = Task(side, job, worker.load_function(realisation.model))
     model, updater = side.train.build(task.build, identity, realisation, task.place)
-    side.state.write(model, updater, start.state(identity, "training", None, None))
+    side.state.write(model, updater, start.state(identity, None, None))
     clip, loss = side.clipping.clip_function(identity.clipping, realisation), side.losses.loss(identity.loss)
     _, inputs, labels = side.data.batch(task.on_device, 0)
     side.train.train_step(model, loss, clip, updater, inputs, labels)

@@ -21,19 +21,19 @@ ENTRIES = (
             prints="1 0 0 0 1 0 0 1",
             align="""
                 p = np.full(8, 0.5, np.float32)
-                torch_drew = tf.constant([0.496, 0.768, 0.088, 0.132, 0.307, 0.634, 0.490, 0.896])
+                torch_drew = tf.constant([0.267, 0.873, 0.335, 0.403, 0.787, 0.458, 0.072, 0.972])
                 print(*(torch_drew < p).numpy().astype(int))
             """,
         ),
         torch=side(
             formula="h = (u < p), with u from torch's generator",
-            source="torch/_torch_docs.py: rand, generator",
+            source="torch/_tensor_docs.py: uniform_, generator",
             code="""
                 p = np.full(8, 0.5, np.float32)
-                torch.manual_seed(0)
-                print(*(torch.rand(8) < torch.from_numpy(p)).int().tolist())
+                u = torch.empty(8).uniform_(generator=torch.Generator())
+                print(*(u < torch.from_numpy(p)).int().tolist())
             """,
-            prints="1 0 1 1 1 0 1 0",
+            prints="1 0 1 1 0 1 1 0",
             align="""
                 p = np.full(8, 0.5, np.float32)
                 keras_drew = torch.tensor([0.211, 0.706, 0.800, 0.771, 0.389, 0.870, 0.808, 0.197])
