@@ -61,8 +61,10 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         help="the 5,000 embedded digits (default), or a folder with MNIST's four IDX files, gzipped or not",
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=int, metavar="N", help="how long to train")
-    length.add_argument("--steps", type=int, metavar="N", help="how long to train, in batches")
+    length.add_argument(
+        "--epochs", type=int, metavar="N", help="how long to train, after pre-training where there is any"
+    )
+    length.add_argument("--steps", type=int, metavar="N", help="the same, in batches")
     parser.add_argument("--batch-size", type=int, metavar="N", help="samples in a batch")
     parser.add_argument(
         "--keep-last-batch", action="store_true", help="train on an epoch's last batch also where it is a smaller one"
