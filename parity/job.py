@@ -5,7 +5,10 @@ from pathlib import Path
 
 from parity.phases import PhaseName
 from parity.recording import PRETRAINED, PRETRAINING
-from parity.spec import Calling, Identity, Realisation
+from parity.spec import Calling, Framework, Identity, Realisation
+
+# Whose pre-trained weights the training of a pair starts from: once a sample flips, those of the two differ.
+PRETRAINED_BY: Framework = "torch"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from parity import recording
-from parity.job import RecordJob, ReplayJob, in_order
+from parity.job import PRETRAINED_BY, RecordJob, ReplayJob, in_order
 from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import FRAMEWORKS, Experiment, Framework
@@ -28,7 +28,7 @@ def record_pair(
                 experiment.name, experiment.identity, getattr(experiment, side), "cpu", folder / side, data,
                 initial_weights=initial_weights, checkpoints=checkpoints,
             ),
-            folder / "torch",
+            folder / PRETRAINED_BY,
         )
         for side in FRAMEWORKS
     }  # fmt: skip

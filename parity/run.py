@@ -11,7 +11,7 @@ from parity import options as opts
 from parity import recording
 from parity.compare import compare, require_library
 from parity.errors import ParityError, UsageError
-from parity.job import ReplayJob, in_order
+from parity.job import PRETRAINED_BY, ReplayJob, in_order
 from parity.processes import Worker, available_cpus, stop
 from parity.report import console
 from parity.spec import FRAMEWORKS, Experiment, Framework
@@ -25,10 +25,6 @@ DIR/costs.png, DIR/accuracy.png and DIR/flow.png; where there is pre-training,
 each recording holds that of its own, and DIR/pretraining.png shows both
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient, 4 a worker failed, 130 interrupted
 """
-
-
-# Whose pre-trained weights both sides' training starts from: those of the two differ by rounding.
-PRETRAINED_BY: Framework = "torch"
 
 
 def main(arguments: Sequence[str]) -> int:
