@@ -20,7 +20,7 @@ from parity.experiments import KERAS_ACTIVATIONS, mlp
 from parity.job import DrawJob, RecordJob, in_order
 from parity.optimizers import Clipping
 from parity.spec import Experiment, Framework
-from parity.training import Task
+from parity.task import Task
 
 # The activations that have a function of their own.
 CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sigmoid", "softplus")
