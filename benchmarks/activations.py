@@ -76,7 +76,8 @@ def network(names: list[str], rows: int) -> Identity:
         nodes.append(node_of(position, name, UNITS))  # type: ignore[arg-type]
     nodes.append(Dense("output", UNITS, 1, ZEROS, ZEROS))
     schedule = Schedule(rows, False, True, 1, 1, "steps", "batch_mean", "sample_mean", False)
-    return Identity("xor", tuple(nodes), "binary_cross_entropy_logits", None, OPTIMIZERS["sgd"], schedule, 0, "float32")
+    identity = "xor", tuple(nodes), None, "binary_cross_entropy_logits", None, OPTIMIZERS["sgd"]
+    return Identity(*identity, schedule, 0, "float32")
 
 
 def run(side: SimpleNamespace, realisation: Realisation, x: Array) -> Results:

@@ -30,7 +30,7 @@ from parity.pairs import record_pair
 from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import Experiment
-from parity.stages import ALLOWED, results
+from parity.stages import ALLOWED
 from parity.verdict import composed, segments
 
 FLOAT64 = "both, float64"
@@ -52,16 +52,15 @@ Worst = dict[tuple[str, str], float]
 
 def measure(a: Recording, b: Recording, worst: Worst) -> int:
     """Raise `worst` to the largest deviations of this pair; returns how many tensors were measured."""
-    identity, count = a.manifest.identity, 0
-    listed = results(identity, identity.schedule.batch_size)
+    count = 0
     for owner, side in ((a, b), (b, a), (a, a), (b, b)):
-        for key in owner.checkpoints.values():
+        for step, key in owner.checkpoints.items():
             summaries = side.replayed(key)
             assert summaries is not None
             for dtype, column in (("float64", FLOAT64), ("float32", f"{side.label}, float32")):
                 if dtype == "float64" and side is owner:
                     continue
-                for result, entry in zip(listed, entries(summaries, dtype), strict=True):
+                for result, entry in zip(side.phase.results(step), entries(summaries, dtype), strict=True):
                     if np.isfinite(entry.ours) and np.isfinite(entry.theirs):
                         used = entry.measured / np.sqrt(result.length)
                         worst[result.kind, column] = max(worst[result.kind, column], used)
@@ -77,7 +76,7 @@ def whole_steps(a: Recording, b: Recording, worst: Worst) -> None:
             # A loop whose cost is NaN has no numbers left.
             used = max((e.measured for e in entries(loop, str(step)) if np.isfinite(e.ours)), default=0.0)
             worst[LOOP, side.label] = max(worst[LOOP, side.label], used)
-    for check in composed.checks(a, b):
+    for check in composed.checks(a, b) if a.manifest.phase == "training" else []:
         dtype = check.name.split()[0]
         worst[START, dtype] = max(worst[START, dtype], check.share)
     for check in segments.checks(a, b, explained=False):
@@ -118,8 +117,10 @@ def main() -> None:
                 data = options.data if experiment.identity.data == "digits" else None
                 with tempfile.TemporaryDirectory() as folder:
                     pair = record_pair({"tf": tf, "torch": torch}, experiment, Path(folder), data)
-                    count += measure(*pair, worst)
-                    whole_steps(*pair, worst)
+                    before = [recorded.pretraining for recorded in pair if recorded.pretraining is not None]
+                    for ours, theirs in filter(None, (pair, before)):
+                        count += measure(ours, theirs, worst)
+                        whole_steps(ours, theirs, worst)
     print(table(worst))
     for kind in (LOOP, SEGMENTS, START):
         shares = ", ".join(f"{name} {share:.2%}" for (row, name), share in worst.items() if row == kind)

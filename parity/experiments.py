@@ -10,7 +10,7 @@ from typing import Any
 
 from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Initializer, Node, PReLU
 from parity.optimizers import OPTIMIZERS
-from parity.spec import Experiment, Identity, Realisation, Schedule, own_choices
+from parity.spec import Experiment, Identity, Pretraining, Realisation, Schedule, own_choices
 
 TF_MODEL, TORCH_MODEL = "tf_impl.models:sequential", "torch_impl.models:sequential"
 
@@ -24,6 +24,7 @@ PRELU_START = 0.25
 NORM_MOMENTUM, NORM_EPSILON = 0.9, 1e-5
 # The published programs' weights: N(0, 1), and the biases of torch.nn.Linear where they were left alone.
 NORMAL, TORCH_DEFAULT = Initializer("normal", 1.0), Initializer("torch_default", None)
+SMALL = Initializer("normal", 0.01)
 XAVIER, HE = Initializer("xavier_uniform", None), Initializer("he_normal", None)
 # The published networks on digits, and how they were trained unless stated otherwise.
 MLP, NARROW_MLP, DEEP_MLP = [784, 256, 256, 10], [784, 32, 32, 10], [784, 520, 320, 240, 120, 10]
@@ -110,6 +111,7 @@ def mnist(
     identity = Identity(
         data="digits",
         model=mlp(widths, hidden=hidden, output="linear", kernel=kernel, bias=TORCH_DEFAULT),
+        pretraining=None,
         loss="softmax_cross_entropy",
         # torch's numbers, which the published programs left as they are.
         clipping=None,
@@ -134,12 +136,24 @@ def mnist_dropout(name: str, shows: str) -> Experiment:
     return replace(found, identity=replace(found.identity, model=with_dropout(found.identity.model, 0.3)))
 
 
+def mnist_rbm(name: str, shows: str) -> Experiment:
+    """The sigmoid MLP, its hidden layers pre-trained as RBMs from small weights and no biases.
+
+    The numbers are those of Hinton's Practical Guide (2010), sections 8 and 7.
+    """
+    found = mnist(name, shows, MLP, hidden="sigmoid", kernel=SMALL)
+    pretraining = Pretraining(batch_size=100, epochs=10, learning_rate=0.1)
+    model = mlp(MLP, hidden="sigmoid", output="linear", kernel=SMALL, bias=Initializer("zeros", None))
+    return replace(found, identity=replace(found.identity, model=model, pretraining=pretraining))
+
+
 def xor(name: str, shows: str, hidden: ActivationName, kernel: Initializer = NORMAL) -> Experiment:
     """Ten dense layers on the four points of XOR, with gradient descent on all four at once."""
     widths = [2, 5, 5, 5, 5, 5, 5, 5, 5, 5, 1]
     identity = Identity(
         data="xor",
         model=mlp(widths, hidden=hidden, output="sigmoid", kernel=kernel, bias=NORMAL),
+        pretraining=None,
         loss="binary_cross_entropy_naive",
         clipping=None,
         optimizer=replace(OPTIMIZERS["sgd"], learning_rate=0.01),
@@ -186,6 +200,7 @@ EXPERIMENTS = {
         mnist_narrow("mnist_batchnorm", "A narrow ReLU MLP on digits with batch normalisation before ReLU.", True),
         mnist_narrow("mnist_no_batchnorm", "The same without: its twin, on the same batches.", False),
         mnist_dropout("mnist_dropout", "Four wide ReLU layers on digits, each followed by dropout of 0.3."),
+        mnist_rbm("mnist_rbm", "The sigmoid MLP, its hidden layers pre-trained as RBMs on the digits without labels."),
         xor("xor_sigmoid", "Ten sigmoid layers on XOR: vanishing gradients, it never learns.", "sigmoid"),
         xor("xor_relu", "Ten ReLU layers on XOR: gradients survive, units die.", "relu"),
         xor("xor_leaky_relu", "Ten leaky ReLU layers on XOR (slope 0.2): no unit can die.", "leaky_relu"),

@@ -1,9 +1,14 @@
 """What a worker is asked to do: plain data that travels as JSON."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from parity.spec import Calling, Identity, Realisation
+from parity.phases import PhaseName
+from parity.recording import PRETRAINED, PRETRAINING
+from parity.spec import Calling, Framework, Identity, Realisation
+
+# Whose pre-trained weights the training of a pair starts from: once a sample flips, those of the two differ.
+PRETRAINED_BY: Framework = "torch"
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,19 @@ class RecordJob:
     checkpoints: int | tuple[int, ...] = 12
     # The step from which on the run goes on from the state of `reference`.
     hand_over: int | None = None
+    phase: PhaseName = "training"
+
+
+def in_order(job: RecordJob, beside: Path | None = None) -> list[RecordJob]:
+    """The jobs that a recording takes: its pre-training, if there is one, and the training that starts from its result.
+
+    That is the one of the recording in the folder `beside`, where given, or its own.
+    """
+    if job.identity.pretraining is None:
+        return [job]
+    reference = None if job.reference is None else job.reference / PRETRAINING
+    before = replace(job, phase="pretraining", out=job.out / PRETRAINING, reference=reference, hand_over=None)
+    return [before, replace(job, initial_weights=(beside or job.out) / PRETRAINING / PRETRAINED)]
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import stages
 from parity.errors import IncomparableError
 from parity.measure import COLUMNS
-from parity.spec import DTYPES, Identity
+from parity.spec import DTYPES, Identity, Schedule
 
 Shape = tuple[int, ...]
 
@@ -26,9 +25,11 @@ def step_shapes(identity: Identity) -> dict[str, Shape]:
     return shapes | {f"{group}/{name}": shape for group in groups for name, shape in identity.weight_shapes.items()}
 
 
-def check_step(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]], dtype: str) -> None:
+def check_step(
+    where: str, identity: Identity, known: Mapping[str, Shape], arrays: Mapping[str, NDArray[Any]], dtype: str
+) -> None:
     """Refuse a known array of the wrong shape or dtype, or a label that is no class; missing ones are the verdict's."""
-    shapes: dict[str, tuple[Shape, str]] = {name: (shape, dtype) for name, shape in step_shapes(identity).items()}
+    shapes: dict[str, tuple[Shape, str]] = {name: (shape, dtype) for name, shape in known.items()}
     shapes |= {"labels": ((identity.schedule.batch_size,), "int64"), "step": ((), "int64")}
     for name, array in arrays.items():
         if name in shapes:
@@ -38,50 +39,55 @@ def check_step(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]
         raise IncomparableError(f"{where}: labels are not all from 0 to {classes - 1}; record the run again")
 
 
-def require_whole(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]]) -> None:
+def require_whole(where: str, known: Mapping[str, Shape], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Refuse a checkpoint that lacks a tensor which a replay would be fed."""
-    lacking = set(step_shapes(identity)) - {"inputs"} - set(arrays)
+    lacking = set(known) - {"inputs"} - set(arrays)
     if lacking:
         raise IncomparableError(f"{where}: {min(lacking)} is missing; record the run again")
 
 
-def check_trace(where: str, identity: Identity, trace: Mapping[str, NDArray[Any]]) -> None:
+def traced(dtype: str, consumed: Sequence[str], steps: int, epochs: int) -> dict[str, tuple[int | None, str]]:
+    """The length and dtype of what every trace holds."""
+    costs: dict[str, tuple[int | None, str]] = {"cost": (steps, dtype), "epoch_cost": (epochs, "float64")}
+    return costs | {f"consumed/{name}": (steps, "int64") for name in consumed}
+
+
+def check_trace(
+    where: str,
+    schedule: Schedule,
+    expected: Mapping[str, tuple[int | None, str]],
+    trace: Mapping[str, NDArray[Any]],
+) -> None:
     """Refuse a trace whose arrays have the wrong dtype or not the length that the schedule asks for."""
-    schedule = identity.schedule
-    steps, epochs = len(trace["cost"].reshape(-1)), len(trace["epoch_cost"].reshape(-1))
+    if set(trace) != set(expected):
+        raise IncomparableError(f"{where} holds {sorted(trace)}, not {sorted(expected)}")
+    steps, epochs = expected["cost"][0], expected["epoch_cost"][0]
     if {"steps": steps, "epochs": epochs}[schedule.unit] != schedule.duration:
         raise IncomparableError(f"{where}: {steps} steps in {epochs} epochs, not {schedule.duration} {schedule.unit}")
-    lengths: dict[str, tuple[int, str]] = {
-        "cost": (steps, identity.dtype),
-        "epoch_cost": (epochs, "float64"),
-        "accuracy": (epochs, "float64"),
-        "test_loss": (epochs, "float64"),
-        "train_accuracy": (epochs * schedule.evaluate_training, "float64"),
-        "train_loss": (epochs * schedule.evaluate_training, "float64"),
-        "predictions": (trace["predictions"].size, "int64"),
-    }
-    lengths |= {f"consumed/{name}": (steps, "int64") for name in identity.consumed}
-    for name, (length, dtype) in lengths.items():
-        check_array(where, name, trace[name], (length,), dtype)
+    for name, (length, dtype) in expected.items():
+        check_array(where, name, trace[name], (trace[name].size if length is None else length,), dtype)
 
 
-def check_summaries(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a file that does not hold a whole summary of every stage's results for each precision."""
-    length = len(stages.results(identity, identity.schedule.batch_size))
-    check_summary_columns(where, arrays, DTYPES, length)
+def check_summaries(where: str, count: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file that does not hold a whole summary of the stages' `count` results for each precision."""
+    check_summary_columns(where, arrays, DTYPES, count)
 
 
-def check_loop(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a file that does not hold a whole summary of every looped tensor for each step it names."""
+def check_loop(where: str, count: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file that does not hold a whole summary of the `count` looped tensors for each step it names."""
     steps = sorted({name.partition("/")[0] for name in arrays})
-    check_summary_columns(where, arrays, steps, len(looped(identity)))
+    check_summary_columns(where, arrays, steps, count)
 
 
-def check_segment(where: str, identity: Identity, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a file that does not hold a segment's costs step by step, the outputs before it, and the noise of both."""
+def check_segment(where: str, evaluated: Shape | None, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file that does not hold a segment's costs step by step, the outputs before it, and the noise of both.
+
+    `evaluated` is the shape of the outputs, None where there are none.
+    """
     lengths = (arrays["costs"].size if "costs" in arrays else 0,)
-    shape = (identity.schedule.batch_size, identity.dense[-1].units)
-    shapes = {"costs": lengths, "noise": lengths, "outputs": shape, "outputs_noise": ()}
+    shapes: dict[str, Shape] = {"costs": lengths, "noise": lengths}
+    if evaluated is not None:
+        shapes |= {"outputs": evaluated, "outputs_noise": ()}
     check_exactly(where, arrays, "costs and outputs", {name: (shape, "float64") for name, shape in shapes.items()})
 
 

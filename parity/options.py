@@ -62,8 +62,10 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         help="the 5,000 embedded digits (default), or a folder with MNIST's four IDX files, gzipped or not",
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=int, metavar="N", help="how long to train")
-    length.add_argument("--steps", type=int, metavar="N", help="how long to train, in batches")
+    length.add_argument(
+        "--epochs", type=int, metavar="N", help="how long to train, after pre-training where there is any"
+    )
+    length.add_argument("--steps", type=int, metavar="N", help="the same, in batches")
     parser.add_argument("--batch-size", type=int, metavar="N", help="samples in a batch")
     parser.add_argument(
         "--keep-last-batch", action="store_true", help="train on an epoch's last batch also where it is a smaller one"
@@ -319,15 +321,18 @@ def check_inputs(asked: RecordJob) -> None:
     content = data.load(identity.data, asked.data, identity.dtype)
     batches = data.plan(identity.schedule, start.order(identity, content, asked.batch_order))
     checkpoint_steps(batches, asked.checkpoints)
+    if identity.pretraining is not None:
+        start.pretraining_order(identity, content)
     if asked.reference is None:
         start.state(identity, asked.initial_weights, None)
         return
-    reference = start.reference(asked.reference, identity)
+    reference = start.reference(asked.reference, identity, "training")
     if asked.hand_over is not None:
         start.taken_over(reference, asked.hand_over)
-    for step in reference.checkpoints:
-        # What is missing or damaged could not be replayed after training.
-        reference.checkpoint(step)
+    for phase in filter(None, (reference.pretraining, reference)):
+        for step in phase.checkpoints:
+            # What is missing or damaged could not be replayed after training.
+            phase.checkpoint(step)
 
 
 def run_command(main: Callable[[Sequence[str]], int]) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from parity import recording
-from parity.job import RecordJob, ReplayJob
+from parity.job import PRETRAINED_BY, RecordJob, ReplayJob, in_order
 from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import FRAMEWORKS, Experiment, Framework
@@ -22,16 +23,26 @@ def record_pair(
 ) -> tuple[Recording, Recording]:
     """Keras's recording and torch's, made at once; with `exchange`, each has replayed the other's checkpoints."""
     jobs = {
-        side: RecordJob(
-            experiment.name, experiment.identity, getattr(experiment, side), "cpu", folder / side, data,
-            initial_weights=initial_weights, checkpoints=checkpoints,
+        side: in_order(
+            RecordJob(
+                experiment.name, experiment.identity, getattr(experiment, side), "cpu", folder / side, data,
+                initial_weights=initial_weights, checkpoints=checkpoints,
+            ),
+            folder / PRETRAINED_BY,
         )
         for side in FRAMEWORKS
     }  # fmt: skip
     others: dict[Framework, Framework] = {"tf": "torch", "torch": "tf"}
+
+    def record(side: Framework, phase: int) -> None:
+        workers[side].record(jobs[side][phase], lambda done, steps: None)
+
+    def replay(side: Framework, phase: int) -> None:
+        workers[side].replay(ReplayJob(jobs[side][phase], jobs[others[side]][phase].out))
+
     with ThreadPoolExecutor(len(FRAMEWORKS)) as pool:
-        list(pool.map(lambda side: workers[side].record(jobs[side], lambda done, steps: None), FRAMEWORKS))
-        if exchange:
-            list(pool.map(lambda s: workers[s].replay(ReplayJob(jobs[s], folder / others[s])), FRAMEWORKS))
+        for phase in range(len(jobs["tf"])):
+            for step in (record, replay) if exchange else (record,):
+                list(pool.map(partial(step, phase=phase), FRAMEWORKS))
     ours, theirs = (recording.read(folder / side) for side in FRAMEWORKS)
     return ours, theirs

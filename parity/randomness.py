@@ -30,7 +30,9 @@ class Purpose(IntEnum):
     BATCH_ORDER = 1
     CHECKSUM = 2
     FRAMEWORK_SEED = 3
-    DROPOUT = 4
+    PRETRAINING_ORDER = 4
+    HIDDEN_SAMPLES = 5
+    DROPOUT = 6
 
 
 # Philox4x32-10: the factors of its products, what is added to its key in each round, and the low half of a product.
@@ -120,12 +122,23 @@ def framework_seed(seed: int, index: int) -> int:
     return int(words(seed, Purpose.FRAMEWORK_SEED, index, 1)[0] >> np.uint64(33))
 
 
-def batch_order(seed: int, passes: int, samples: int, shuffle: bool) -> NDArray[np.int64]:
+def batch_order(
+    seed: int, passes: int, samples: int, shuffle: bool, purpose: Purpose = Purpose.BATCH_ORDER
+) -> NDArray[np.int64]:
     """[passes, samples]: in which order each pass goes through the training set."""
     if not shuffle:
         return np.tile(np.arange(samples), (passes, 1))
-    keys = (words(seed, Purpose.BATCH_ORDER, row, samples) for row in range(passes))
+    keys = (words(seed, purpose, row, samples) for row in range(passes))
     return np.stack([np.argsort(key, kind="stable") for key in keys])
+
+
+def hidden_uniforms(seed: int, step: int, batch: int, units: int) -> NDArray[np.float32]:
+    """[batch, units]: what the hidden units of a step of pre-training are sampled with.
+
+    Multiples of 2**-24 in [0, 1), which float32 holds exactly.
+    """
+    raw = words(seed, Purpose.HIDDEN_SAMPLES, step, batch * units) >> np.uint64(40)
+    return (raw.astype(np.float32) * np.float32(2.0**-24)).reshape(batch, units)
 
 
 def checksum_weights(batch_size: int, features: int) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from parity import options as opts
 from parity import recording
 from parity.changes import one_of
 from parity.errors import UsageError
+from parity.job import in_order
 from parity.processes import Worker, available_cpus
 from parity.report import console
 from parity.spec import FRAMEWORKS
@@ -64,7 +65,9 @@ def main(arguments: Sequence[str]) -> int:
         console.Progress(options.quiet) as progress,
         Worker(side, options.device, available_cpus(), options.time_limit) as worker,
     ):
-        worker.record(job, progress.of(side))
+        bar = progress.of(side)
+        for phase in in_order(job):
+            worker.record(phase, bar)
     if options.no_evidence:
         recording.drop_evidence(out)
     if not options.quiet:

@@ -2,7 +2,15 @@
 
 A recording is a folder:
     manifest.json               what was run, where, with what; the SHA-256 of every other file; the status
-    trace.safetensors           see TRACE_KEYS
+    trace.safetensors           `cost` [steps] of the run's dtype: mean cost of the step's batch, before its update
+                                `consumed/indices`, `inputs`, `labels` [steps] int64, and `masks` where there is dropout:
+                                checksums of what each step used
+                                `epoch_cost` [epochs] float64: mean of the epoch's costs, as the schedule says
+                                `accuracy` [epochs] float64: share of the test set classified correctly at its end
+                                `test_loss` [epochs] float64: the loss on it there, in eval mode, as the schedule says
+                                `train_accuracy`, `train_loss` [epochs] float64: the same on the training set, the loss
+                                the mean of its samples'; [0] where the schedule does not ask for it
+                                `predictions` [test samples] int64: classes predicted at the end of the run
     states/<step>.safetensors   weights, slots and step after that many updates (see tf_impl/state.py), at checkpoints
     loop.safetensors            the loop's own step from each checkpoint against the replayed one (parity/measure.py)
     lockstep/<key>.safetensors  a checkpoint, of this recording or another one, replayed here stage by stage
@@ -12,6 +20,10 @@ A recording is a folder:
                                 `outputs` [batch, units] of the model in eval mode, and their `outputs_noise` []
     evidence/<step>.safetensors what every stage of a checkpoint's step gave in float64, which others are fed
     evidence/start-<dtype>.safetensors   the step from the start state: `inputs`, `labels` and what replay.py returns
+    pretraining/                where there is pre-training, its recording, in the same format, but without flow and
+                                start; its costs are reconstruction errors, and there are `consumed/uniforms` in place
+                                of labels, accuracy and predictions
+    pretraining/pretrained.safetensors   the weights it gave, named as --initial-weights takes them
 The evidence is large, needed only to be compared with recordings made elsewhere, and not kept by parity.run.
 
 Nothing is pickled, and nothing read is believed before it is checked. A recording counts only if its manifest says
@@ -32,10 +44,11 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from parity import layout, spec
+from parity import layout, phases, spec
 from parity.checked import STRICT
 from parity.errors import IncomparableError, UsageError
 from parity.files import read_file, unpack, write_whole
+from parity.phases import Phase, PhaseName
 from parity.spec import LABELS, Framework, Identity, Realisation
 
 FORMAT = 5
@@ -44,24 +57,11 @@ TRACE = "trace.safetensors"
 LOOP = "loop.safetensors"
 FLOW = "flow.safetensors"
 EVIDENCE = "evidence"
+PRETRAINING, PRETRAINED = "pretraining", "pretrained.safetensors"
 # What is read at most, in bytes: an ordinary file of a run has some MB, a manifest some KB.
 LARGEST_FILE, LARGEST_MANIFEST = 2**30, 2**20
 LONGEST_TEXT = 500
 Arrays = Mapping[str, NDArray[Any]]
-# Arrays of trace.safetensors. The checksums are of what each step used; accuracy is on the test set.
-TRACE_KEYS = (
-    "cost",  # [steps], dtype of the run: mean cost of the step's batch, before its update
-    "consumed/indices",  # [steps] int64
-    "consumed/inputs",  # [steps] int64
-    "consumed/labels",  # [steps] int64
-    "consumed/masks",  # [steps] int64, where the model has dropout
-    "epoch_cost",  # [epochs] float64: mean of the epoch's costs, as the schedule says
-    "accuracy",  # [epochs] float64: share of the test set classified correctly at the end of the epoch
-    "test_loss",  # [epochs] float64: the loss on the test set there, in eval mode, as the schedule says
-    "train_accuracy",  # [epochs] float64: the same on the training set; [0] where the schedule does not ask for it
-    "train_loss",  # [epochs] float64: mean of its samples' losses; likewise
-    "predictions",  # [test samples] int64: classes predicted at the end of the run
-)
 Status = Literal["recording", "complete", "interrupted", "failed"]
 
 
@@ -73,6 +73,7 @@ class Manifest:
     format: int
     status: Status
     experiment: str
+    phase: PhaseName
     framework: Framework
     identity: Identity
     realisation: Realisation
@@ -97,6 +98,8 @@ class Manifest:
     def __post_init__(self) -> None:
         texts = self.experiment, self.digests, self.precision, self.device, self.environment
         require_printable([*texts, self.checkpoints, self.replays])
+        if self.phase == "pretraining" and self.identity.pretraining is None:
+            raise ValueError("the experiment has no pre-training")
         for step in self.checkpoints:
             if not (step.isascii() and step.isdigit() and str(int(step)) == step):
                 raise ValueError(f"a checkpoint is a step, not {step!r:.60}")
@@ -178,18 +181,23 @@ class Recording:
     trace: Arrays
     # How the side is called in reports.
     label: str
+    pretraining: "Recording | None" = field(default=None, kw_only=True)
 
     @property
     def lengths(self) -> dict[str, int]:
         """How many values each array of the trace holds."""
-        return {key: len(self.trace[key]) for key in trace_keys(self.manifest.identity)}
+        return {key: len(array) for key, array in self.trace.items()}
+
+    @property
+    def phase(self) -> Phase:
+        """What was done at each step."""
+        return phases.phase(self.manifest.phase, self.manifest.identity, self.trace["cost"].size)
 
     def state(self, step: int) -> dict[str, NDArray[Any]]:
         """The state after `step` updates."""
-        state = self.load(state_file(step))
-        layout.check_step(
-            f"{self.folder / state_file(step)}", self.manifest.identity, state, self.manifest.identity.dtype
-        )
+        state, identity = self.load(state_file(step)), self.manifest.identity
+        known = self.phase.shapes(step)
+        layout.check_step(f"{self.folder / state_file(step)}", identity, known, state, identity.dtype)
         if int(state.get("step", -1)) != step:
             raise IncomparableError(f"{self.folder / state_file(step)} is of another step; record the run again")
         return state
@@ -197,7 +205,8 @@ class Recording:
     def start(self, dtype: str) -> dict[str, NDArray[Any]]:
         """The step from the start state in `dtype`, to which the state's values were converted first."""
         replay = self.load(start_file(dtype))
-        layout.check_step(f"{self.folder / start_file(dtype)}", self.manifest.identity, replay, dtype)
+        where = f"{self.folder / start_file(dtype)}"
+        layout.check_step(where, self.manifest.identity, self.phase.shapes(0), replay, dtype)
         return replay
 
     @property
@@ -213,9 +222,10 @@ class Recording:
         if not where.is_file():
             raise UsageError(f"{self.folder} holds no {evidence_file(step)}; a reference is made by parity.record")
         evidence = unpack(where, read_file(self.folder, evidence_file(step), LARGEST_FILE))
-        layout.check_step(f"{where}", self.manifest.identity, evidence, "float64")
+        known = self.phase.shapes(step)
+        layout.check_step(f"{where}", self.manifest.identity, known, evidence, "float64")
         state = self.state(step)
-        layout.require_whole(f"{where} and {state_file(step)}", self.manifest.identity, {**state, **evidence})
+        layout.require_whole(f"{where} and {state_file(step)}", known, {**state, **evidence})
         if key(state, evidence) != self.checkpoints.get(step):
             raise IncomparableError(f"{where} was changed after it was recorded; record the run again")
         return state, evidence
@@ -226,7 +236,8 @@ class Recording:
             return None
         name = lockstep_file(key)
         arrays = self.load(name)
-        layout.check_summaries(f"{self.folder / name}", self.manifest.identity, arrays)
+        count = len(self.phase.results(self.manifest.replays[key]))
+        layout.check_summaries(f"{self.folder / name}", count, arrays)
         return arrays
 
     def segment(self, key: str) -> dict[str, NDArray[np.float64]] | None:
@@ -235,13 +246,13 @@ class Recording:
         if name not in self.manifest.files:
             return None
         arrays = self.load(name)
-        layout.check_segment(f"{self.folder / name}", self.manifest.identity, arrays)
+        layout.check_segment(f"{self.folder / name}", self.phase.evaluated, arrays)
         return arrays
 
     def loop(self) -> dict[str, NDArray[Any]]:
         """The summaries of the loop's steps against the replayed ones: `<step>/<column>`."""
         arrays = self.load(LOOP)
-        layout.check_loop(f"{self.folder / LOOP}", self.manifest.identity, arrays)
+        layout.check_loop(f"{self.folder / LOOP}", len(self.phase.looped()), arrays)
         return arrays
 
     def flow(self) -> dict[str, NDArray[Any]]:
@@ -260,8 +271,11 @@ class Recording:
         return unpack(self.folder / name, content)
 
 
-def read(folder: Path) -> Recording:
-    """The complete recording in `folder`; raises UsageError if there is none, IncomparableError if it is not whole."""
+def read(folder: Path, phase: PhaseName = "training") -> Recording:
+    """The complete recording of a phase in `folder`, that of a training with its pre-training.
+
+    Raises UsageError if there is none, IncomparableError if it is not whole.
+    """
     if not (folder / MANIFEST).is_file():
         raise UsageError(f"{folder} holds no recording (no {MANIFEST}); give a folder that parity.record wrote")
     try:
@@ -274,23 +288,24 @@ def read(folder: Path) -> Recording:
         raise IncomparableError(f"{folder} has format {manifest.format}, and this version reads format {FORMAT}")
     if manifest.status != "complete":
         raise IncomparableError(f"{folder} is not a complete recording (status: {manifest.status}); record it again")
+    if manifest.phase != phase:
+        raise UsageError(f"{folder} holds the {manifest.phase} of a recording, not its {phase}; give another folder")
     recording = Recording(folder, manifest, {}, LABELS[manifest.framework])
     trace = recording.load(TRACE)
-    if set(trace) != set(trace_keys(manifest.identity)):
-        raise IncomparableError(f"{folder / TRACE} holds {sorted(trace)}, not {sorted(trace_keys(manifest.identity))}")
-    layout.check_trace(f"{folder / TRACE}", manifest.identity, trace)
+    steps, epochs = (trace[name].size if name in trace else 0 for name in ("cost", "epoch_cost"))
+    known = phases.phase(phase, manifest.identity, steps)
+    layout.check_trace(f"{folder / TRACE}", known.schedule, known.traced(steps, epochs), trace)
     recording = replace(recording, trace=trace)
     computed = {"identity": spec.digest(manifest.identity), "start": digest(recording.state(0))}
     for name, value in computed.items():
         if manifest.digests.get(name) != value:
             raise IncomparableError(f"{folder / MANIFEST}: the digest of {name} is not that of the recording")
+    if phase == "training" and manifest.identity.pretraining is not None:
+        before = read(folder / PRETRAINING, "pretraining")
+        if before.manifest.identity != manifest.identity or before.manifest.framework != manifest.framework:
+            raise IncomparableError(f"{before.folder} is not the pre-training of {folder}; record the run again")
+        recording = replace(recording, pretraining=before)
     return recording
-
-
-def trace_keys(identity: Identity) -> list[str]:
-    """Those of TRACE_KEYS that a run of this identity has."""
-    consumed = [f"consumed/{name}" for name in identity.consumed]
-    return [key for key in TRACE_KEYS if key in consumed or not key.startswith("consumed/")]
 
 
 def told_apart(a: Recording, b: Recording) -> tuple[Recording, Recording]:
@@ -309,7 +324,9 @@ def versioned(side: Recording) -> str:
 
 def drop_evidence(folder: Path) -> None:
     """Delete what only replays elsewhere need of a recording, which is larger than all the rest."""
-    shutil.rmtree(folder / EVIDENCE)
+    for place in (folder, folder / PRETRAINING):
+        if place == folder or place.exists():
+            shutil.rmtree(place / EVIDENCE)
 
 
 def state_file(step: int) -> str:

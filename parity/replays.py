@@ -1,6 +1,6 @@
 """A worker's replays: a checkpoint's step, run again stage by stage in either precision, and what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import layout, measure, stages
+from parity import measure
 from parity.data import Batches
 from parity.errors import UsageError
 from parity.job import RecordJob
+from parity.phases import Phase, Pretraining
+from parity.programs import Program
 from parity.recording import Arrays
 from parity.rounded import UNIT_ROUNDOFF
-from parity.rounding import step_bounds
 from parity.spec import DTYPES, Dtype
 
 # Steps of the training loop that are run again in float64 from a checkpoint.
@@ -44,6 +45,13 @@ def checkpoint_steps(batches: Batches, wanted: int | Sequence[int]) -> list[int]
     return [whole[step] for step in sorted({*early, *(round(float(step)) for step in spread)})]
 
 
+def layer_checkpoints(phase: Pretraining, asked: int | tuple[int, ...]) -> list[int]:
+    """Half as many as are `asked` for, or six: the first and the last of each layer's, and evenly between them."""
+    count = (asked if isinstance(asked, int) else 12) // (2 * phase.layers)
+    within = np.linspace(0, phase.steps_per_layer - 1, max(2, count)).round().astype(int)
+    return sorted({layer * phase.steps_per_layer + int(step) for layer in range(phase.layers) for step in within})
+
+
 def segment_stops(checkpoints: Sequence[int], steps: int) -> dict[int, int]:
     """Where the segment that begins at each checkpoint ends: at the next one, or after a sixteenth of their share.
 
@@ -55,45 +63,49 @@ def segment_stops(checkpoints: Sequence[int], steps: int) -> dict[int, int]:
 
 
 class Checkpoint(NamedTuple):
-    """A state on the way, and the batch of the step that follows: inputs [batch, features], labels [batch]."""
+    """A state on the way, and the batch of the step that follows: inputs [batch, features] and what is `given` with it.
+
+    That are labels [batch] int64, or in pre-training uniforms [batch, units] float32.
+    """
 
     state: Arrays
     inputs: NDArray[np.floating]
-    labels: NDArray[np.int64]
+    given: NDArray[Any]
+
+    @property
+    def step(self) -> int:
+        """The number of updates made."""
+        return int(self.state["step"])
 
     def converted(self, dtype: Dtype) -> "Checkpoint":
         """The same in `dtype`."""
-        return Checkpoint(convert_all(self.state, dtype), convert(self.inputs, dtype), self.labels)
+        return Checkpoint(convert_all(self.state, dtype), convert(self.inputs, dtype), self.given)
 
 
 class Replayer:
-    """One side's model and optimizer in both precisions, to run single steps with."""
+    """One side's program in both precisions, to run single steps with."""
 
-    def __init__(self, side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_device: Any) -> None:
-        self.side, self.job, self.place = side, job, place
-        self.built, self.functions, self.chunks = {}, {}, {}
+    def __init__(self, side: SimpleNamespace, job: RecordJob, phase: Phase, make: Callable[[], Program]) -> None:
+        self.side, self.job, self.phase = side, job, phase
+        self.programs: dict[Dtype, Program] = {}
         for dtype in DTYPES:
             side.runtime.set_dtype(dtype)
-            self.built[dtype] = model, updater = side.train.build(build, job.identity, job.realisation, place)
-            loss = side.losses.loss(job.identity.loss)
-            clip = side.clipping.clip_function(job.identity.clipping, job.realisation)
-            self.functions[dtype] = side.replay.replay_function(model, loss, clip, updater, job.identity, place)
-            self.chunks[dtype] = side.train.chunk_function(model, loss, clip, updater, on_device, job.identity)
+            self.programs[dtype] = make()
 
     def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
         """What the stages give, each fed what `recorded` holds, or the stage before it where that is None."""
         self.side.runtime.set_dtype(dtype)
         at = at.converted(dtype)
-        given = None if recorded is None else convert_all(recorded, dtype)
-        return self.functions[dtype](at.state, at.inputs, at.labels, given)
+        recorded = None if recorded is None else convert_all(recorded, dtype)
+        return self.programs[dtype].step(at.state, at.inputs, at.given, recorded)
 
     def evidence(self, at: Checkpoint, found: Arrays) -> dict[str, NDArray[Any]]:
         """What other sides' stages are fed: `found`, the step in float64, made complete.
 
         What a stage does not give, as the gradient of a weight that is not trained, is zero to the stages after it.
         """
-        shapes = layout.step_shapes(self.job.identity)
-        names = [result.name for result in stages.results(self.job.identity, len(at.labels))]
+        shapes = self.phase.shapes(at.step)
+        names = [result.name for result in self.phase.results(at.step)]
         return {name: found.get(name, np.zeros(shapes[name])) for name in names} | {"step": found["step"]}
 
     def judged(self, at: Checkpoint, evidence: Arrays, found: Arrays | None = None) -> dict[str, NDArray[Any]]:
@@ -113,12 +125,11 @@ class Replayer:
             "float64": (self.step(at, evidence, "float64") if found is None else found, evidence),
             "float32": (self.step(*fed["float32"], "float32"), self.step(*fed["float32"], "float64")),
         }
-        identity, realisation = self.job.identity, self.job.realisation
-        listed = stages.results(identity, len(at.labels))
+        listed = self.phase.results(at.step)
         names = [result.name for result in listed]
         summaries: dict[str, Any] = {}
         for dtype, (x, given) in fed.items():
-            allowed = stages.scales(identity, realisation, x.state, given, x.inputs, x.labels, dtype)
+            allowed = self.phase.scales(self.job.realisation, x.state, given, x.inputs, x.given, dtype)
             # Either framework may take a denormal number for zero, in a factor or in a product, and each may be a term.
             largest = max(1.0, *map(measure.largest_finite, (*x.state.values(), *given.values(), x.inputs)))
             floors = {result.name: result.length * largest * float(np.finfo(dtype).tiny) for result in listed}
@@ -131,28 +142,32 @@ class Replayer:
 
         In units of the bound that parity/rounding.py derives for a whole step, since the loop shows only its end.
         """
-        identity, dtype = self.job.identity, self.job.identity.dtype
         wide = at.converted("float64")
-        followed = {**evidence, "inputs": wide.inputs, "labels": wide.labels}
-        bounds = step_bounds(identity, self.job.realisation, wide.state, followed, dtype)
-        return measure.summary(layout.looped(identity), looped, replayed, bounds, {})
+        dtype, realisation = self.job.identity.dtype, self.job.realisation
+        bounds = self.phase.bounds(realisation, wide.state, evidence, wide.inputs, wide.given, dtype)
+        return measure.summary(self.phase.looped(), looped, replayed, bounds, {})
 
     def segment(self, state: Arrays, first: int, last: int, dtype: Dtype) -> NDArray[np.float64]:
         """[last - first]: the costs of the training loop in `dtype`, started from the state before step `first`."""
         self.side.runtime.set_dtype(dtype)
-        self.side.state.write(*self.built[dtype], convert_all(state, dtype))
-        return self.chunks[dtype](first, last)["cost"].astype(np.float64)
+        self.programs[dtype].write(convert_all(state, dtype))
+        return self.programs[dtype].chunk(first, last)["cost"].astype(np.float64)
 
     def outputs(self, at: Checkpoint, dtype: Dtype) -> NDArray[np.float64]:
         """[batch, units]: what the model of a checkpoint makes of its batch in eval mode, in `dtype`."""
         self.side.runtime.set_dtype(dtype)
-        at, (model, updater) = at.converted(dtype), self.built[dtype]
-        self.side.state.write(model, updater, at.state)
-        found = self.side.train.infer(model, self.side.state.to_tensor("inputs", at.inputs, self.place))
-        return self.side.state.to_array("outputs", found).astype(np.float64)
+        at, program = at.converted(dtype), self.programs[dtype]
+        assert program.infer is not None
+        program.write(at.state)
+        return program.infer(at.inputs).astype(np.float64)
 
     def own_outputs(self, at: Checkpoint) -> dict[str, NDArray[np.float64]]:
-        """The `outputs` in float64, and `outputs_noise` [], what float32 makes of them, scaled down to float64."""
+        """The `outputs` in float64, and `outputs_noise` [], what float32 makes of them, scaled down to float64.
+
+        Nothing where the phase has no model to evaluate.
+        """
+        if self.phase.evaluated is None:
+            return {}
         wide, narrow = self.outputs(at, "float64"), self.outputs(at, "float32")
         with np.errstate(invalid="ignore"):
             return {"outputs": wide, "outputs_noise": np.abs(narrow - wide).max() * FINER}

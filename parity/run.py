@@ -1,10 +1,9 @@
 """Train an experiment in both frameworks and say whether they computed the same."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from parity import options as opts
 from parity import recording
 from parity.compare import compare, require_library
 from parity.errors import ParityError, UsageError
-from parity.job import ReplayJob
+from parity.job import PRETRAINED_BY, ReplayJob, in_order
 from parity.processes import Worker, available_cpus, stop
 from parity.report import console
 from parity.spec import FRAMEWORKS, Experiment, Framework
@@ -22,7 +21,8 @@ example:
   python -m parity.run mnist_relu --epochs 5 --seed 1
 
 writes DIR/tf and DIR/torch (one recording each), DIR/verdict.json,
-DIR/costs.png, DIR/accuracy.png and DIR/flow.png
+DIR/costs.png, DIR/accuracy.png and DIR/flow.png; where there is pre-training,
+each recording holds that of its own, and DIR/pretraining.png shows both
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient, 4 a worker failed, 130 interrupted
 """
 
@@ -65,22 +65,22 @@ def record_both(options: argparse.Namespace, experiment: Experiment, out: Path) 
             device = common_device(options.device, workers)
             if options.init_from is not None:
                 workers[options.init_from].draw(opts.draw_job(experiment, out))
-            # A side that fails does not take the other one's recording with it.
-            jobs: list[Callable[[], None]] = []
-            replays: list[Callable[[], None]] = []
-            for side, worker in workers.items():
-                if worker.devices is not None:
-                    job, bar = opts.job(options, experiment, side, device, out / side), progress.of(side)
-                    if options.init_from is not None:
-                        job = replace(job, initial_weights=out / opts.INITIAL)
-                    jobs.append(partial(worker.record, job, bar))
-                    replays += [
-                        partial(worker.replay, ReplayJob(job, out / other)) for other in workers if other != side
-                    ]
-            failures += outcome([pool.submit(job) for job in jobs])
-            if not failures:
+            ready = [side for side, worker in workers.items() if worker.devices is not None]
+            jobs, bars = {}, {side: progress.of(side) for side in ready}
+            for side in ready:
+                job = opts.job(options, experiment, side, device, out / side)
+                if options.init_from is not None:
+                    job = replace(job, initial_weights=out / opts.INITIAL)
+                jobs[side] = in_order(job, out / PRETRAINED_BY)
+            for phase in zip(*jobs.values(), strict=True):
+                # A side that fails does not take the other one's recording with it.
+                here = dict(zip(ready, phase, strict=True))
+                failures += outcome([pool.submit(workers[s].record, job, bars[s]) for s, job in here.items()])
+                if failures:
+                    break
                 # Each side replays the other one's checkpoints.
-                failures += outcome([pool.submit(job) for job in replays])
+                replays = [(s, ReplayJob(job, here[o].out)) for s, job in here.items() for o in here if o != s]
+                failures += outcome([pool.submit(workers[s].replay, job) for s, job in replays])
         finally:
             # Before the pool waits for its threads, which listen to the workers.
             stop(list(workers.values()))

@@ -95,12 +95,36 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Pretraining:
+    """Greedy pre-training of the hidden layers as restricted Boltzmann machines (tf_impl/rbm.py has the formulas).
+
+    Each layer in turn is trained for `epochs` passes over the training set, shuffled anew for each, in whole batches.
+    """
+
+    __pydantic_config__ = STRICT
+    batch_size: int
+    epochs: int
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        require_positive(self.batch_size, "batch size of pre-training")
+        require_positive(self.epochs, "epochs of pre-training")
+        require_positive(self.learning_rate, "learning rate of pre-training")
+
+    def schedule(self, layers: int) -> Schedule:
+        """Of all layers, one after the other."""
+        epochs = layers * self.epochs
+        return Schedule(self.batch_size, True, True, 1, epochs, "epochs", "batch_mean", "sample_mean", False)
+
+
+@dataclass(frozen=True)
 class Identity:
     """What is trained. Two recordings are comparable only if this is equal."""
 
     __pydantic_config__ = STRICT
     data: DataName
     model: tuple[Node, ...]
+    pretraining: Pretraining | None
     loss: LossName
     clipping: Clipping | None
     optimizer: Optimizer
@@ -123,6 +147,8 @@ class Identity:
         for node in self.model:
             if isinstance(node, PReLU | BatchNorm) and node.units != self.widths[node.name]:
                 raise ValueError(f"{node.name} is for {node.units} units and is given {self.widths[node.name]}")
+        if self.pretraining is not None:
+            require_sigmoids(self.model[: self.model.index(self.dense[-1])])
         # Of one sample there is no variance: torch refuses such a batch, and Keras returns beta.
         if self.statistics and self.schedule.batch_size == 1:
             raise ValueError("batch normalisation needs more than one sample in a batch")
@@ -302,6 +328,16 @@ def require_outputs(loss: LossName, last: Node, dense: Dense) -> None:
         raise ValueError(f"{loss} takes logits, and the model ends in {ending}")
     if needed != "linear" and ending != needed:
         raise ValueError(f"{loss} takes probabilities, and the model does not end in {needed}")
+
+
+def require_sigmoids(hidden: tuple[Node, ...]) -> None:
+    """Raise ValueError unless the nodes before the last dense layer are layers of Bernoulli units, at least one."""
+    if not hidden:
+        raise ValueError("pre-training is of hidden layers, and this model has none")
+    for layer, node in zip(hidden[::2], [*hidden[1::2], None], strict=False):
+        if not (isinstance(node, Activation) and node.function == "sigmoid"):
+            found = "nothing" if node is None else node.name
+            raise ValueError(f"pre-training needs a sigmoid behind each hidden layer; {layer.name} has {found} there")
 
 
 def to_dict(spec: Any) -> dict[str, Any]:

@@ -117,6 +117,9 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         ("clip value", 2, 2),
         ("clip norm", 3, 3),
         ("clip global_norm", 3, 3),
+        # Pre-training's u < p0, of the same numbers, and the weights that a step leaves alone (parity/rbm.py).
+        ("samples", 0, 0),
+        ("untrained", 0, 0),
         # A difference, its square, and a mean over the samples; a difference, and three factors.
         ("mean_squared_error", 6, 6),
         ("mean_squared_error gradient", 6, 6),

@@ -12,6 +12,8 @@ from parity import randomness, recording
 from parity.data import Data, passes_needed
 from parity.errors import UsageError
 from parity.files import write_whole
+from parity.phases import PhaseName
+from parity.recording import Arrays as Recorded
 from parity.recording import Recording
 from parity.spec import Identity, differences
 
@@ -20,15 +22,19 @@ Draw = Callable[..., NDArray[np.float32]]
 Weights = dict[str, NDArray[np.floating]]
 
 
-def state(identity: Identity, file: Path | None, reference: Recording | None) -> Weights:
-    """The state before the first step: weights drawn or read from `file`, slots and running statistics as they start.
+def state(identity: Identity, file: Path | None, reference: Recording | None, phase: PhaseName = "training") -> Weights:
+    """The state before a phase's first step: weights drawn or read from `file`, and what begins with them.
 
-    With `reference`, the start state of that recording.
+    That are slots and running statistics, or in pre-training visible biases of zero. With `reference`, the start state
+    of that recording.
     """
     if reference is not None:
         return reference.state(0)
     drawn = randomness.initial_weights(identity)
     chosen = drawn if file is None else drawn | read_weights(file, identity)
+    if phase == "pretraining":
+        chosen |= {f"{node.name}/visible_bias": np.zeros(node.inputs, identity.dtype) for node in identity.dense[:-1]}
+        return {f"weights/{name}": value for name, value in chosen.items()} | {"step": np.array(0, np.int64)}
     begun = {
         f"slots/{slot}/{name}": np.full(value.shape, first, identity.dtype)
         for slot, first in identity.optimizer.slots.items()
@@ -39,9 +45,9 @@ def state(identity: Identity, file: Path | None, reference: Recording | None) ->
     return {f"weights/{name}": value for name, value in chosen.items()} | begun | {"step": np.array(0, np.int64)}
 
 
-def reference(folder: Path, identity: Identity) -> Recording:
-    """Another recording, which must be of the same identity."""
-    found = recording.read(folder)
+def reference(folder: Path, identity: Identity, phase: PhaseName) -> Recording:
+    """Another recording of a phase, which must be of the same identity."""
+    found = recording.read(folder, phase)
     listed = ", ".join(differences(identity, found.manifest.identity))
     if listed:
         raise UsageError(f"--reference {folder} was recorded with other settings: {listed}; use its options")
@@ -84,6 +90,11 @@ def file_names(identity: Identity) -> dict[str, str]:
     }
 
 
+def named_weights(identity: Identity, state: Recorded) -> Weights:
+    """A state's weights of the dense layers, named as in such a file."""
+    return {name: state[f"weights/{neutral}"] for name, neutral in file_names(identity).items()}
+
+
 def draw_weights(file: Path, identity: Identity, draw: Draw) -> None:
     """Write such a file of weights that a framework's own initializers draw, each from a seed of its own.
 
@@ -110,6 +121,14 @@ def check_weight(file: Path, name: str, value: NDArray[np.floating], shape: tupl
     if not np.isfinite(value).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
         raise UsageError(f"{where}[{', '.join(map(str, index))}] is {value[index]}, and every weight must be finite")
+
+
+def pretraining_order(identity: Identity, data: Data) -> NDArray[np.int64]:
+    """[passes, samples] indices into the training set, for all layers of pre-training one after the other."""
+    assert identity.pretraining is not None
+    samples, schedule = len(data.train_labels), identity.pretraining.schedule(len(identity.dense) - 1)
+    passes = passes_needed(schedule, samples)
+    return randomness.batch_order(identity.seed, passes, samples, True, randomness.Purpose.PRETRAINING_ORDER)
 
 
 def order(identity: Identity, data: Data, file: Path | None) -> NDArray[np.int64]:

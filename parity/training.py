@@ -6,9 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property, partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,59 +14,18 @@ import numpy as np
 from parity import data, recording, start
 from parity.errors import UsageError
 from parity.flow import flow
-from parity.job import RecordJob
+from parity.phases import Phase
+from parity.programs import Program
 from parity.recording import Arrays, Manifest, Recorder, Recording
-from parity.replays import Checkpoint, Replayer, checkpoint_steps, segment_stops
-from parity.spec import DTYPES, Identity, digest
+from parity.replays import segment_stops
+from parity.spec import DTYPES, digest
+from parity.task import Task
 
 # How long a chunk of steps should take: short enough to stop within it, long enough to cost nothing.
 CHUNK_SECONDS = 0.25
 # Set by a request to stop, since a framework may turn the exception that it raises into one of its own.
 STOPPING = threading.Event()
 Tell = Callable[[dict[str, Any]], None]
-# (identity, realisation) -> the framework's model
-Build = Callable[..., Any]
-
-
-class Task:
-    """What a job asks for, read and checked: the data, the batches and the device; `build` makes the model."""
-
-    def __init__(self, side: SimpleNamespace, job: RecordJob, build: Build) -> None:
-        self.side, self.job, self.build, self.identity = side, job, build, job.identity
-        self.device = choose_device(side, job.device)
-        self.place = side.runtime.devices()[self.device]
-        self.content = data.load(job.identity.data, job.data, job.identity.dtype)
-        self.batches = data.plan(job.identity.schedule, start.order(job.identity, self.content, job.batch_order))
-        data.require_variances(job.identity, self.batches)
-        self.reference = None if job.reference is None else start.reference(job.reference, self.identity)
-        self.taken_over: dict[int, Arrays] = {}
-        if self.reference is not None and job.hand_over is not None:
-            self.taken_over[job.hand_over] = start.taken_over(self.reference, job.hand_over)
-        self.checkpoints = sorted({*checkpoint_steps(self.batches, job.checkpoints), *self.taken_over})
-
-    @cached_property
-    def on_device(self) -> Any:
-        """The data and the batches as the framework's tensors."""
-        return self.side.data.place(self.content, self.batches, sum(self.identity.mask_widths.values()), self.place)
-
-    @cached_property
-    def replayer(self) -> Replayer:
-        """What runs single steps and segments again."""
-        return Replayer(self.side, self.job, self.build, self.place, self.on_device)
-
-    def checkpoint(self, step: int, state: Arrays) -> Checkpoint:
-        """A state with the batch of the step that follows it."""
-        used = self.batches.order[self.batches.starts[step] : self.batches.stops[step]]
-        return Checkpoint(state, self.content.train_inputs[used], self.content.train_labels[used])
-
-
-class Loop(NamedTuple):
-    """A training loop of so many steps: what trains a chunk of them, and what reads and writes its state."""
-
-    chunk: Callable[[int, int], Arrays]
-    read: Callable[[int], Arrays]
-    write: Callable[[Arrays], None]
-    steps: int
 
 
 class Trained(NamedTuple):
@@ -84,24 +41,20 @@ def record(task: Task, tell: Tell) -> None:
     began = time.perf_counter()
     side, job, identity, batches = task.side, task.job, task.identity, task.batches
     side.runtime.set_dtype(identity.dtype)
-    model, updater = side.train.build(task.build, identity, job.realisation, task.place)
-    side.state.write(model, updater, start.state(identity, job.initial_weights, task.reference))
-    first_state = side.state.read(model, updater, 0)
-    recorder = Recorder.begin(job.out, new_manifest(task, first_state))
+    program = task.program()
+    program.write(start.state(identity, job.initial_weights, task.reference, job.phase))
+    recorder = Recorder.begin(job.out, new_manifest(task, program.read(0)))
     try:
         if task.reference is not None:
             require_same_data(task.reference, recorder)
-        loss = side.losses.loss(identity.loss)
-        clip = side.clipping.clip_function(identity.clipping, job.realisation)
-        chunk = side.train.chunk_function(model, loss, clip, updater, task.on_device, identity)
         ready = time.perf_counter()
-        loop = Loop(
-            chunk, partial(side.state.read, model, updater), partial(side.state.write, model, updater), len(batches)
-        )
-        trained = train(loop, task.checkpoints, task.taken_over, recorder, tell)
+        trained = train(program, len(batches), task.checkpoints, task.taken_over, recorder, tell)
         done = time.perf_counter()
-        predictions = side.train.predictions(model, task.on_device, identity.threshold)
-        trace = join(trained.pieces, batches, identity, predictions)
+        trace = join(trained.pieces, batches, task.phase)
+        if program.predictions is not None:
+            trace["predictions"] = program.predictions()
+        else:
+            recorder.save(recording.PRETRAINED, start.named_weights(identity, program.read(len(batches))))
         recorder.save(recording.TRACE, trace)
         replay_own(task, trained, trace["cost"], recorder)
         if task.reference is not None:
@@ -117,23 +70,28 @@ def record(task: Task, tell: Tell) -> None:
 
 
 def train(
-    loop: Loop, checkpoints: list[int], taken_over: Mapping[int, Arrays], recorder: Recorder, tell: Tell
+    program: Program,
+    steps: int,
+    checkpoints: list[int],
+    taken_over: Mapping[int, Arrays],
+    recorder: Recorder,
+    tell: Tell,
 ) -> Trained:
     """Train all steps in chunks that end at checkpoints and one step behind; save checkpoints and the last state.
 
     Before a checkpoint that `taken_over` names, the state becomes the one given there.
     """
-    trained, steps = Trained([], {}, {}), loop.steps
+    trained = Trained([], {}, {})
     stops = sorted({*checkpoints, *(step + 1 for step in checkpoints), steps})
     first, length = 0, 1
     while True:
         if first in stops:
-            state = loop.read(first)
+            state = program.read(first)
             if first - 1 in checkpoints:
                 trained.looped[first - 1] = {**state, "cost": trained.pieces[-1]["cost"][-1]}
             if first in taken_over:
-                loop.write(taken_over[first])
-                state = loop.read(first)
+                program.write(taken_over[first])
+                state = program.read(first)
             if first in checkpoints:
                 trained.states[first] = state
             if first in checkpoints or first == steps:
@@ -141,7 +99,7 @@ def train(
         if first == steps:
             return trained
         last, began = min(first + length, next(stop for stop in stops if stop > first)), time.perf_counter()
-        trained.pieces.append(loop.chunk(first, last))
+        trained.pieces.append(program.chunk(first, last))
         tell({"progress": last, "of": steps})
         # The first chunk's time is that of its compilation, and says nothing of a step's.
         growth = 10 if first == 0 else CHUNK_SECONDS * (last - first) / length / (time.perf_counter() - began)
@@ -165,18 +123,20 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
         evidence = replayer.evidence(at, whole["float64"])
         key = recording.key(state, evidence)
         recorder.save_evidence(step, key, evidence)
-        flows.append(flow(task.identity, task.job.realisation, at.state, evidence))
+        if task.job.phase == "training":
+            flows.append(flow(task.identity, task.job.realisation, at.state, evidence))
         recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
         recorder.save_segment(key, replayer.own_segment(state, step, stops[step], costs) | replayer.own_outputs(at))
         summary = replayer.loop(at, evidence, whole[task.identity.dtype], trained.looped[step])
         loop |= {f"{step}/{column}": values for column, values in summary.items()}
-        if step == 0:
+        if step == 0 and task.job.phase == "training":
             for dtype, arrays in whole.items():
-                given = at.converted(dtype)
-                recorder.save(recording.start_file(dtype), {"inputs": given.inputs, "labels": given.labels} | arrays)
+                used = at.converted(dtype)
+                recorder.save(recording.start_file(dtype), {"inputs": used.inputs, "labels": used.given} | arrays)
     recorder.save(recording.LOOP, loop)
-    rows = {name: np.stack([row[name] for row in flows]) for name in flows[0]}
-    recorder.save(recording.FLOW, {"steps": np.array(list(trained.states), np.int64), **rows})
+    if flows:
+        rows = {name: np.stack([row[name] for row in flows]) for name in flows[0]}
+        recorder.save(recording.FLOW, {"steps": np.array(list(trained.states), np.int64), **rows})
 
 
 def require_same_data(reference: Recording, recorder: Recorder) -> None:
@@ -198,38 +158,38 @@ def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
         segment = reference.segment(key)
         if segment is not None:
             costs = task.replayer.segment(state, step, min(step + len(segment["costs"]), len(task.batches)), "float64")
-            found = {"costs": costs, "outputs": task.replayer.outputs(at, "float64")}
+            found = {"costs": costs}
+            if task.phase.evaluated is not None:
+                found["outputs"] = task.replayer.outputs(at, "float64")
             recorder.save_segment(key, segment | found)
 
 
 def replay(task: Task, folder: Path) -> None:
     """Add the replay of the recording in `folder` to the task's own, which is complete."""
-    recorder = Recorder(task.job.out, recording.read(task.job.out).manifest)
-    reference = start.reference(folder, task.identity)
+    recorder = Recorder(task.job.out, recording.read(task.job.out, task.job.phase).manifest)
+    reference = start.reference(folder, task.identity, task.job.phase)
     require_same_data(reference, recorder)
     replay_other(task, reference, recorder)
     recorder.finish("complete")
 
 
-def join(pieces: list[Arrays], batches: data.Batches, identity: Identity, predictions: np.ndarray) -> Arrays:
-    """The chunks' traces as the arrays of trace.safetensors."""
+def join(pieces: list[Arrays], batches: data.Batches, phase: Phase) -> dict[str, np.ndarray]:
+    """The chunks' traces as the arrays of trace.safetensors, but for the predictions."""
     trace = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     ends = np.flatnonzero(batches.epoch_ends)
     samples = batches.stops - batches.starts
-    weights = samples if identity.schedule.epoch_cost == "sample_mean" else np.ones_like(samples)
+    weights = samples if phase.schedule.epoch_cost == "sample_mean" else np.ones_like(samples)
     epochs = [np.split(array, ends[:-1] + 1) for array in (trace["cost"].astype(np.float64), weights)]
-    # Each in a column: accuracy and loss on the test set, then on the training set.
-    names = ("accuracy", "test_loss", "train_accuracy", "train_loss")
-    evaluations = dict(zip(names, trace["evaluation"][ends].T, strict=True))
-    if not identity.schedule.evaluate_training:
-        evaluations |= {name: values[:0] for name, values in evaluations.items() if name.startswith("train")}
-    consumed = {f"consumed/{name}": trace[name] for name in identity.consumed}
-    return consumed | {
-        "cost": trace["cost"],
-        "epoch_cost": np.array([np.average(costs, weights=shares) for costs, shares in zip(*epochs, strict=True)]),
-        **evaluations,
-        "predictions": predictions,
-    }
+    consumed = {f"consumed/{name}": trace[name] for name in phase.consumed}
+    averages = np.array([np.average(costs, weights=shares) for costs, shares in zip(*epochs, strict=True)])
+    evaluations: dict[str, np.ndarray] = {}
+    if "evaluation" in trace:
+        # Each in a column: accuracy and loss on the test set, then on the training set.
+        names = ("accuracy", "test_loss", "train_accuracy", "train_loss")
+        evaluations = dict(zip(names, trace["evaluation"][ends].T, strict=True))
+        if not phase.schedule.evaluate_training:
+            evaluations |= {name: values[:0] for name, values in evaluations.items() if name.startswith("train")}
+    return {**consumed, "cost": trace["cost"], "epoch_cost": averages, **evaluations}
 
 
 def new_manifest(task: Task, first_state: Arrays) -> Manifest:
@@ -251,6 +211,7 @@ def new_manifest(task: Task, first_state: Arrays) -> Manifest:
         format=recording.FORMAT,
         status="recording",
         experiment=job.experiment,
+        phase=job.phase,
         framework=side.name,
         identity=job.identity,
         realisation=job.realisation,
@@ -266,13 +227,3 @@ def peak_memory() -> int:
     """Bytes of the largest resident size so far."""
     # Linux counts in KiB, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def choose_device(side: SimpleNamespace, wanted: str) -> str:
-    """ "cpu" or "gpu"; "auto" takes a GPU where the framework finds one."""
-    found = side.runtime.devices()
-    if wanted == "auto":
-        return "gpu" if "gpu" in found else "cpu"
-    if wanted not in found:
-        raise UsageError(f"--device {wanted}: {side.name} finds none here (it finds {', '.join(found)})")
-    return wanted

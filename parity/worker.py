@@ -24,9 +24,10 @@ from parity import start, training
 from parity.errors import ParityError, UsageError
 from parity.job import DrawJob, RecordJob, ReplayJob
 from parity.spec import Framework
-from parity.training import STOPPING, Task, Tell
+from parity.task import Task
+from parity.training import STOPPING, Tell
 
-MODULES = ("runtime", "data", "losses", "clipping", "optimizers", "state", "train", "replay", "initializers")
+MODULES = ("runtime", "data", "losses", "clipping", "optimizers", "state", "train", "replay", "rbm", "initializers")
 PACKAGES = {"tensorflow", "keras", "torch"}
 Job = RecordJob | ReplayJob | DrawJob
 JOBS: TypeAdapter[Job] = TypeAdapter(Job)

@@ -12,11 +12,11 @@ import pytest
 
 from parity import pairs
 from parity.changes import initializer
-from parity.experiments import EXPERIMENTS, activation
+from parity.experiments import EXPERIMENTS, activation, mlp
 from parity.nodes import Dense, Node
 from parity.processes import Worker
 from parity.recording import Recording
-from parity.spec import Experiment, Framework
+from parity.spec import Experiment, Framework, Pretraining
 
 Pair = tuple[Recording, Recording]
 
@@ -61,6 +61,13 @@ def shortened(name: str, steps: int, **changes: Any) -> Experiment:
     schedule = replace(experiment.identity.schedule, duration=steps, unit="steps")
     identity = replace(experiment.identity, **({"schedule": schedule} | changes))
     return replace(experiment, identity=identity)
+
+
+def pretrained(steps: int, **changes: Any) -> Experiment:
+    """mnist_rbm with narrow layers, an epoch of pre-training each, and few steps, with other fields changed."""
+    kernel, bias = initializer("normal:0.01"), initializer("zeros")
+    model = mlp([784, 16, 8, 10], "sigmoid", "linear", kernel, bias)
+    return shortened("mnist_rbm", steps, **({"model": model, "pretraining": Pretraining(100, 1, 0.1)} | changes))
 
 
 def both_sides(experiment: Experiment, **choices: Any) -> Experiment:

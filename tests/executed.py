@@ -11,17 +11,18 @@ from types import FrameType
 from typing import Any
 
 import open_loop
-from conftest import both_sides, shortened, with_activations
+from conftest import both_sides, pretrained, shortened, with_activations
 from saturation import computed
 from test_losses import OUTPUTS
 
 from parity import start, worker
-from parity.experiments import KERAS_ACTIVATIONS, with_dropout
-from parity.job import DrawJob, RecordJob
+from parity.changes import initializer
+from parity.experiments import KERAS_ACTIVATIONS, mlp, with_dropout
+from parity.job import DrawJob, RecordJob, in_order
 from parity.optimizers import Clipping
 from parity.randomness import by_node
 from parity.spec import Experiment, Framework
-from parity.training import Task
+from parity.task import Task
 
 # The activations that have a function of their own.
 CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sigmoid", "softplus")
@@ -45,6 +46,14 @@ def experiments() -> list[Experiment]:
         clipped,
         both_sides(clipped, clip_epsilon="none"),
     ]
+
+
+def pretraining(side: Framework, folder: Path) -> RecordJob:
+    """The pre-training of one small layer."""
+    model = mlp([784, 4, 10], "sigmoid", "linear", initializer("normal:0.01"), initializer("zeros"))
+    chosen = pretrained(1, model=model)
+    job = RecordJob(chosen.name, chosen.identity, getattr(chosen, side), "cpu", folder / "rbm", checkpoints=1)
+    return in_order(job)[0]
 
 
 def step(side: Any, chosen: Experiment, folder: Path) -> None:
@@ -76,7 +85,7 @@ def main(side: Framework, folder: Path) -> None:
     loaded = worker.load_side(side, threads=1)
     whole, *others = experiments()
     job = RecordJob(whole.name, whole.identity, getattr(whole, side), "cpu", folder / "whole", checkpoints=1)
-    for asked in (DrawJob(whole.identity, "own", folder / "initial.safetensors"), job):
+    for asked in (DrawJob(whole.identity, "own", folder / "initial.safetensors"), job, pretraining(side, folder)):
         worker.perform(loaded, asked, lambda message: None)
     for chosen in others:
         step(loaded, chosen, folder)

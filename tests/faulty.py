@@ -11,12 +11,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from conftest import shortened
+from conftest import pretrained, shortened
 from faults import FAULTS
 
 from parity import worker
 from parity.experiments import with_dropout
-from parity.job import RecordJob
+from parity.job import RecordJob, in_order
 from parity.optimizers import OPTIMIZERS, Clipping
 from parity.spec import Framework
 
@@ -30,6 +30,8 @@ CLIPPED = shortened(
 EXPERIMENTS |= {"mnist_clipped": replace(CLIPPED, name="mnist_clipped")}
 NARROW = with_dropout(shortened("mnist_no_batchnorm", 12).identity.model, 0.3)
 EXPERIMENTS["mnist_dropout"] = shortened("mnist_dropout", 12, model=NARROW)
+# Of these the pre-training alone is recorded: its first and last step of either layer, 0, 39, 40 and 79.
+EXPERIMENTS["mnist_rbm"] = pretrained(1)
 CHECKPOINTS = 6
 
 
@@ -55,7 +57,7 @@ def main(side: Framework, reference: Path, folder: Path, names: list[str]) -> No
         experiment = EXPERIMENTS[FAULTS[name].experiment]
         job = RecordJob(experiment.name, experiment.identity, getattr(experiment, side), "cpu", out,
                         reference=reference / experiment.name, checkpoints=CHECKPOINTS)  # fmt: skip
-        worker.perform(worker.import_side(side), job, lambda message: None)
+        worker.perform(worker.import_side(side), in_order(job)[0], lambda message: None)
         sys.path.pop(0)
 
 

@@ -50,3 +50,25 @@ def first_adam_step(weight, gradient, lr, beta_1, beta_2, epsilon, epsilon_after
     if epsilon_after_correction:
         return weight - lr * (m / (1 - beta_1)) / (np.sqrt(v / (1 - beta_2)) + epsilon)
     return weight - lr * np.sqrt(1 - beta_2) / (1 - beta_1) * m / (np.sqrt(v) + epsilon)
+
+
+def contrastive_divergence(v0, kernel, bias, visible_bias, uniforms, rate):
+    """One step of CD-1 on Bernoulli units (Hinton 2002): what is computed on the way, and the new weights."""
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    p0 = sigmoid(v0 @ kernel + bias)
+    h0 = (uniforms < p0).astype(v0.dtype)
+    v1 = sigmoid(h0 @ kernel.T + visible_bias)
+    p1 = sigmoid(v1 @ kernel + bias)
+    return {
+        "positive/hidden": p0,
+        "positive/samples": h0,
+        "negative/visible": v1,
+        "negative/hidden": p1,
+        "cost": np.mean((v1 - v0) ** 2),
+        "kernel": kernel + rate * (v0.T @ p0 - v1.T @ p1) / len(v0),
+        "bias": bias + rate * (p0 - p1).mean(axis=0),
+        "visible_bias": visible_bias + rate * (v0 - v1).mean(axis=0),
+    }

@@ -109,6 +109,14 @@ USAGE_ERRORS = {
         ["mnist_batchnorm", "--batch-size", "1"],
         "batch normalisation needs more than one sample in a batch",
     ),
+    "pre-training of other units": (
+        ["mnist_rbm", "--activation", "relu"],
+        "pre-training needs a sigmoid behind each hidden layer; dense_1 has relu_1 there",
+    ),
+    "pre-training without a function": (
+        ["mnist_rbm", "--activation", "linear"],
+        "pre-training needs a sigmoid behind each hidden layer; dense_1 has dense_2 there",
+    ),
     "optimizer": (["mnist_relu", "--optimizer", "adm"], "unknown optimizer 'adm'; did you mean adam?"),
     "dtype": (["mnist_relu", "--dtype", "float23"], "unknown dtype 'float23'; did you mean float32?"),
     "choice": (

@@ -21,8 +21,8 @@ STEPS = {"mnist": 40, "xor": 230}
 
 # What others reach, too, or what takes long.
 SLOW = {
-    "mnist_sigmoid", "mnist_xavier", "mnist_he", "mnist_deep_relu", "mnist_deep_sigmoid", "mnist_no_batchnorm",
-    "mnist_dropout", "xor_sigmoid", "xor_relu", "xor_linear",
+    "mnist_rbm", "mnist_sigmoid", "mnist_xavier", "mnist_he", "mnist_deep_relu", "mnist_deep_sigmoid",
+    "mnist_no_batchnorm", "mnist_dropout", "xor_sigmoid", "xor_relu", "xor_linear",
 }  # fmt: skip
 
 

@@ -35,7 +35,19 @@ PINNED = {
     "dense_3/bias": "f34f72887a6bbb7f",
 }
 PINNED_ORDER = "31b69a0c4d34f40a"
+PINNED_UNIFORMS = "9544750877c03ae1"
 PINNED_CHECKSUM = "02aeee93c6cdf98b"
+
+
+def test_uniforms_of_hidden_units_are_exact_in_float32():
+    uniforms = randomness.hidden_uniforms(0, 3, 100, 256)
+    assert (uniforms.shape, uniforms.dtype) == ((100, 256), np.float32)
+    steps = uniforms.astype(np.float64) * 2**24
+    assert (steps == np.floor(steps)).all()
+    assert 0 <= uniforms.min() < 1e-3 < 0.999 < uniforms.max() < 1
+    assert abs(uniforms.mean() - 0.5) < 0.01
+    assert sha(uniforms) == PINNED_UNIFORMS
+    assert sha(randomness.hidden_uniforms(0, 4, 100, 256)) != PINNED_UNIFORMS
 
 
 def test_streams_differ_by_seed_purpose_and_index():

@@ -26,7 +26,7 @@ def rewrite_manifest(folder, **changes):
 def test_a_recording_holds_what_it_promises(clean_pair):
     for recorded in clean_pair:
         trace = recorded.trace
-        assert set(trace) == set(recording.trace_keys(recorded.manifest.identity))
+        assert set(trace) == set(recorded.phase.traced(40, 1))
         assert trace["cost"].shape == (40,)
         assert trace["cost"].dtype == np.float32
         assert trace["epoch_cost"].shape == trace["accuracy"].shape == (1,)

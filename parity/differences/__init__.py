@@ -15,6 +15,7 @@ from parity.differences import (
     optimizers,
     roots,
     runtime,
+    sampling,
 )
 from parity.differences.entry import IMPORTS, Difference, Effect, Side
 
@@ -33,6 +34,7 @@ DIFFERENCES: dict[str, Difference] = {
         adaptive,
         roots,
         runtime,
+        sampling,
     )
     for entry in topic.ENTRIES
 }

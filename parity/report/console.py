@@ -141,7 +141,15 @@ def stated(checks: Sequence[Check]) -> str:
     return "\n".join(check.reason for check in checks)
 
 
+def of_pretraining(checks: Sequence[Check]) -> str:
+    """What is counted in both precisions and in the loops, and where the training starts."""
+    stages = [check for check in checks if check.measured is not None and check.bound]
+    line = worst(stages) if stages else reasons(checks)
+    return "\n".join([line, *(check.reason for check in checks if check.name == "start of the training")])
+
+
 SUMMARIES = {
+    "pretraining": of_pretraining,
     "preflight": counted, "consumed": counted, "lockstep": by_precision, "loop": worst, "trajectory": stated,
     "outcome": reasons,
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """Pictures of two runs: costs and accuracies with their differences, and how gradients flow through the layers."""
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -21,12 +22,18 @@ STYLES = ("-", "--")
 
 
 def draw(a: Recording, b: Recording, out: Path) -> None:
-    """Write costs.png, accuracy.png and flow.png to `out`."""
+    """Write costs.png, accuracy.png and flow.png to `out`, and pretraining.png where there is any."""
     steps = np.arange(len(a.trace["cost"]))
     costs = pair(a, b, "cost", steps, "step", "cost of the batch", logarithmic=True)
     epochs = np.arange(1, len(a.trace["accuracy"]) + 1)
     accuracies = pair(a, b, "accuracy", epochs, "epoch", "accuracy on the test set", logarithmic=False)
-    for figure, name in ((costs, "costs.png"), (accuracies, "accuracy.png"), (flow(a, b), "flow.png")):
+    figures = {"costs.png": costs, "accuracy.png": accuracies, "flow.png": flow(a, b)}
+    x, y = a.pretraining, b.pretraining
+    if x is not None and y is not None and x.lengths == y.lengths:
+        x, y = replace(x, label=a.label), replace(y, label=b.label)
+        steps, label = np.arange(len(x.trace["cost"])), "reconstruction error of the batch"
+        figures["pretraining.png"] = pair(x, y, "cost", steps, "step of pre-training", label, logarithmic=True)
+    for name, figure in figures.items():
         picture = BytesIO()
         figure.savefig(picture, dpi=120)
         plt.close(figure)

@@ -12,7 +12,7 @@ from parity.measure import Worst
 from parity.recording import Recording
 from parity.spec import Dtype
 
-Level = Literal["preflight", "consumed", "lockstep", "loop", "trajectory", "outcome"]
+Level = Literal["preflight", "pretraining", "consumed", "lockstep", "loop", "trajectory", "outcome"]
 Result = Literal["passed", "failed", "not_judged"]
 VerdictName = Literal["parity", "mismatch", "incomparable", "insufficient"]
 
@@ -59,13 +59,16 @@ class Verdict:
 
 
 def conclude(checks: Sequence[Check], decisive: Sequence[Level] = DECISIVE) -> VerdictName:
-    """Incomparable if preflight failed, mismatch if another level did, parity if the decisive levels all passed."""
+    """Incomparable if preflight failed, mismatch if another level did, parity if the decisive levels all passed.
+
+    Pre-training is decisive where there is any.
+    """
     failed = {check.level for check in checks if check.result == "failed"}
     if "preflight" in failed:
         return "incomparable"
     if failed:
         return "mismatch"
-    for level in decisive:
+    for level in (*decisive, *{check.level for check in checks if check.level == "pretraining"}):
         results = [check.result for check in checks if check.level == level]
         if not results or any(result != "passed" for result in results):
             return "insufficient"

@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parity.layout import step_shapes
 from parity.measure import entries
 from parity.recording import Arrays, Recording
 from parity.spec import DTYPES, FRAMEWORKS, Dtype, Framework
-from parity.stages import ALLOWED, results
+from parity.stages import ALLOWED
 from parity.verdict import composed
 from parity.verdict.checks import Check, judge
 
@@ -35,7 +34,8 @@ def checks(a: Recording, b: Recording) -> list[Check]:
     """One check for each replay, precision and result of a stage; the earliest checkpoint first."""
     replays = sorted(of_either(a, b) + of_a_reference(a, b), key=lambda replay: replay.step)
     if not replays:
-        return composed.checks(a, b)
+        # Of pre-training, the start step alone would say little: each layer has one of its own.
+        return composed.checks(a, b) if a.manifest.phase == "training" else []
     found = []
     for step in dict.fromkeys(replay.step for replay in replays):
         here = [replay for replay in replays if replay.step == step]
@@ -85,12 +85,11 @@ def of_a_reference(a: Recording, b: Recording) -> list[Replay]:
 
 def stages(replay: Replay, dtype: Dtype) -> list[Check]:
     """The checks of one replay in one precision, in the order of the computation."""
-    identity = replay.side.manifest.identity
-    shapes, label = step_shapes(identity), replay.side.label
+    phase, label = replay.side.phase, replay.side.label
+    shapes = phase.shapes(replay.step)
     truth = f"{label} in float64" if dtype == "float32" else replay.owner
     found, ended = [], False
-    listed = results(identity, identity.schedule.batch_size)
-    for result, entry in zip(listed, entries(replay.summaries, dtype), strict=True):
+    for result, entry in zip(phase.results(replay.step), entries(replay.summaries, dtype), strict=True):
         ended |= result.name == "cost" and not np.isfinite([entry.ours, entry.theirs]).any()
         allowed = ALLOWED[result.kind]
         factor = allowed[replay.side.manifest.framework]

@@ -4,7 +4,6 @@ Each side against itself: at every checkpoint, the loop's own cost and the state
 the replayed step, in the run's precision, within the rounding of a whole step (parity/rounding.py).
 """
 
-from parity.layout import looped, step_shapes
 from parity.measure import entries
 from parity.recording import Recording
 from parity.verdict.checks import Check, judge
@@ -17,23 +16,23 @@ def checks(a: Recording, b: Recording) -> list[Check]:
 
 def loop_is_replay(side: Recording) -> list[Check]:
     """The loop's own step from each checkpoint, within rounding of the replayed one."""
-    identity, loop = side.manifest.identity, side.loop()
+    dtype, phase, loop = side.manifest.identity.dtype, side.phase, side.loop()
     steps = [str(step) for step in side.checkpoints]
     if not steps or {name.partition("/")[0] for name in loop} != set(steps):
         reason = "the loop's step was not kept at every checkpoint; record the run again"
         return [Check(f"{side.label} loop", "loop", "failed", None, None, None, reason)]
-    shapes, labels = step_shapes(identity), (f"{side.label}'s loop", f"{side.label}'s replay")
+    labels = f"{side.label}'s loop", f"{side.label}'s replay"
     return [
         judge(
             "loop",
             f"step {step} {name}, {side.label}",
             f"step {step}, {name}",
-            shapes[name],
+            phase.shapes(int(step))[name],
             entry,
             1.0,
-            identity.dtype,
+            dtype,
             labels,
         )
         for step in steps
-        for name, entry in zip(looped(identity), entries(loop, step), strict=True)
+        for name, entry in zip(phase.looped(), entries(loop, step), strict=True)
     ]

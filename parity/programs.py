@@ -1,0 +1,91 @@
+"""What a worker runs of its framework in one precision, as functions of NumPy arrays: the training, or pre-training."""
+
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity import randomness
+from parity.job import RecordJob
+from parity.phases import Pretraining
+from parity.recording import Arrays
+
+# What the uniforms of a chunk of steps may take, in bytes.
+LARGEST_DRAW = 2**24
+
+
+class Program(NamedTuple):
+    """A model with all that trains it.
+
+    read         (step) -> the state, which is that after `step` updates
+    write        (state)
+    chunk        (first, last) -> the trace of the steps first to last - 1
+    step         (state, inputs, labels or uniforms, recorded) -> what the stages of one step gave, and the state after
+    infer        (inputs) -> what the model makes of them in eval mode; None in pre-training
+    predictions  () -> the class predicted for each test sample; None in pre-training
+    """
+
+    read: Callable[[int], dict[str, NDArray[Any]]]
+    write: Callable[[Arrays], None]
+    chunk: Callable[[int, int], dict[str, NDArray[Any]]]
+    step: Callable[..., dict[str, NDArray[Any]]]
+    infer: Callable[[NDArray[Any]], NDArray[Any]] | None
+    predictions: Callable[[], NDArray[np.int64]] | None
+
+
+def training(side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_device: Any) -> Program:
+    """The model that `build` makes, and its optimizer."""
+    identity = job.identity
+    model, updater = side.train.build(build, identity, job.realisation, place)
+    loss = side.losses.loss(identity.loss)
+    clip = side.clipping.clip_function(identity.clipping, job.realisation)
+
+    def infer(inputs: NDArray[Any]) -> NDArray[Any]:
+        found = side.train.infer(model, side.state.to_tensor("inputs", inputs, place))
+        return side.state.to_array("outputs", found)
+
+    return Program(
+        read=partial(side.state.read, model, updater),
+        write=partial(side.state.write, model, updater),
+        chunk=side.train.chunk_function(model, loss, clip, updater, on_device, identity),
+        step=side.replay.replay_function(model, loss, clip, updater, identity, place),
+        infer=infer,
+        predictions=partial(side.train.predictions, model, on_device, identity.threshold),
+    )
+
+
+def pretraining(
+    side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_device: Any, phase: Pretraining
+) -> Program:
+    """The hidden layers of that model as RBMs."""
+    identity, asked = job.identity, job.identity.pretraining
+    assert asked is not None
+    machines = side.rbm.build(build, identity, job.realisation, place)
+    chunks = [side.rbm.chunk_function(machine, asked.learning_rate, on_device) for machine in machines]
+    steps = [side.rbm.replay_function(machines, layer, asked.learning_rate, place) for layer in range(len(machines))]
+
+    def chunk(first: int, last: int) -> dict[str, NDArray[Any]]:
+        """Layer by layer, and so many steps at once that their uniforms stay small."""
+        traces = []
+        while first < last:
+            layer = phase.layer(first)
+            end = (layer + 1) * phase.steps_per_layer
+            units = identity.dense[layer].units
+            longest = max(1, LARGEST_DRAW // (4 * phase.batch * units))
+            stop = min(last, end, first + longest)
+            drawn = [randomness.hidden_uniforms(identity.seed, k, phase.batch, units) for k in range(first, stop)]
+            traces.append(chunks[layer](first, stop, np.stack(drawn)))
+            first = stop
+        return {name: np.concatenate([trace[name] for trace in traces]) for name in traces[0]}
+
+    return Program(
+        read=partial(side.rbm.read, machines),
+        write=partial(side.rbm.write, machines),
+        chunk=chunk,
+        step=lambda state, *given: steps[phase.layer(int(state["step"]))](state, *given),
+        infer=None,
+        predictions=None,
+    )

@@ -1,0 +1,88 @@
+"""A worker's task: what a job asks for, read and checked, and what runs it."""
+
+from collections.abc import Callable
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from parity import data, programs, randomness, start
+from parity.errors import UsageError
+from parity.job import RecordJob
+from parity.phases import Pretraining, phase
+from parity.programs import Program
+from parity.recording import Arrays
+from parity.replays import Checkpoint, Replayer, checkpoint_steps, layer_checkpoints
+
+# (identity, realisation) -> the framework's model
+Build = Callable[..., Any]
+
+
+class Task:
+    """What a job asks for, read and checked: the data, the batches and the device; `build` makes the model."""
+
+    def __init__(self, side: SimpleNamespace, job: RecordJob, build: Build) -> None:
+        self.side, self.job, self.build, self.identity = side, job, build, job.identity
+        self.device = choose_device(side, job.device)
+        self.place = side.runtime.devices()[self.device]
+        self.content = data.load(job.identity.data, job.data, job.identity.dtype)
+        self.batches = self.planned()
+        self.phase = phase(job.phase, job.identity, len(self.batches))
+        self.reference = None if job.reference is None else start.reference(job.reference, job.identity, job.phase)
+        self.taken_over: dict[int, Arrays] = {}
+        if self.reference is not None and job.hand_over is not None:
+            self.taken_over[job.hand_over] = start.taken_over(self.reference, job.hand_over)
+        self.checkpoints = self.kept()
+
+    def planned(self) -> data.Batches:
+        """The batches of the job's phase."""
+        pretraining = self.identity.pretraining
+        if self.job.phase == "pretraining" and pretraining is not None:
+            schedule = pretraining.schedule(len(self.identity.dense) - 1)
+            return data.plan(schedule, start.pretraining_order(self.identity, self.content))
+        found = data.plan(self.identity.schedule, start.order(self.identity, self.content, self.job.batch_order))
+        data.require_variances(self.identity, found)
+        return found
+
+    def kept(self) -> list[int]:
+        """The steps of which the state before is kept and replayed."""
+        if isinstance(self.phase, Pretraining):
+            return layer_checkpoints(self.phase, self.job.checkpoints)
+        return sorted({*checkpoint_steps(self.batches, self.job.checkpoints), *self.taken_over})
+
+    def program(self) -> Program:
+        """What runs the job's phase, in the dtype that is set."""
+        given = self.side, self.job, self.build, self.place, self.on_device
+        if isinstance(self.phase, Pretraining):
+            return programs.pretraining(*given, self.phase)
+        return programs.training(*given)
+
+    @cached_property
+    def on_device(self) -> Any:
+        """The data and the batches as the framework's tensors."""
+        return self.side.data.place(self.content, self.batches, sum(self.identity.mask_widths.values()), self.place)
+
+    @cached_property
+    def replayer(self) -> Replayer:
+        """What runs single steps and segments again."""
+        return Replayer(self.side, self.job, self.phase, self.program)
+
+    def checkpoint(self, step: int, state: Arrays) -> Checkpoint:
+        """A state with the batch of the step that follows it."""
+        used = self.batches.order[self.batches.starts[step] : self.batches.stops[step]]
+        given: np.ndarray = self.content.train_labels[used]
+        if isinstance(self.phase, Pretraining):
+            units = self.identity.dense[self.phase.layer(step)].units
+            given = randomness.hidden_uniforms(self.identity.seed, step, self.phase.batch, units)
+        return Checkpoint(state, self.content.train_inputs[used], given)
+
+
+def choose_device(side: SimpleNamespace, wanted: str) -> str:
+    """ "cpu" or "gpu"; "auto" takes a GPU where the framework finds one."""
+    found = side.runtime.devices()
+    if wanted == "auto":
+        return "gpu" if "gpu" in found else "cpu"
+    if wanted not in found:
+        raise UsageError(f"--device {wanted}: {side.name} finds none here (it finds {', '.join(found)})")
+    return wanted
