@@ -3,7 +3,7 @@
 A recording is a folder:
     manifest.json               what was run, where, with what; the SHA-256 of every other file; the status
     trace.safetensors           `cost` [steps] of the run's dtype: mean cost of the step's batch, before its update
-                                `consumed/indices`, `inputs`, `labels` [steps] int64, and `masks` where there is dropout:
+                                `consumed/indices`, `inputs`, `labels` [steps] int64, `masks` where there is dropout:
                                 checksums of what each step used
                                 `epoch_cost` [epochs] float64: mean of the epoch's costs, as the schedule says
                                 `accuracy` [epochs] float64: share of the test set classified correctly at its end

@@ -120,7 +120,7 @@ def test_the_streams_are_pinned():
     assert np.packbits(mask).tobytes().hex() == PINNED
 
 
-PINNED = "cf5fefbffdbf6b6e783f673f13eeb39ff2bd7f95a4abfbfe"
+PINNED = "f3f7f4c7bd7ddae73f6fa9f3ff94e4e3afbf4ef5ef6d0fc9"
 
 
 @pytest.fixture(scope="module")
