@@ -30,9 +30,8 @@ def state(identity: Identity, file: Path | None, reference: Recording | None) ->
     drawn = randomness.initial_weights(identity)
     chosen = drawn if file is None else drawn | read_weights(file, identity)
     begun = {
-        f"slots/{slot}/{name}": np.full(value.shape, first, identity.dtype)
-        for slot, first in identity.optimizer.slots.items()
-        for name, value in chosen.items()
+        f"slots/{name}": np.full(shape, identity.optimizer.slots[name.partition("/")[0]], identity.dtype)
+        for name, shape in identity.slot_shapes.items()
     }
     for name, shape in identity.statistic_shapes.items():
         begun[f"statistics/{name}"] = np.full(shape, float(name.endswith("moving_variance")), identity.dtype)

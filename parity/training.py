@@ -38,8 +38,7 @@ class Task:
         self.device = choose_device(side, job.device)
         self.place = side.runtime.devices()[self.device]
         self.content = data.load(job.identity.data, job.data, job.identity.dtype)
-        self.batches = data.plan(job.identity.schedule, start.order(job.identity, self.content, job.batch_order))
-        data.require_variances(job.identity, self.batches)
+        self.batches = data.planned(job.identity, start.order(job.identity, self.content, job.batch_order))
         self.reference = None if job.reference is None else start.reference(job.reference, self.identity)
         self.taken_over: dict[int, Arrays] = {}
         if self.reference is not None and job.hand_over is not None:

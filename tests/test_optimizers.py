@@ -12,9 +12,9 @@ import safetensors.numpy
 from conftest import selected
 
 from parity import start
-from parity.formulas import update
 from parity.rounded import UNIT_ROUNDOFF
 from parity.spec import FRAMEWORKS
+from parity.stages import gradients, updated
 
 # In units of u and of the largest value: the rounding of one step, times the steps.
 GROWTH = 50 * open_loop.STEPS
@@ -38,14 +38,12 @@ def ends(tmp_path_factory, request):
 def by_formula(case, way):
     """What parity/formulas.py ends with."""
     experiment = open_loop.experiment(case, way)
-    optimizer = experiment.identity.optimizer
-    state = start.state(experiment.identity, None, None)
-    for t, gradients in enumerate(open_loop.gradients()):
-        for name in experiment.identity.weights:
-            slots = {slot: state[f"slots/{slot}/{name}"] for slot in optimizer.slots}
-            w, g = state[f"weights/{name}"].astype(np.float64), gradients[f"gradients/{name}"]
-            w, slots = update(optimizer, experiment.tf, t, w, g, slots)
-            state |= {f"weights/{name}": w} | {f"slots/{slot}/{name}": value for slot, value in slots.items()}
+    identity = experiment.identity
+    state = start.state(identity, None, None)
+    state |= {f"weights/{name}": state[f"weights/{name}"].astype(np.float64) for name in identity.weights}
+    for t, recorded in enumerate(open_loop.gradients()):
+        state["step"] = np.array(t)
+        state |= updated(identity, experiment.tf, state, gradients(identity, recorded), None)
     return {name: value for name, value in state.items() if name != "step"}
 
 
