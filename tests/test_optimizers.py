@@ -35,14 +35,15 @@ def ends(tmp_path_factory, request):
         return dict(zip(FRAMEWORKS, pool.map(run, FRAMEWORKS), strict=True))
 
 
-def by_formula(case, way):
-    """What parity/formulas.py ends with."""
+def by_formula(case, way, moved=0.0):
+    """What parity/formulas.py ends with, each gradient moved by so many units in the last place, to and fro."""
     experiment = open_loop.experiment(case, way)
     identity = experiment.identity
     state = start.state(identity, None, None)
     state |= {f"weights/{name}": state[f"weights/{name}"].astype(np.float64) for name in identity.weights}
     for t, recorded in enumerate(open_loop.gradients()):
         state["step"] = np.array(t)
+        recorded = {name: g * (1 + moved * (-1) ** t * 2**-52) for name, g in recorded.items()}
         state |= updated(identity, experiment.tf, state, gradients(identity, recorded), None)
     return {name: value for name, value in state.items() if name != "step"}
 
@@ -58,12 +59,14 @@ def by_formula(case, way):
 def test_200_recorded_gradients(case, way, ends):
     """Both frameworks end with the same, and with what the formula says where no constant of Keras's is rounded."""
     expected, prefix = by_formula(case, way), f"{case}|{way}|"
+    # L-BFGS's steps follow from its earlier ones, so what these round to grows, as much as that of a twin.
+    twin = by_formula(case, way, moved=1.0) if case.startswith("lbfgs") else expected
     found = {side: {key: value for key, value in ends[side].items() if key.startswith(prefix)} for side in FRAMEWORKS}
     assert set(found["tf"]) == set(found["torch"]) == {prefix + name for name in (*expected, "step")}
-    exact = way == "torch" or case in ("sgd", "adagrad", "adadelta", "rmsprop", "rprop", "asgd")
+    exact = way == "torch" or case in ("sgd", "adagrad", "adadelta", "rmsprop", "rprop", "asgd", "lbfgs")
     for name, formula in expected.items():
         ours, theirs = found["tf"][prefix + name], found["torch"][prefix + name]
-        allowed = GROWTH * UNIT_ROUNDOFF["float64"] * np.abs(formula).max()
+        allowed = GROWTH * UNIT_ROUNDOFF["float64"] * np.abs(formula).max() + 100 * np.abs(twin[name] - formula).max()
         assert np.abs(ours - theirs).max() <= allowed
         if exact:
             assert np.abs(ours - formula).max() <= allowed
