@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from parity import pairs
-from parity.changes import initializer
-from parity.experiments import EXPERIMENTS, activation
+from parity.changes import COSTS, chosen_optimizer, initializer
+from parity.experiments import EXPERIMENTS, activation, mlp
 from parity.nodes import Dense, Node
 from parity.processes import Worker
 from parity.recording import Recording
@@ -61,6 +61,15 @@ def shortened(name: str, steps: int, **changes: Any) -> Experiment:
     schedule = replace(experiment.identity.schedule, duration=steps, unit="steps")
     identity = replace(experiment.identity, **({"schedule": schedule} | changes))
     return replace(experiment, identity=identity)
+
+
+def xor_lbfgs(steps: int, numbers: str = "learning_rate=0.5,history_size=3", **changes: Any) -> Experiment:
+    """XOR through two hidden layers of tanh, by L-BFGS. Seed 0 learns it, and at step 1 it has no curvature to keep."""
+    normal = initializer("normal")
+    model = mlp([2, 5, 5, 1], "tanh", "linear", normal, normal)
+    chosen = chosen_optimizer(f"lbfgs:{numbers}" if numbers else "lbfgs")
+    kept = {"model": model, "loss": COSTS["logits"], "optimizer": chosen}
+    return shortened("xor_tanh", steps, **(kept | changes))
 
 
 def both_sides(experiment: Experiment, **choices: Any) -> Experiment:

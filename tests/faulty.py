@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from conftest import shortened
+from conftest import shortened, xor_lbfgs
 from faults import FAULTS
 
 from parity import worker
@@ -27,6 +27,7 @@ CLIPPED = shortened(
     "mnist_softmax", 12, clipping=Clipping("global_norm", 0.3), optimizer=replace(OPTIMIZERS["sgd"], learning_rate=0.5)
 )
 EXPERIMENTS |= {"mnist_clipped": replace(CLIPPED, name="mnist_clipped")}
+EXPERIMENTS |= {"xor_lbfgs": replace(xor_lbfgs(12), name="xor_lbfgs")}
 CHECKPOINTS = 6
 
 

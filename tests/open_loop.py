@@ -37,7 +37,15 @@ ALWAYS = {
 }  # fmt: skip
 # torch's way in everything, and Keras's; these have one way only.
 WAYS: tuple[Framework, ...] = ("torch", "tf")
-ONE_WAY = ("nadam", "adadelta", "rprop", "asgd", "asgd:averaging_from=100", "lbfgs", "lbfgs:history_size=3,learning_rate=1.5")
+ONE_WAY = (
+    "nadam",
+    "adadelta",
+    "rprop",
+    "asgd",
+    "asgd:averaging_from=100",
+    "lbfgs",
+    "lbfgs:history_size=3,learning_rate=1.5",
+)
 
 
 def experiment(case: str, way: Framework) -> Experiment:

@@ -48,7 +48,9 @@ class LBFGS(keras.optimizers.Optimizer):
             new_changes = tf.where(kept, tf.concat([changes[1:], y[None]], 0), changes)
             new_steps = tf.where(kept, tf.concat([steps[1:], s[None]], 0), steps)
             d = direction(g, new_changes, new_steps)
-            share = tf.where(tf.reduce_any(before != 0), tf.ones_like(g[0]), tf.minimum(1 / tf.reduce_sum(tf.abs(g)), 1))
+            share = tf.where(
+                tf.reduce_any(before != 0), tf.ones_like(g[0]), tf.minimum(1 / tf.reduce_sum(tf.abs(g)), 1)
+            )
             step = tf.cast(learning_rate, g.dtype) * share * d
             # Slots, then weights; with no step where it would lead nowhere, although torch keeps it for one.
             taken = tf.where(dot(g, d) > -tolerance_change, tf.zeros_like(step), step)
