@@ -19,6 +19,7 @@ from typing import NamedTuple, get_args
 from parity.changes import COSTS, chosen_optimizer, initializer, with_cost
 from parity.experiments import EXPERIMENTS, activation, mlp
 from parity.nodes import NUMBERED, ActivationName, Dense, InitializerName, Node
+from parity.optimizers import LBFGS
 from parity.pairs import record_pair
 from parity.processes import Worker
 from parity.spec import FRAMEWORKS, LABELS, Experiment, Framework, Identity, own_choices
@@ -32,7 +33,7 @@ NUMBERS = {"constant": 0.05, "normal": 0.1, "uniform": 0.1, "truncated_normal": 
 VARIANTS = (
     "sgd", "sgd:momentum=0.9", "sgd:momentum=0.9,nesterov=true", "sgd:weight_decay=0.01", "adam",
     "adam:weight_decay=0.01", "adamw", "adamax", "nadam", "nadam:momentum_decay=1", "adagrad", "adadelta", "rmsprop",
-    "rmsprop:momentum=0.9,centered=true", "rprop", "asgd",
+    "rmsprop:momentum=0.9,centered=true", "rprop", "asgd", "lbfgs",
 )  # fmt: skip
 
 
@@ -92,6 +93,9 @@ def optimizers() -> Iterator[Run]:
     for text, way in itertools.product(VARIANTS, FRAMEWORKS):
         for base in (narrow(STEPS), short("xor_tanh", STEPS)):
             identity = replace(base.identity, optimizer=chosen_optimizer(text))
+            if isinstance(identity.optimizer, LBFGS) and identity.data == "digits":
+                # It takes the whole training set at once.
+                identity = replace(identity, schedule=replace(identity.schedule, batch_size=4000))
             column = f"{LABELS[way]}'s way, {'XOR' if identity.data == 'xor' else 'digits'}"
             yield Run(text, {column: None}, in_own_way(replace(base, identity=identity), way))
 

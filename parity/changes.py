@@ -101,9 +101,9 @@ def chosen_clipping(text: str) -> Clipping:
 def number(text: str, current: float | bool, where: str) -> float | bool:
     """A value of the kind of `current`."""
     try:
-        return {"true": True, "false": False}[text] if isinstance(current, bool) else float(text)
+        return {"true": True, "false": False}[text] if isinstance(current, bool) else type(current)(text)
     except (KeyError, ValueError):
-        wanted = "true or false" if isinstance(current, bool) else "a number"
+        wanted = {bool: "true or false", int: "a whole number"}.get(type(current), "a number")
         raise UsageError(f"{where}: {text!r} must be {wanted}") from None
 
 

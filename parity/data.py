@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from parity import digits
 from parity.errors import UsageError
+from parity.optimizers import LBFGS
 from parity.spec import DataName, Dtype, Identity, Schedule
 
 
@@ -106,6 +107,21 @@ def plan(schedule: Schedule, order: NDArray[np.int64]) -> Batches:
     epoch_ends = (np.arange(steps) + 1) % (per_pass * schedule.passes_per_epoch) == 0
     epoch_ends[-1] = True
     return Batches(order.reshape(-1), starts, stops, epoch_ends)
+
+
+def planned(identity: Identity, order: NDArray[np.int64]) -> Batches:
+    """The plan of a run with `order` [passes, samples], which its model and its optimizer must be able to take."""
+    batches = plan(identity.schedule, order)
+    require_variances(identity, batches)
+    require_whole_set(identity, order.shape[1])
+    return batches
+
+
+def require_whole_set(identity: Identity, samples: int) -> None:
+    """Refuse batches of less than the training set of `samples` where the optimizer compares gradients of steps."""
+    size = identity.schedule.batch_size
+    if isinstance(identity.optimizer, LBFGS) and size != samples:
+        raise UsageError(f"lbfgs takes the whole training set at every step: --batch-size {samples}, not {size}")
 
 
 def require_variances(identity: Identity, batches: Batches) -> None:

@@ -21,7 +21,8 @@ def step_shapes(identity: Identity) -> dict[str, Shape]:
         shapes[f"outputs/{name}"] = shapes[f"deltas/{name}"] = (batch, units)
     shapes |= {f"statistics/{name}": shape for name, shape in identity.statistic_shapes.items()}
     clipped = () if identity.clipping is None else ("clipped",)
-    groups = ("gradients", *clipped, "weights", *(f"slots/{slot}" for slot in identity.optimizer.slots))
+    shapes |= {f"slots/{name}": shape for name, shape in identity.slot_shapes.items()}
+    groups = ("gradients", *clipped, "weights")
     return shapes | {f"{group}/{name}": shape for group in groups for name, shape in identity.weight_shapes.items()}
 
 
@@ -116,9 +117,8 @@ def check_exactly(
 
 def looped(identity: Identity) -> list[str]:
     """The tensors of a loop's step that can be held against a replayed one: its cost, and the state after it."""
-    groups = (*(f"slots/{slot}" for slot in identity.optimizer.slots), "weights")
-    statistics = (f"statistics/{name}" for name in identity.statistics)
-    return ["cost", *statistics, *(f"{group}/{name}" for group in groups for name in identity.weights)]
+    groups = {"statistics": identity.statistics, "slots": identity.slot_shapes, "weights": identity.weights}
+    return ["cost", *(f"{group}/{name}" for group, names in groups.items() for name in names)]
 
 
 def check_array(where: str, name: str, array: NDArray[Any], shape: Shape, dtype: str) -> None:

@@ -1,6 +1,7 @@
 """Optimizers and their numbers, as data; parity/formulas.py has what each computes.
 
-`slots` are what an optimizer keeps of each weight, in the order of its computation, with the value each starts at.
+`slots` are what an optimizer keeps of each weight, in the order of its computation, with the value each starts at; they
+have the weight's shape, but for a history (`slot_shape`).
 `weight_decay` is an L2 term of the gradient or a decay of the weights, as the realisation chooses.
 """
 
@@ -217,7 +218,46 @@ class ASGD:
         return {"average": 0.0}
 
 
-Optimizer = SGD | Adam | AdamW | Adamax | NAdam | Adagrad | Adadelta | RMSprop | Rprop | ASGD
+@dataclass(frozen=True)
+class LBFGS:
+    """Limited-memory BFGS, one iteration a step and no line search: Liu and Nocedal, Math. Programming 45, 1989.
+
+    As torch.optim.LBFGS does it with max_iter=1. It is over all weights together, and its gradients must be those of
+    one function: of the whole training set. Its slots are the gradient and the step last taken, and, the latest last,
+    a history of how gradients changed and of the steps that changed them, zero where it is not filled yet.
+    """
+
+    __pydantic_config__ = STRICT
+    weight_decay: ClassVar[float] = 0.0
+    # A change y of the gradient over a step s is kept if y.s exceeds this, which torch has built in.
+    curvature: ClassVar[float] = 1e-10
+    learning_rate: float
+    history_size: int
+    # No step where no element of the gradient exceeds the one, or the gradient along the step the other.
+    tolerance_grad: float
+    tolerance_change: float
+    kind: Literal["lbfgs"] = "lbfgs"
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning rate")
+        require_positive(self.history_size, "history_size")
+        require_not_negative(self.tolerance_grad, "tolerance_grad")
+        require_not_negative(self.tolerance_change, "tolerance_change")
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return dict.fromkeys(("previous_gradient", "previous_step", *HISTORIES), 0.0)
+
+
+# The slots that have an entry for each of `history_size` steps.
+HISTORIES = ("gradient_changes", "steps")
+
+Optimizer = SGD | Adam | AdamW | Adamax | NAdam | Adagrad | Adadelta | RMSprop | Rprop | ASGD | LBFGS
+
+
+def slot_shape(optimizer: Optimizer, slot: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a slot of a weight of this shape."""
+    return (optimizer.history_size, *shape) if isinstance(optimizer, LBFGS) and slot in HISTORIES else shape
 
 
 def momentum_share(beta_1: float, momentum_decay: float, step: int) -> float:
@@ -257,5 +297,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
         RMSprop(learning_rate=0.01, rho=0.99, epsilon=1e-8, momentum=0.0, centered=False, weight_decay=0.0),
         Rprop(learning_rate=0.01, eta_minus=0.5, eta_plus=1.2, smallest_step=1e-6, largest_step=50.0),
         ASGD(learning_rate=0.01, decay=1e-4, power=0.75, averaging_from=1e6, weight_decay=0.0),
+        # torch keeps 100 steps; here each is two more tensors of every weight in every checkpoint.
+        LBFGS(learning_rate=1.0, history_size=10, tolerance_grad=1e-7, tolerance_change=1e-9),
     )
 }

@@ -319,7 +319,7 @@ def check_inputs(asked: RecordJob) -> None:
     if asked.data is not None and identity.data != "digits":
         raise UsageError(f"--data is for experiments on digits, and {asked.experiment} has none")
     content = data.load(identity.data, asked.data, identity.dtype)
-    batches = data.plan(identity.schedule, start.order(identity, content, asked.batch_order))
+    batches = data.planned(identity, start.order(identity, content, asked.batch_order))
     checkpoint_steps(batches, asked.checkpoints)
     if identity.pretraining is not None:
         start.pretraining_order(identity, content)

@@ -173,14 +173,16 @@ class Replayer:
             return {"outputs": wide, "outputs_noise": np.abs(narrow - wide).max() * FINER}
 
     def own_segment(
-        self, state: Arrays, first: int, last: int, costs: NDArray[np.floating]
+        self, at: Checkpoint, evidence: Arrays, first: int, last: int, costs: NDArray[np.floating]
     ) -> dict[str, NDArray[np.float64]]:
         """A segment's `costs` [last - first] in float64, and the `noise` that rounding may make of them.
 
         It is measured twice: as what float32 makes of the same steps, scaled down to float64's rounding; and by the
         same steps from weights that are each the next number, since what is divided by its own size does not scale
-        down. `costs` [steps] are the run's own, in one of the two precisions.
+        down. It is no less than the rounding of the first cost, which may be larger than that of its size: torch's
+        cross-entropy of logits cancels. `costs` [steps] are the run's own, in one of the two precisions.
         """
+        state = at.state
         recorded = costs[first:last].astype(np.float64)
         other: Dtype = "float64" if self.job.identity.dtype == "float32" else "float32"
         found = self.segment(state, first, last, other)
@@ -190,8 +192,12 @@ class Replayer:
             for name, value in state.items()
         }
         twin = self.segment(moved, first, last, "float64")
-        with np.errstate(invalid="ignore"):
-            return {"costs": wide, "noise": np.maximum(np.abs(found - recorded) * FINER, np.abs(twin - wide))}
+        given = at.converted("float64")
+        scales = self.phase.scales(self.job.realisation, given.state, evidence, given.inputs, given.given, "float64")
+        with np.errstate(all="ignore"):
+            rounding = float(scales["cost"])
+            noise = np.maximum(np.abs(found - recorded) * FINER, np.abs(twin - wide))
+            return {"costs": wide, "noise": np.maximum(noise, rounding if np.isfinite(rounding) else 0.0)}
 
 
 def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:

@@ -27,7 +27,8 @@ from parity import activations, clipping, dropout, normalisation
 from parity.losses import rounding
 from parity.measure import largest_finite
 from parity.nodes import Activation, BatchNorm, Dense, Dropout, PReLU
-from parity.rounded import UNIT_ROUNDOFF, exact
+from parity.optimizers import LBFGS
+from parity.rounded import UNIT_ROUNDOFF, Rounded, exact
 from parity.spec import Dtype, Identity, Realisation
 from parity.stages import gradients, updated
 
@@ -232,6 +233,10 @@ def optimizer_errors(
 ) -> dict[str, Array]:
     """E of the weights and slots after the step."""
     given = gradients(identity, replay, clipped=True)
+    if isinstance(identity.optimizer, LBFGS):
+        # Moved all at once, what the errors of single gradients make of a sum over all of them would cancel.
+        moved = {name: Rounded(gradient, errors[name], u) for name, gradient in given.items()}
+        return {name: result.error for name, result in updated(identity, realisation, state, moved, u).items()}
     # One side may be at one end of a gradient's error and the other side at the other.
     low, here, high = (
         updated(identity, realisation, state, {n: g + end * SAFETY * errors[n] for n, g in given.items()}, None)

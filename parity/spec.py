@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from parity.checked import STRICT, require_positive
 from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Node, PReLU
-from parity.optimizers import SGD, Adam, Adamax, AdamW, Clipping, NAdam, Optimizer
+from parity.optimizers import SGD, Adam, Adamax, AdamW, Clipping, NAdam, Optimizer, slot_shape
 
 Framework = Literal["tf", "torch"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
@@ -176,6 +176,13 @@ class Identity:
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each weight by its name, in order."""
         return {f"{node.name}/{kind}": shape for node in self.model for kind, shape in node.weight_shapes.items()}
+
+    @property
+    def slot_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each of the optimizer's slots by its name, `<slot>/<weight>`, in order."""
+        shapes = self.weight_shapes.items()
+        slots = self.optimizer.slots
+        return {f"{slot}/{name}": slot_shape(self.optimizer, slot, shape) for slot in slots for name, shape in shapes}
 
     @property
     def weights(self) -> list[str]:

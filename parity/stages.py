@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import activations, clipping, dropout, normalisation
+from parity import activations, clipping, dropout, lbfgs, normalisation
 from parity.formulas import update
 from parity.losses import rounding
 from parity.nodes import BatchNorm, Dense, Dropout, Node, PReLU
-from parity.optimizers import OPTIMIZERS
+from parity.optimizers import LBFGS, OPTIMIZERS
 from parity.rounded import UNIT_ROUNDOFF, exact
 from parity.spec import Dtype, Framework, Identity, Realisation
 
@@ -280,6 +280,8 @@ def updated(
     identity: Identity, realisation: Realisation, state: Arrays, gradients: Mapping[str, Any], u: float | None
 ) -> dict[str, Any]:
     """The optimizer's step as its formula gives it, with its running error where `u` is given."""
+    if isinstance(identity.optimizer, LBFGS):
+        return lbfgs.updated(identity.optimizer, state, gradients, u)
     found: dict[str, Any] = {}
     for name, gradient in gradients.items():
         w: Any = state[f"weights/{name}"]

@@ -36,9 +36,8 @@ def state(identity: Identity, file: Path | None, reference: Recording | None, ph
         chosen |= {f"{node.name}/visible_bias": np.zeros(node.inputs, identity.dtype) for node in identity.dense[:-1]}
         return {f"weights/{name}": value for name, value in chosen.items()} | {"step": np.array(0, np.int64)}
     begun = {
-        f"slots/{slot}/{name}": np.full(value.shape, first, identity.dtype)
-        for slot, first in identity.optimizer.slots.items()
-        for name, value in chosen.items()
+        f"slots/{name}": np.full(shape, identity.optimizer.slots[name.partition("/")[0]], identity.dtype)
+        for name, shape in identity.slot_shapes.items()
     }
     for name, shape in identity.statistic_shapes.items():
         begun[f"statistics/{name}"] = np.full(shape, float(name.endswith("moving_variance")), identity.dtype)

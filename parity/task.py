@@ -41,9 +41,7 @@ class Task:
         if self.job.phase == "pretraining" and pretraining is not None:
             schedule = pretraining.schedule(len(self.identity.dense) - 1)
             return data.plan(schedule, start.pretraining_order(self.identity, self.content))
-        found = data.plan(self.identity.schedule, start.order(self.identity, self.content, self.job.batch_order))
-        data.require_variances(self.identity, found)
-        return found
+        return data.planned(self.identity, start.order(self.identity, self.content, self.job.batch_order))
 
     def kept(self) -> list[int]:
         """The steps of which the state before is kept and replayed."""

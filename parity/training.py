@@ -126,7 +126,8 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
         if task.job.phase == "training":
             flows.append(flow(task.identity, task.job.realisation, at.state, evidence))
         recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
-        recorder.save_segment(key, replayer.own_segment(state, step, stops[step], costs) | replayer.own_outputs(at))
+        segment = replayer.own_segment(at, evidence, step, stops[step], costs)
+        recorder.save_segment(key, segment | replayer.own_outputs(at))
         summary = replayer.loop(at, evidence, whole[task.identity.dtype], trained.looped[step])
         loop |= {f"{step}/{column}": values for column, values in summary.items()}
         if step == 0 and task.job.phase == "training":

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from parity import pairs
-from parity.changes import initializer
+from parity.changes import COSTS, chosen_optimizer, initializer
 from parity.experiments import EXPERIMENTS, activation, mlp
 from parity.nodes import Dense, Node
 from parity.processes import Worker
@@ -68,6 +68,15 @@ def pretrained(steps: int, **changes: Any) -> Experiment:
     kernel, bias = initializer("normal:0.01"), initializer("zeros")
     model = mlp([784, 16, 8, 10], "sigmoid", "linear", kernel, bias)
     return shortened("mnist_rbm", steps, **({"model": model, "pretraining": Pretraining(100, 1, 0.1)} | changes))
+
+
+def xor_lbfgs(steps: int, numbers: str = "learning_rate=0.5,history_size=3", **changes: Any) -> Experiment:
+    """XOR through two hidden layers of tanh, by L-BFGS. Seed 0 learns it, and at step 1 it has no curvature to keep."""
+    normal = initializer("normal")
+    model = mlp([2, 5, 5, 1], "tanh", "linear", normal, normal)
+    chosen = chosen_optimizer(f"lbfgs:{numbers}" if numbers else "lbfgs")
+    kept = {"model": model, "loss": COSTS["logits"], "optimizer": chosen}
+    return shortened("xor_tanh", steps, **(kept | changes))
 
 
 def both_sides(experiment: Experiment, **choices: Any) -> Experiment:

@@ -93,7 +93,7 @@ def main(side: Framework, folder: Path) -> None:
     for case in open_loop.CASES:
         for way in open_loop.WAYS:
             open_loop.built(loaded, open_loop.experiment(case, way))
-    for case in ("sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam", "nadam:momentum_decay=1"):
+    for case in ("lbfgs", "sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam", "nadam:momentum_decay=1"):
         open_loop.run(loaded, open_loop.experiment(case, "tf"), steps=1)
     sys.settrace(None)
     print(json.dumps(sorted(executed)))

@@ -71,6 +71,18 @@ def torch_numbers(line: str) -> tuple[str, str, str]:
     return ("optimizers.py", TORCH_NUMBERS, f"{made}    {line}\n    return numbers\n")
 
 
+def torch_lbfgs(old: str, new: str) -> tuple[str, str, str]:
+    """torch's stock class with a text of it replaced."""
+    base = "class LBFGS(torch.optim.LBFGS):\n"
+    made = (
+        "import inspect, sys\n"
+        "names = dict(vars(sys.modules[torch.optim.LBFGS.__module__]))\n"
+        f"assert {old!r} in inspect.getsource(torch.optim.LBFGS)\n"
+        f"exec(inspect.getsource(torch.optim.LBFGS).replace({old!r}, {new!r}), names)\n"
+    )
+    return ("lbfgs.py", base, f"{made}class LBFGS(names['LBFGS']):\n")
+
+
 def tf_shrunk(when: str) -> tuple[str, str, str]:
     factor = f"tf.cast(tf.where({when}, 0.99, 1.0), model.compute_dtype)"
     return loop(f"model.trainable_variables[0].assign({factor} * model.trainable_variables[0])")
@@ -484,6 +496,36 @@ FAULTS = {
          "            update(machine, learning_rate, found)\n"
          "            machine.dense.weight.data.mul_(0.99 if step == 8 else 1.0)\n"),
         "mnist_rbm",
+    ),
+    # L-BFGS
+    "the first step is not shortened": Fault(
+        "lockstep", "slots/previous_step", 0,
+        ("lbfgs.py", "tf.reduce_any(before != 0)", "True"),
+        torch_lbfgs("min(1.0, 1.0 / flat_grad.abs().sum())", "1.0"),
+        "xor_lbfgs",
+    ),
+    "a pair without curvature is kept": Fault(
+        "lockstep", "slots/previous_step", 1,
+        ("lbfgs.py", "dot(y, s) > curvature", "tf.reduce_any(s != 0)"), torch_lbfgs("ys > 1e-10", "True"),
+        "xor_lbfgs",
+    ),
+    "the history is read from the wrong end": Fault(
+        "lockstep", "slots/previous_step", 5,
+        ("lbfgs.py", "(from_latest, (changes, steps, rhos)", "(from_latest, (changes[::-1], steps[::-1], rhos[::-1])"),
+        torch_lbfgs("range(num_old - 1, -1, -1)", "range(num_old)"),
+        "xor_lbfgs",
+    ),
+    "the oldest pair is not dropped": Fault(
+        "lockstep", "slots/previous_step", 5,
+        ("lbfgs.py", "[changes[1:], y[None]]", "[changes[:-1], y[None]]"),
+        torch_lbfgs("old_dirs.pop(0)", "old_dirs.pop()"),
+        "xor_lbfgs",
+    ),
+    "the history is not restored": Fault(
+        "lockstep", "slots/previous_step", 2,
+        ("state.py", TF_WRITE, TF_WRITE[:-1] + " * (slot != 'steps'))"),
+        ("lbfgs.py", "if y.any()]", "if y.any()][1:]"),
+        "xor_lbfgs",
     ),
     # Precision
     "a layer computes in float32": Fault(

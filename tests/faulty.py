@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from conftest import pretrained, shortened
+from conftest import pretrained, shortened, xor_lbfgs
 from faults import FAULTS
 
 from parity import worker
@@ -32,6 +32,7 @@ NARROW = with_dropout(shortened("mnist_no_batchnorm", 12).identity.model, 0.3)
 EXPERIMENTS["mnist_dropout"] = shortened("mnist_dropout", 12, model=NARROW)
 # Of these the pre-training alone is recorded: its first and last step of either layer, 0, 39, 40 and 79.
 EXPERIMENTS["mnist_rbm"] = pretrained(1)
+EXPERIMENTS |= {"xor_lbfgs": replace(xor_lbfgs(12), name="xor_lbfgs")}
 CHECKPOINTS = 6
 
 

@@ -27,17 +27,25 @@ CASES = (
     "sgd", "sgd:momentum=0.9", "sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam", "adam:weight_decay=0.01",
     "adamw", "adamax", "adamax:weight_decay=0.01", "nadam", "nadam:momentum_decay=1", "adagrad",
     "adagrad:initial_accumulator=0.1,weight_decay=0.01", "adadelta", "rmsprop", "rmsprop:momentum=0.9,centered=true",
-    "rprop", "asgd", "asgd:averaging_from=100",
+    "rprop", "asgd", "asgd:averaging_from=100", "lbfgs", "lbfgs:history_size=3,learning_rate=1.5",
 )  # fmt: skip
 # One of each optimizer; all take a minute.
 ALWAYS = {
     "sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam:weight_decay=0.01", "adamw", "adamax", "nadam",
     "nadam:momentum_decay=1", "adagrad", "adadelta", "rmsprop:momentum=0.9,centered=true", "rprop",
-    "asgd:averaging_from=100",
+    "asgd:averaging_from=100", "lbfgs",
 }  # fmt: skip
 # torch's way in everything, and Keras's; these have one way only.
 WAYS: tuple[Framework, ...] = ("torch", "tf")
-ONE_WAY = ("nadam", "adadelta", "rprop", "asgd", "asgd:averaging_from=100")
+ONE_WAY = (
+    "nadam",
+    "adadelta",
+    "rprop",
+    "asgd",
+    "asgd:averaging_from=100",
+    "lbfgs",
+    "lbfgs:history_size=3,learning_rate=1.5",
+)
 
 
 def experiment(case: str, way: Framework) -> Experiment:

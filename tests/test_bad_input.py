@@ -75,6 +75,18 @@ def occupied(folder):
 # What is typed, and the one line that answers it.
 USAGE_ERRORS = {
     "nothing": ([], f"the following arguments are required: EXPERIMENT {HELP}"),
+    "L-BFGS on batches": (
+        ["mnist_softmax", "--optimizer", "lbfgs"],
+        "lbfgs takes the whole training set at every step: --batch-size 4000, not 100",
+    ),
+    "no whole number": (
+        ["xor_tanh", "--optimizer", "lbfgs:history_size=2.5"],
+        "--optimizer lbfgs:history_size=2.5: '2.5' must be a whole number",
+    ),
+    "no history": (
+        ["xor_tanh", "--optimizer", "lbfgs:history_size=0"],
+        "history_size must be a finite number above zero, not 0",
+    ),
     "experiment": (["mnist_rellu"], "unknown experiment 'mnist_rellu'; did you mean mnist_relu?"),
     "nothing near": (["zzzz"], f"unknown experiment 'zzzz'; there are {', '.join(EXPERIMENTS)}"),
     "activation": (["mnist_relu", "--activation", "sigmoit"], "unknown activation 'sigmoit'; did you mean sigmoid?"),

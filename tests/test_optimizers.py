@@ -12,9 +12,9 @@ import safetensors.numpy
 from conftest import selected
 
 from parity import start
-from parity.formulas import update
 from parity.rounded import UNIT_ROUNDOFF
 from parity.spec import FRAMEWORKS
+from parity.stages import gradients, updated
 
 # In units of u and of the largest value: the rounding of one step, times the steps.
 GROWTH = 50 * open_loop.STEPS
@@ -35,17 +35,16 @@ def ends(tmp_path_factory, request):
         return dict(zip(FRAMEWORKS, pool.map(run, FRAMEWORKS), strict=True))
 
 
-def by_formula(case, way):
-    """What parity/formulas.py ends with."""
+def by_formula(case, way, moved=0.0):
+    """What parity/formulas.py ends with, each gradient moved by so many units in the last place, to and fro."""
     experiment = open_loop.experiment(case, way)
-    optimizer = experiment.identity.optimizer
-    state = start.state(experiment.identity, None, None)
-    for t, gradients in enumerate(open_loop.gradients()):
-        for name in experiment.identity.weights:
-            slots = {slot: state[f"slots/{slot}/{name}"] for slot in optimizer.slots}
-            w, g = state[f"weights/{name}"].astype(np.float64), gradients[f"gradients/{name}"]
-            w, slots = update(optimizer, experiment.tf, t, w, g, slots)
-            state |= {f"weights/{name}": w} | {f"slots/{slot}/{name}": value for slot, value in slots.items()}
+    identity = experiment.identity
+    state = start.state(identity, None, None)
+    state |= {f"weights/{name}": state[f"weights/{name}"].astype(np.float64) for name in identity.weights}
+    for t, recorded in enumerate(open_loop.gradients()):
+        state["step"] = np.array(t)
+        recorded = {name: g * (1 + moved * (-1) ** t * 2**-52) for name, g in recorded.items()}
+        state |= updated(identity, experiment.tf, state, gradients(identity, recorded), None)
     return {name: value for name, value in state.items() if name != "step"}
 
 
@@ -60,12 +59,14 @@ def by_formula(case, way):
 def test_200_recorded_gradients(case, way, ends):
     """Both frameworks end with the same, and with what the formula says where no constant of Keras's is rounded."""
     expected, prefix = by_formula(case, way), f"{case}|{way}|"
+    # L-BFGS's steps follow from its earlier ones, so what these round to grows, as much as that of a twin.
+    twin = by_formula(case, way, moved=1.0) if case.startswith("lbfgs") else expected
     found = {side: {key: value for key, value in ends[side].items() if key.startswith(prefix)} for side in FRAMEWORKS}
     assert set(found["tf"]) == set(found["torch"]) == {prefix + name for name in (*expected, "step")}
-    exact = way == "torch" or case in ("sgd", "adagrad", "adadelta", "rmsprop", "rprop", "asgd")
+    exact = way == "torch" or case in ("sgd", "adagrad", "adadelta", "rmsprop", "rprop", "asgd", "lbfgs")
     for name, formula in expected.items():
         ours, theirs = found["tf"][prefix + name], found["torch"][prefix + name]
-        allowed = GROWTH * UNIT_ROUNDOFF["float64"] * np.abs(formula).max()
+        allowed = GROWTH * UNIT_ROUNDOFF["float64"] * np.abs(formula).max() + 100 * np.abs(twin[name] - formula).max()
         assert np.abs(ours - theirs).max() <= allowed
         if exact:
             assert np.abs(ours - formula).max() <= allowed

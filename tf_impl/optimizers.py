@@ -6,6 +6,7 @@ import tensorflow as tf
 from parity import optimizers as specs
 from parity.optimizers import Optimizer
 from parity.spec import Realisation, decays_weights
+from tf_impl.lbfgs import LBFGS
 from tf_impl.runtime import constant, exact
 
 
@@ -78,6 +79,10 @@ def asgd(spec: specs.ASGD, realisation: Realisation) -> keras.optimizers.Optimiz
     return ASGD(spec.learning_rate, spec.decay, spec.power, spec.averaging_from)
 
 
+def lbfgs(spec: specs.LBFGS, realisation: Realisation) -> keras.optimizers.Optimizer:
+    return LBFGS(spec)
+
+
 def betas(spec: specs.Adam | specs.AdamW | specs.Adamax, realisation: Realisation) -> dict[str, float]:
     """Both betas; Keras rounds those of its bias correction if they are Python floats."""
     return {name: constant(getattr(spec, name), realisation) for name in ("beta_1", "beta_2")}
@@ -94,6 +99,7 @@ BUILDERS = {
     specs.RMSprop: rmsprop,
     specs.Rprop: rprop,
     specs.ASGD: asgd,
+    specs.LBFGS: lbfgs,
 }
 
 

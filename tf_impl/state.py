@@ -1,9 +1,10 @@
 """Neutral names and layouts of weights and slots, and the framework's own.
 
 A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,) and what else a node holds,
-`slots/<slot>/<node>/...` of the same shapes, `statistics/<node>/moving_mean` and `statistics/<node>/moving_variance`
-(units,), which a batch normalisation keeps without being trained, and `step`, the number of updates made. Keras's
-layout is the neutral one. A velocity is a sum of gradients or steps before the learning rate, as torch keeps it.
+`slots/<slot>/<node>/...` of the same shapes (a history has a leading axis, its latest entry last),
+`statistics/<node>/moving_mean` and `statistics/<node>/moving_variance` (units,), which a batch normalisation keeps
+without being trained, and `step`, the number of updates made. Keras's layout is the neutral one. A velocity is a sum of
+gradients or steps before the learning rate, as torch keeps it.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from parity.optimizers import momentum_product
+from parity.optimizers import HISTORIES, momentum_product
+from tf_impl.lbfgs import LBFGS
 from tf_impl.models import nodes
 from tf_impl.optimizers import ASGD, Rprop
 
@@ -37,6 +39,10 @@ SLOTS = {
     },
     Rprop: {"step_size": "step_sizes", "previous_gradient": "previous_gradients"},
     ASGD: {"average": "averages"},
+    LBFGS: {
+        "previous_gradient": "previous_gradients", "previous_step": "previous_steps",
+        "gradient_changes": "gradient_changes", "steps": "steps",
+    },
 }  # fmt: skip
 
 
@@ -46,7 +52,9 @@ def read(model: keras.Model, optimizer: keras.optimizers.Optimizer, step: int) -
     state |= {f"statistics/{name}": variable.numpy() for name, variable in statistics(model).items()}
     for slot, variables in slots(model, optimizer).items():
         factor = rate_inside(optimizer, slot)
-        state |= {f"slots/{slot}/{name}": np.zeros_like(state[f"weights/{name}"]) for name in parameters(model)}
+        entries = (optimizer.spec.history_size,) if slot in HISTORIES else ()
+        for name, weight in parameters(model).items():
+            state[f"slots/{slot}/{name}"] = np.zeros((*entries, *weight.shape), weight.dtype)
         state |= {f"slots/{slot}/{name}": scaled(variable, 1 / factor) for name, variable in variables.items()}
     return state | {"step": np.array(step, np.int64)}
 

@@ -9,6 +9,7 @@ import torch
 from parity import optimizers as specs
 from parity.optimizers import Optimizer
 from parity.spec import Realisation
+from torch_impl.lbfgs import LBFGS
 from torch_impl.runtime import constant
 
 Build = Callable[..., torch.optim.Optimizer]
@@ -91,6 +92,11 @@ def asgd(spec: specs.ASGD, realisation: Realisation) -> Build:
     return partial(torch.optim.ASGD, lr=spec.learning_rate, **numbers)
 
 
+def lbfgs(spec: specs.LBFGS, realisation: Realisation) -> Build:
+    tolerances = {"tolerance_grad": spec.tolerance_grad, "tolerance_change": spec.tolerance_change}
+    return partial(LBFGS, lr=spec.learning_rate, history_size=spec.history_size, **tolerances)
+
+
 def with_betas(spec: specs.Adam | specs.AdamW | specs.Adamax | specs.NAdam) -> dict[str, Any]:
     """The numbers that Adam's relatives share."""
     return {"lr": spec.learning_rate, "betas": (spec.beta_1, spec.beta_2), "eps": spec.epsilon}
@@ -112,6 +118,7 @@ BUILDERS = {
     specs.RMSprop: rmsprop,
     specs.Rprop: rprop,
     specs.ASGD: asgd,
+    specs.LBFGS: lbfgs,
 }
 
 

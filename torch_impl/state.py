@@ -1,10 +1,10 @@
 """Neutral names and layouts of weights and slots, and the framework's own.
 
 A state maps `weights/<node>/kernel` (inputs, units), `weights/<node>/bias` (units,) and what else a node holds,
-`slots/<slot>/<node>/...` of the same shapes, `statistics/<node>/moving_mean` and `statistics/<node>/moving_variance`
-(units,), which a batch normalisation keeps without being trained, and `step`, the number of updates made. torch keeps a
-kernel transposed, as (units, inputs). A velocity is a sum of gradients or steps before the learning rate, as torch
-keeps it.
+`slots/<slot>/<node>/...` of the same shapes (a history has a leading axis, its latest entry last),
+`statistics/<node>/moving_mean` and `statistics/<node>/moving_variance` (units,), which a batch normalisation keeps
+without being trained, and `step`, the number of updates made. torch keeps a kernel transposed, as (units, inputs). A
+velocity is a sum of gradients or steps before the learning rate, as torch keeps it.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from parity.optimizers import momentum_product
+from parity.optimizers import HISTORIES, momentum_product
+from torch_impl import lbfgs
+from torch_impl.lbfgs import LBFGS
 from torch_impl.models import nodes
 
 State = dict[str, np.ndarray]
@@ -40,6 +42,8 @@ SLOTS = {
     torch.optim.RMSprop: {"second_moment": "square_avg", "first_moment": "grad_avg", "velocity": "momentum_buffer"},
     torch.optim.Rprop: {"step_size": "step_size", "previous_gradient": "prev"},
     torch.optim.ASGD: {"average": "ax"},
+    # It keeps them for all weights together.
+    LBFGS: {},
 }
 
 
@@ -48,7 +52,7 @@ def read(model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) ->
     state = {f"weights/{name}": neutral(parameter) for name, parameter in parameters(model).items()}
     state |= {f"statistics/{name}": neutral(tensor) for name, tensor in statistics(model).items()}
     for slot, tensors in slots(model, optimizer).items():
-        state |= {f"slots/{slot}/{name}": neutral(tensor) for name, tensor in tensors.items()}
+        state |= {f"slots/{slot}/{name}": neutral_slot(slot, tensor) for name, tensor in tensors.items()}
     return state | {"step": np.array(step, np.int64)}
 
 
@@ -62,13 +66,22 @@ def write(model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: Mappi
             if f"slots/{slot}/{name}" in state:
                 values[key] = own(state[f"slots/{slot}/{name}"], parameter.device).to(parameter)
         values.update(counters(optimizer, step, parameter))
+    if isinstance(optimizer, LBFGS):
+        weights = parameters(model).items()
+        lbfgs.restore(
+            optimizer,
+            {
+                slot: {p: own_slot(slot, state[f"slots/{slot}/{name}"], p.device).to(p) for name, p in weights}
+                for slot in lbfgs.SLOTS
+            },
+        )
     for name, tensor in statistics(model).items():
         tensor.copy_(own(state[f"statistics/{name}"], tensor.device))
 
 
 def counters(optimizer: torch.optim.Optimizer, step: int, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
     """What torch keeps beside a weight's slots and follows from the number of updates made."""
-    if isinstance(optimizer, torch.optim.SGD):
+    if isinstance(optimizer, torch.optim.SGD | LBFGS):
         return {}
     group = optimizer.param_groups[0]
     # Beside the weights only where the step is one kernel; elsewhere torch keeps these numbers on the CPU.
@@ -112,6 +125,9 @@ def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
 
 def slots(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, dict[str, torch.Tensor]]:
     """The optimizer's slots by name, each a tensor for every weight."""
+    if isinstance(optimizer, LBFGS):
+        found = lbfgs.slots(optimizer)
+        return {slot: {name: tensors[p] for name, p in parameters(model).items()} for slot, tensors in found.items()}
     found = {
         slot: {name: optimizer.state[p][key] for name, p in parameters(model).items() if key in optimizer.state[p]}
         for slot, key in slot_keys(optimizer).items()
@@ -142,3 +158,13 @@ def neutral(tensor: torch.Tensor) -> np.ndarray:
 def own(value: np.ndarray, device: str) -> torch.Tensor:
     """A tensor of the framework's own layout on `device`, from an array in the neutral one."""
     return torch.tensor(value.T.copy(), device=device)
+
+
+def neutral_slot(slot: str, tensor: torch.Tensor) -> np.ndarray:
+    """A copy of a slot in the neutral layout, a history entry by entry."""
+    return np.stack([neutral(entry) for entry in tensor]) if slot in HISTORIES else neutral(tensor)
+
+
+def own_slot(slot: str, value: np.ndarray, device: str) -> torch.Tensor:
+    """A slot in the framework's own layout on `device`, a history entry by entry."""
+    return torch.stack([own(entry, device) for entry in value]) if slot in HISTORIES else own(value, device)
