@@ -68,8 +68,8 @@ def update(o: LBFGS, w: Any, g: Any, slots: Slots) -> Update:
         w, found = next(outcomes(o, w, g, slots))
         return w, {name: np.array(values) for name, values in found.items()}
     before = {name: number.value for name, number in slots.items()}
-    found = outcomes(o, w.value, Affine(g.value, g.error, w.u), before)
-    ways: list[dict[str, Any]] = [{"weights": after, **kept} for after, kept in found]
+    possible = outcomes(o, w.value, Affine(g.value, g.error, w.u), before)
+    ways: list[dict[str, Any]] = [{"weights": after, **kept} for after, kept in possible]
     covered = {name: covering([way[name] for way in ways], w.u) for name in ways[0]}
     return covered.pop("weights"), covered
 
