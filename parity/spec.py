@@ -341,10 +341,12 @@ def require_sigmoids(hidden: tuple[Node, ...]) -> None:
     """Raise ValueError unless the nodes before the last dense layer are layers of Bernoulli units, at least one."""
     if not hidden:
         raise ValueError("pre-training is of hidden layers, and this model has none")
-    for layer, node in zip(hidden[::2], [*hidden[1::2], None], strict=False):
-        if not (isinstance(node, Activation) and node.function == "sigmoid"):
-            found = "nothing" if node is None else node.name
-            raise ValueError(f"pre-training needs a sigmoid behind each hidden layer; {layer.name} has {found} there")
+    for position, node in enumerate(hidden):
+        sigmoid = isinstance(node, Activation) and node.function == "sigmoid"
+        if not (sigmoid if position % 2 else isinstance(node, Dense)):
+            raise ValueError(f"pre-training takes dense layers with a sigmoid behind each, and finds {node.name} there")
+    if len(hidden) % 2:
+        raise ValueError(f"pre-training takes dense layers with a sigmoid behind each, and {hidden[-1].name} has none")
 
 
 def to_dict(spec: Any) -> dict[str, Any]:

@@ -511,7 +511,8 @@ FAULTS = {
     ),
     "the history is read from the wrong end": Fault(
         "lockstep", "slots/previous_step", 5,
-        ("lbfgs.py", "(from_latest, (changes, steps, rhos)", "(from_latest, (changes[::-1], steps[::-1], rhos[::-1])"),
+        ("lbfgs.py", "(from_oldest, (changes, steps, rhos, alphas)",
+         "(from_oldest, (changes[::-1], steps[::-1], rhos[::-1], alphas[::-1])"),
         torch_lbfgs("range(num_old - 1, -1, -1)", "range(num_old)"),
         "xor_lbfgs",
     ),
