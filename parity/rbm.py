@@ -5,9 +5,9 @@ h0 = (u < p0) is then exact, since both sides have the same u and the same p0.
 
 Where a step is run as a whole, a probability's rounding may carry it across its u, and a sample flips. `flips` are
 followed by themselves (F beside E, the size of an error as in parity/rounding.py): they are no small errors, and what
-one sample does to all visible units is not independent, so they add up as they are, and not in quadrature. Of the
-multiples of 2**-24 that are drawn for u, one in 2**24 is the first above p0, so in float32 one sample in some 10**7
-flips; in float64, where p0 moves by 1e-16, none does.
+one sample does to all visible units is not independent, so they add up as they are, and not in quadrature. u is one of
+the 2**24 multiples of 2**-24, and in float32 both sides' p0 lie a few of those apart at most: a few samples in 10**7
+flip. In float64, where they lie 1e-16 apart, none does.
 """
 
 from collections.abc import Mapping
