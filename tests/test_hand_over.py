@@ -34,9 +34,8 @@ def record(workers, side, experiment, out, checkpoints, reference=None, hand_ove
     return recording.read(out)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "adam" else pytest.mark.ci) for name in OPTIMIZERS]
-)
+@pytest.mark.ci
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_torch_to_keras_and_back(name, workers, tmp_path):
     """Keras goes on from torch's step 300, and torch from Keras's step 450."""
     experiment = shortened("mnist_softmax", STEPS)

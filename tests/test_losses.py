@@ -17,6 +17,7 @@ from parity import data, randomness, training
 from parity.changes import COSTS, with_cost
 from parity.experiments import EXPERIMENTS, NORMAL, mlp
 from parity.losses import rounding
+from parity.phases import Training
 from parity.spec import FRAMEWORKS, Dtype, Experiment, LossName, Schedule
 from parity.stages import ALLOWED, UNIT_ROUNDOFF
 from parity.verdict import judge
@@ -211,6 +212,6 @@ def test_epochs_with_a_partial_batch(epoch_cost, expected):
     schedule = Schedule(3, False, False, 1, 5, "steps", epoch_cost, "sample_mean", True)
     batches = data.plan(schedule, np.arange(7)[None].repeat(2, 0))
     columns = dict.fromkeys(("indices", "inputs", "labels"), np.zeros(5)) | {"evaluation": np.zeros((5, 4))}
-    identity = replace(EXPERIMENTS["xor_tanh"].identity, schedule=schedule)
-    trace = training.join([{"cost": np.array([1, 3, 8, 2, 3], np.float32), **columns}], batches, identity, np.zeros(7))
+    phase = Training(replace(EXPERIMENTS["xor_tanh"].identity, schedule=schedule))
+    trace = training.join([{"cost": np.array([1, 3, 8, 2, 3], np.float32), **columns}], batches, phase)
     np.testing.assert_allclose(trace["epoch_cost"], expected)

@@ -33,12 +33,13 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
     name, where = f"step {step} outputs in eval mode, on {owner}'s checkpoint", f"step {step}, outputs in eval mode"
     x, y = ours["outputs"], theirs["outputs"]
     noise = np.maximum(ours["outputs_noise"], theirs["outputs_noise"])
-    if not (np.isfinite(noise) and (np.isfinite(x) | np.isfinite(y)).all()):
-        return Check(name, "loop", "not_judged", None, None, where, "the outputs are not finite numbers on both sides")
     smallest = UNIT_ROUNDOFF["float64"] * largest_finite(np.stack([x, y]))
-    # A denormal number may be zero to one of them.
-    bound = float(FACTOR * (noise + smallest) + np.finfo(np.float64).tiny)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
+        # A denormal number may be zero to one of them.
+        bound = float(FACTOR * (noise + smallest) + np.finfo(np.float64).tiny)
+    if not (np.isfinite(bound) and (np.isfinite(x) | np.isfinite(y)).all()):
+        return Check(name, "loop", "not_judged", None, None, where, "the outputs are not finite numbers on both sides")
+    with np.errstate(all="ignore"):
         deviation = np.where(x == y, 0.0, np.abs(x - y))
     deviation[np.isnan(deviation)] = np.inf
     at = np.unravel_index(np.argmax(deviation), deviation.shape)
