@@ -19,7 +19,7 @@ from parity.verdict import judge
 STEPS = {"mnist": 40, "xor": 230}
 
 
-# The others reach nothing more of the code. mnist_rbm's pre-training takes a minute: tests/test_rbm.py has a smaller one.
+# The others reach nothing more of the code. mnist_rbm takes a minute; tests/test_rbm.py has a smaller one.
 ALWAYS, LONG = {"mnist_softmax", "mnist_relu", "xor_leaky_relu", "xor_tanh"}, {"mnist_rbm"}
 
 
