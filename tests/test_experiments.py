@@ -19,8 +19,9 @@ from parity.verdict import judge
 STEPS = {"mnist": 40, "xor": 230}
 
 
-# The others reach nothing more of the code. mnist_rbm takes a minute; tests/test_rbm.py has a smaller one.
-ALWAYS, LONG = {"mnist_softmax", "mnist_relu", "xor_leaky_relu", "xor_tanh"}, {"mnist_rbm"}
+# The others reach nothing more of the code, and these take longest; tests/test_rbm.py has a smaller pre-training.
+ALWAYS = {"mnist_softmax", "mnist_relu", "xor_leaky_relu", "xor_tanh"}
+LONG = {"mnist_rbm", "mnist_deep_relu", "mnist_deep_sigmoid", "mnist_he", "mnist_sigmoid"}
 
 
 @pytest.mark.parametrize(
