@@ -58,7 +58,6 @@ PReLUAtZero = Literal["slope_below", "zero"]
 SoftplusAbove20 = Literal["linear", "smooth"]
 MovingVariance = Literal["unbiased", "biased"]
 ClipEpsilon = Literal["beside_norm", "none"]
-DropoutForm = Literal["product", "selection"]
 
 # Of two experiments that have little in common, the first settings tell enough.
 DIFFERENCES_SHOWN = 4
@@ -236,8 +235,6 @@ class Realisation:
     `moving_variance`: of n samples' variances the running one takes n / (n - 1) times, or as they are. Both frameworks
     normalise a batch with the biased variance.
     `clip_epsilon`: gradients are clipped by their norm plus 1e-6, or by their norm.
-    `dropout`: values times mask / (1 - rate), so that infinity is NaN where it is dropped; or values / (1 - rate) where
-    the mask keeps them, and 0 elsewhere.
     """
 
     __pydantic_config__ = STRICT
@@ -253,7 +250,6 @@ class Realisation:
     softplus_above_20: SoftplusAbove20
     moving_variance: MovingVariance
     clip_epsilon: ClipEpsilon
-    dropout: DropoutForm
 
 
 @dataclass(frozen=True)
@@ -279,7 +275,6 @@ READ_BY: dict[str, set[str]] = {
     "prelu_at_zero": {"prelu"},
     "softplus_above_20": {"softplus"},
     "moving_variance": {"batch_norm"},
-    "dropout": {"dropout"},
     "adam_epsilon": {"adam", "adamw"},
     "adamax_epsilon": {"adamax"},
     "adagrad_epsilon": {"adagrad"},
@@ -305,7 +300,7 @@ def decays_weights(optimizer: Optimizer, realisation: Realisation) -> bool:
 
 
 def functions(identity: Identity) -> set[str]:
-    """The names of the activations of a model, of batch normalisation, and of dropout."""
+    """The names of the activations of a model, of batch normalisation and of dropout."""
     return {node.function for node in identity.model if not isinstance(node, Dense)}
 
 

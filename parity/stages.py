@@ -86,9 +86,9 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         ("batch_norm gamma", 3, 3),
         ("batch_norm gradient", 3, 3),
         ("running statistic", 4, 4),
-        # The rounding of 1 - rate, of its reciprocal, and of the product.
-        ("dropout", 3, 3),
-        ("dropout gradient", 3, 3),
+        # The rounding of 1 - rate in torch, of 1 / (1 - rate), and of the product.
+        ("dropout", 2, 3),
+        ("dropout gradient", 2, 3),
         # exp, a sum over the units, a quotient; then a product, a sum, a difference and a product.
         ("softmax", 7, 7),
         ("softmax gradient", 4, 4),

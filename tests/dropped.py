@@ -1,22 +1,21 @@
 """Dropout of one side against the framework's own class: python tests/dropped.py tf|torch FILE
 
-FILE is written with, for each precision and rate: `<dtype> <rate> stock ...`, what the stock class makes of CASES, its
-gradient, and its mask; `own ...`, what the side's function of the same form makes of them under that mask; `product
-...` and `selection ...`, what the side's functions make of them under a mask that both sides are given; and `philox
-<i>`, the words of COUNTERS. A script of its own, since a process loads one framework.
+FILE is written with what the stock class and the side's layer, given the stock class's masks, make of `cases`, and
+their gradients: `<dtype> <rate> stock y`, `... stock gradient`, `... own y`, `... own gradient` and `... mask`; and
+with `philox <i>`, the words of COUNTERS. A script of its own, since a process loads one framework.
 """
 
 import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
 from parity import worker
+from parity.nodes import Dropout
 from parity.randomness import LOW, Purpose, normals, words
 from parity.spec import DTYPES, Framework
 
@@ -30,7 +29,7 @@ COUNTERS = (
 RATES = (0.3, 0.45, 0.9)
 COUNT = 20_000
 SPECIAL = (np.inf, -np.inf, np.nan, 0.0, -0.0, 1e30, -1e-30)
-# (x, mask or None for the stock class's own) -> y and the gradient by x of sum(y * DELTA)
+# (x, mask) -> y, and its derivative times the delta of `cases`
 Computed = Callable[[np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
 
 
@@ -41,8 +40,8 @@ def cases(dtype: str) -> tuple[np.ndarray, np.ndarray]:
     return x, delta
 
 
-def tf_functions(layers: SimpleNamespace, rate: float, dtype: str) -> dict[str, Computed]:
-    """The stock layer and the side's functions."""
+def tf_layers(own: Any, rate: float, dtype: str) -> dict[str, Computed]:
+    """The stock layer and the side's own."""
     keras, tf = importlib.import_module("keras"), importlib.import_module("tensorflow")
 
     def differentiated(function: Callable[[Any, Any], Any]) -> Computed:
@@ -55,47 +54,48 @@ def tf_functions(layers: SimpleNamespace, rate: float, dtype: str) -> dict[str, 
 
         return run
 
-    stock = lambda x, mask: keras.layers.Dropout(rate, seed=3, dtype=dtype)(x, training=True)  # noqa: E731
-    functions = {"product": layers.product, "selection": layers.selection}
-    found = {name: differentiated(lambda x, m, f=function: f(x, m, rate)) for name, function in functions.items()}
-    return {"stock": differentiated(stock), "own": found["selection"], **found}
+    return {
+        "stock": differentiated(lambda x, mask: keras.layers.Dropout(rate, seed=3)(x, training=True)),
+        "own": differentiated(lambda x, mask: own(x, training=True, kept=tf.constant(mask))),
+    }
 
 
-def torch_functions(layers: SimpleNamespace, rate: float, dtype: str) -> dict[str, Computed]:
-    """The stock layer and the side's functions."""
+def torch_layers(own: Any, rate: float, dtype: str) -> dict[str, Computed]:
+    """The stock layer and the side's own."""
     torch = importlib.import_module("torch")
 
     def differentiated(function: Callable[[Any, Any], Any]) -> Computed:
         def run(x: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
             given = torch.tensor(x, requires_grad=True)
             torch.manual_seed(3)
-            y = function(given, None if mask is None else torch.tensor(mask))
+            y = function(given, mask)
             y.backward(torch.tensor(cases(dtype)[1]))
             return y.detach().numpy(), given.grad.numpy()
 
         return run
 
-    functions = {"product": layers.product, "selection": layers.selection}
-    found = {name: differentiated(lambda x, m, f=function: f(x, m, rate)) for name, function in functions.items()}
-    return {"stock": differentiated(lambda x, mask: torch.nn.Dropout(rate)(x)), "own": found["product"], **found}
+    return {
+        "stock": differentiated(lambda x, mask: torch.nn.Dropout(rate)(x)),
+        "own": differentiated(lambda x, mask: own(x, kept=torch.tensor(mask))),
+    }
 
 
 def main(side: Framework, file: Path) -> None:
-    worker.load_side(side, threads=1)
+    loaded = worker.load_side(side, threads=1)
     layers, randomness = (importlib.import_module(f"{side}_impl.{name}") for name in ("layers", "randomness"))
     tensor = importlib.import_module("tensorflow").constant if side == "tf" else importlib.import_module("torch").tensor
     found: dict[str, np.ndarray] = {}
     for i, (counter, key) in enumerate(COUNTERS):
         given = [tensor(np.array([word], np.int64)) for word in counter]
         found[f"philox {i}"] = np.concatenate([word.numpy() for word in randomness.philox(given, key)])
-    shared = words(8, Purpose.WEIGHTS, 0, COUNT) % np.uint64(2) == 1
     for dtype in DTYPES:
+        loaded.runtime.set_dtype(dtype)
         for rate in RATES:
-            functions = (tf_functions if side == "tf" else torch_functions)(layers, rate, dtype)
-            mask = functions["stock"](np.ones(COUNT, dtype), None)[0] != 0
-            found[f"{dtype} {rate} stock mask"] = mask
-            for name, given in {"stock": None, "own": mask, "product": shared, "selection": shared}.items():
-                y, gradient = functions[name](cases(dtype)[0], given)
+            own = layers.dropout(Dropout("dropout", rate))
+            functions = (tf_layers if side == "tf" else torch_layers)(own, rate, dtype)
+            found[f"{dtype} {rate} mask"] = mask = functions["stock"](np.ones(COUNT, dtype), None)[0] != 0
+            for name, function in functions.items():
+                y, gradient = function(cases(dtype)[0], mask)
                 found |= {f"{dtype} {rate} {name} y": y, f"{dtype} {rate} {name} gradient": gradient}
     file.write_bytes(safetensors.numpy.save(found))
 

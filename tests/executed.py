@@ -39,7 +39,7 @@ def experiments() -> list[Experiment]:
     clipped = shortened("mnist_softmax", 2, clipping=Clipping("norm", 0.1))
     return [
         dropped(shortened("mnist_batchnorm", 2)),
-        both_sides(dropped(shortened("mnist_batchnorm", 2)), moving_variance="biased", dropout="selection"),
+        both_sides(dropped(shortened("mnist_batchnorm", 2)), moving_variance="biased"),
         with_activations(CHOOSING, 2),
         both_sides(with_activations(CHOOSING, 2), adam_epsilon="before_correction", **KERAS_ACTIVATIONS),
         shortened("xor_sigmoid", 2),

@@ -365,20 +365,19 @@ FAULTS = {
     ),
     "what is kept is not scaled": Fault(
         "lockstep", "outputs/dropout_1", 0,
-        ("layers.py", " / tf.constant(1 - rate, x.dtype))", ")"), ("layers.py", " / (1 - rate))", ")"),
+        ("layers.py", "tf.constant(1 / (1 - self.rate), inputs.dtype)", "1"), ("layers.py", " / (1 - self.rate)", ""),
         "mnist_dropout",
     ),
     "rate and share kept are confused": Fault(
         "lockstep", "outputs/dropout_1", 0,
-        ("layers.py", "tf.constant(1 - rate, x.dtype)", "tf.constant(rate, x.dtype)"),
-        ("layers.py", "x.dtype) / (1 - rate)", "x.dtype) / rate"),
+        ("layers.py", "(1 - self.rate)", "self.rate"), ("layers.py", "(1 - self.rate)", "self.rate"),
         "mnist_dropout",
     ),
     "dropout's gradient is that of the identity": Fault(
         "lockstep", "deltas/relu_2", 0,
-        ("layers.py", "    return x * (tf.cast(kept, x.dtype)",
-         "    return x - tf.stop_gradient(x) + tf.stop_gradient(x) * (tf.cast(kept, x.dtype)"),
-        ("layers.py", "    return x * (kept.to(x.dtype)", "    return x - x.detach() + x.detach() * (kept.to(x.dtype)"),
+        ("layers.py", "return tf.where(kept, inputs *",
+         "return inputs - tf.stop_gradient(inputs) + tf.where(kept, tf.stop_gradient(inputs) *"),
+        ("layers.py", "return inputs * (", "return inputs - inputs.detach() + inputs.detach() * ("),
         "mnist_dropout",
     ),
     "the loop has no dropout": Fault(
@@ -389,10 +388,10 @@ FAULTS = {
     ),
     "dropout is left on at test time": Fault(
         "loop", "outputs in eval mode", 0,
-        ("layers.py", "if training else inputs",
-         "if kept is not None else self.function(inputs, tf.range(32) % 3 > 0, self.rate)"),
-        ("layers.py", "if self.training else inputs",
-         "if kept is not None else self.function(inputs, torch.arange(32) % 3 > 0, self.rate)"),
+        ("layers.py", "        if not training:\n            return inputs\n",
+         "        kept = tf.range(32) % 3 > 0 if kept is None else kept\n"),
+        ("layers.py", "        if not self.training:\n            return inputs\n",
+         "        kept = torch.arange(32) % 3 > 0 if kept is None else kept\n"),
         "mnist_dropout",
     ),
     "the trained model is evaluated with a mask": Fault(

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from conftest import both_sides, shortened
+from conftest import shortened
 from dropped import COUNT, COUNTERS, RATES, cases
 
 from parity import randomness
 from parity.changes import with_activation, with_hidden_dropout
 from parity.experiments import EXPERIMENTS, with_dropout
 from parity.nodes import Dropout
-from parity.spec import DTYPES, FRAMEWORKS, is_read
+from parity.spec import DTYPES, FRAMEWORKS
 from parity.verdict import composed, judge, judge_alone
 
 KNOWN_ANSWERS = (
@@ -26,12 +26,12 @@ KNOWN_ANSWERS = (
 )
 
 
-def experiment(steps, rate=0.3, name="mnist_no_batchnorm", choice="product", **changes):
+def experiment(steps, rate=0.3, name="mnist_no_batchnorm", **changes):
     """A narrow network with dropout, in batches of 700, the last one of an epoch a smaller one."""
     found = shortened(name, steps, **changes)
     schedule = replace(found.identity.schedule, batch_size=700, drop_last=False)
-    identity = replace(found.identity, model=with_dropout(found.identity.model, rate), schedule=schedule)
-    return both_sides(replace(found, identity=identity), dropout=choice)
+    model = with_dropout(found.identity.model, rate)
+    return replace(found, identity=replace(found.identity, model=model, schedule=schedule))
 
 
 def failed(verdict):
@@ -64,20 +64,24 @@ def test_known_answers(computed):
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_stock_classes(dtype, rate, computed):
-    """Each side's own form is its stock class's, bit for bit, and its transcription the other side's."""
+    """Each side's layer is its framework's own class, bit for bit, if it is given that one's masks."""
     x, _ = cases(dtype)
+    kept = {}
     for side, found in computed.items():
         of = {name.removeprefix(f"{dtype} {rate} "): array for name, array in found.items()}
-        mask = of["stock mask"]
+        mask, y = of["mask"], of["stock y"]
         assert abs(mask.mean() - (1 - rate)) < 5 * (rate * (1 - rate) / COUNT) ** 0.5
         for kind in ("y", "gradient"):
             np.testing.assert_array_equal(of[f"own {kind}"], of[f"stock {kind}"], err_msg=f"{side} {kind}")
-        # What infinity and NaN become where they are dropped is the choice.
-        dropped = of["stock y"][~mask & ~np.isfinite(x)]
-        assert np.isnan(dropped).all() if side == "torch" else (dropped == 0).all()
-        assert (of["stock y"][~mask & np.isfinite(x)] == 0).all()
-    for name in (f"{dtype} {rate} {form} {kind}" for form in ("product", "selection") for kind in ("y", "gradient")):
-        np.testing.assert_array_equal(computed["tf"][name], computed["torch"][name], err_msg=name)
+        assert (y[~mask & np.isfinite(x)] == 0).all()
+        # The known difference dropped_infinity.
+        infinite = y[~mask & ~np.isfinite(x)]
+        assert np.isnan(infinite).all() if side == "torch" else (infinite == 0).all()
+        kept[side] = np.where(mask, y, np.nan)
+    both = np.isfinite(kept["tf"]) & np.isfinite(kept["torch"])
+    # In float64 they scale alike; in float32 their constants may be rounded otherwise.
+    rtol = 0 if dtype == "float64" else 3e-7
+    np.testing.assert_allclose(kept["tf"][both], kept["torch"][both], rtol=rtol, atol=0)
 
 
 def test_shares_and_independence():
@@ -140,9 +144,8 @@ def test_parity_with_a_partial_batch(pair):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_parity_in_keras_way(dtype, record_pair, tmp_path):
-    verdict = judge(*record_pair(experiment(7, choice="selection", dtype=dtype), tmp_path, checkpoints=3))
+def test_parity_in_float64(record_pair, tmp_path):
+    verdict = judge(*record_pair(experiment(7, dtype="float64"), tmp_path, checkpoints=3))
     assert verdict.verdict == "parity", failed(verdict)
 
 
@@ -186,9 +189,3 @@ def test_another_activation_keeps_the_dropout():
 def test_what_cannot_be(rate):
     with pytest.raises(ValueError, match=f"^dropout_1: rate must be above 0 and below 1, to 16 bits, not {rate}$"):
         Dropout("dropout_1", rate)
-
-
-def test_the_choice_is_read_where_it_matters():
-    for name in ("mnist_dropout", "mnist_relu"):
-        chosen = EXPERIMENTS[name]
-        assert is_read("dropout", chosen.identity, chosen.torch) == (name == "mnist_dropout")

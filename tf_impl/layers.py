@@ -1,7 +1,5 @@
 """Nodes of a model as Keras layers."""
 
-from collections.abc import Callable
-
 import keras
 import tensorflow as tf
 
@@ -17,7 +15,7 @@ def layer(node: Node, realisation: Realisation) -> keras.layers.Layer:
     if isinstance(node, BatchNorm):
         return batch_norm(node, realisation)
     if isinstance(node, Dropout):
-        return dropout(node, realisation)
+        return dropout(node)
     return prelu(node, realisation) if isinstance(node, PReLU) else activation(node, realisation)
 
 
@@ -46,27 +44,19 @@ class TorchBatchNorm(keras.layers.BatchNormalization):
         return outputs
 
 
-def dropout(node: Dropout, realisation: Realisation) -> keras.layers.Layer:
-    """Dropout by a mask that is given: keras.layers.Dropout draws its own from the framework's generator."""
-    return Masked(selection if realisation.dropout == "selection" else product, node.rate, name=node.name)
+def dropout(node: Dropout) -> keras.layers.Layer:
+    """Dropout by masks that are given."""
+    return MaskedDropout(node.rate, name=node.name)
 
 
-class Masked(keras.layers.Layer):
-    """A function (x, mask, rate) in training, and what it is given in eval mode."""
+class MaskedDropout(keras.layers.Layer):
+    """keras.layers.Dropout without its generator: its formula (tensorflow/python/ops/nn_ops.py, _dropout)."""
 
-    def __init__(self, function: Callable[..., tf.Tensor], rate: float, name: str) -> None:
+    def __init__(self, rate: float, name: str) -> None:
         super().__init__(name=name)
-        self.function, self.rate = function, rate
+        self.rate = rate
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, kept: tf.Tensor | None = None) -> tf.Tensor:
-        return self.function(inputs, kept, self.rate) if training else inputs
-
-
-def product(x: tf.Tensor, kept: tf.Tensor, rate: float) -> tf.Tensor:
-    """x times mask / (1 - rate), as torch.nn.Dropout does it (aten/src/ATen/native/Dropout.cpp, _dropout_impl)."""
-    return x * (tf.cast(kept, x.dtype) / tf.constant(1 - rate, x.dtype))
-
-
-def selection(x: tf.Tensor, kept: tf.Tensor, rate: float) -> tf.Tensor:
-    """x / (1 - rate) or 0, as keras.layers.Dropout does it (tensorflow/python/ops/nn_ops.py, _dropout)."""
-    return tf.where(kept, x * tf.constant(1 / (1 - rate), x.dtype), 0)
+        if not training:
+            return inputs
+        return tf.where(kept, inputs * tf.constant(1 / (1 - self.rate), inputs.dtype), 0)

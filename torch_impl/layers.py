@@ -1,7 +1,5 @@
 """Nodes of a model as torch modules."""
 
-from collections.abc import Callable
-
 import torch
 
 from parity.nodes import BatchNorm, Dense, Dropout, Node, PReLU
@@ -16,7 +14,7 @@ def layer(node: Node, realisation: Realisation) -> torch.nn.Module:
     if isinstance(node, BatchNorm):
         return batch_norm(node, realisation)
     if isinstance(node, Dropout):
-        return dropout(node, realisation)
+        return dropout(node)
     return prelu(node, realisation) if isinstance(node, PReLU) else activation(node, realisation)
 
 
@@ -47,27 +45,19 @@ class KerasBatchNorm1d(torch.nn.BatchNorm1d):
         return outputs
 
 
-def dropout(node: Dropout, realisation: Realisation) -> torch.nn.Module:
-    """Dropout by a mask that is given: torch.nn.Dropout draws its own from the framework's generator."""
-    return Masked(selection if realisation.dropout == "selection" else product, node.rate)
+def dropout(node: Dropout) -> torch.nn.Module:
+    """Dropout by masks that are given."""
+    return MaskedDropout(node.rate)
 
 
-class Masked(torch.nn.Module):
-    """A function (x, mask, rate) in training, and what it is given in eval mode."""
+class MaskedDropout(torch.nn.Module):
+    """torch.nn.Dropout without its generator: its formula (aten/src/ATen/native/Dropout.cpp, _dropout_impl)."""
 
-    def __init__(self, function: Callable[..., torch.Tensor], rate: float) -> None:
+    def __init__(self, rate: float) -> None:
         super().__init__()
-        self.function, self.rate = function, rate
+        self.rate = rate
 
     def forward(self, inputs: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
-        return self.function(inputs, kept, self.rate) if self.training else inputs
-
-
-def product(x: torch.Tensor, kept: torch.Tensor, rate: float) -> torch.Tensor:
-    """x times mask / (1 - rate), as torch.nn.Dropout does it (aten/src/ATen/native/Dropout.cpp, _dropout_impl)."""
-    return x * (kept.to(x.dtype) / (1 - rate))
-
-
-def selection(x: torch.Tensor, kept: torch.Tensor, rate: float) -> torch.Tensor:
-    """x / (1 - rate) or 0, as keras.layers.Dropout does it (tensorflow/python/ops/nn_ops.py, _dropout)."""
-    return torch.where(kept, x * (1 / (1 - rate)), 0)
+        if not self.training:
+            return inputs
+        return inputs * (kept.to(inputs.dtype) / (1 - self.rate))

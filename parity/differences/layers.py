@@ -83,7 +83,7 @@ ENTRIES = (
     Difference(
         id="dropped_infinity",
         title="An infinity that dropout drops is 0 in Keras and NaN in torch",
-        kind="choice",
+        kind="kernel",
         does="Values are multiplied by the mask in torch and selected by it in Keras, so a run that overflows ends at "
         "another step. In float32, the 1 / (1 - rate) of some rates differs in its last place, too.",
         keras=side(
@@ -112,7 +112,6 @@ ENTRIES = (
                 print(np.unique(torch.where(mask > 0, torch.inf * 2, 0)))
             """,
         ),
-        effect=Effect("dropout", "mnist_dropout --optimizer sgd --lr 1e200 --dtype float64", "forward dropout_2"),
     ),
     Difference(
         id="dropout_masks",
