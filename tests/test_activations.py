@@ -111,7 +111,7 @@ OWN = {"tf": {"prelu_1": {"shared": False, "start": 0.0}, "elu_2": {"slope": 1.7
     ("choices", "dtype"),
     [
         pytest.param("tf", "float32", marks=pytest.mark.slow),
-        ("torch", "float64"),
+        pytest.param("torch", "float64", marks=pytest.mark.ci),
         pytest.param("tf", "float64", marks=pytest.mark.slow),
         pytest.param("torch", "float32", marks=pytest.mark.slow),
     ],

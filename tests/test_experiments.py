@@ -88,7 +88,7 @@ def variants() -> dict[str, Experiment]:
 ALIKE = {
     "activation linear", "activation sigmoid", "activation leaky_relu", "init zeros", "init xavier_uniform",
     "init xavier_normal", "init he_uniform", "init he_normal", "init orthogonal", "init keras_default", "batch of 7",
-    "Keras's Adam", "exact slope",
+    "Keras's Adam", "exact slope", "exact slope in float64",
 }  # fmt: skip
 
 

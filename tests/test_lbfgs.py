@@ -22,6 +22,7 @@ def failures(verdict):
     return [check for check in verdict.checks if check.result == "failed"]
 
 
+@pytest.mark.ci
 def test_parity(record_pair, tmp_path):
     """It learns XOR, on both sides the same way."""
     pair = record_pair(xor_lbfgs(STEPS, dtype="float64", seed=9), tmp_path)

@@ -81,6 +81,7 @@ def test_nothing_to_compare(tmp_path):
     assert (done.returncode, done.stderr) == (2, message)
 
 
+@pytest.mark.ci
 def test_a_reference_gives_its_start(tmp_path, workers):
     """Weights that no seed draws reach a second recording through the first."""
     drawn = randomness.initial_weights(EXPERIMENT.identity)
