@@ -64,14 +64,13 @@ def errors(
         return {name: np.hypot(errors[name], u * own[name]) for name in gradients}
     sizes = {name: gradient.size for name, gradient in gradients.items()}
     reached = norms(clipping, gradients)
-    # By first order: |g| is off by the sum of g / |g| times each element's error.
-    parts = {name: np.hypot.reduce(gradient * errors[name], axis=None) for name, gradient in gradients.items()}
+    # By first order: |g| is off by the sum of g / |g| times each element's error, a norm of its own.
+    parts = norms(clipping, {name: gradient * errors[name] for name, gradient in gradients.items()})
     found = {}
     for name, norm in reached.items():
-        part = np.hypot.reduce(list(parts.values())) if clipping.by == "global_norm" else parts[name]
         passed = factor(clipping, realisation, norm)
         # Below the limit the norm does not matter.
-        relative = part / norm**2 if passed < 1 else 0.0
+        relative = parts[name] / norm**2 if passed < 1 else 0.0
         rounded = u * np.sqrt(length(clipping, sizes, name))
         found[name] = np.hypot(passed * errors[name], own[name] * np.hypot(relative, rounded))
     return found

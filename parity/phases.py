@@ -46,6 +46,10 @@ class Phase(ABC):
         """What u S is for every result in `dtype`; `given` are the step's labels, or its uniforms."""
 
     @abstractmethod
+    def cost_scale(self, recorded: Arrays, given: Array) -> float:
+        """S of the cost alone."""
+
+    @abstractmethod
     def bounds(
         self, realisation: Realisation, state: Arrays, replay: Arrays, inputs: Array, given: Array, dtype: Dtype
     ) -> dict[str, Array]:
@@ -76,6 +80,9 @@ class Training(Phase):
         self, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, given: Array, dtype: Dtype
     ) -> dict[str, Array]:
         return stages.scales(self.identity, realisation, state, recorded, inputs, given, dtype)
+
+    def cost_scale(self, recorded: Arrays, given: Array) -> float:
+        return float(stages.loss_scales(self.identity, recorded, given)["cost"])
 
     def bounds(
         self, realisation: Realisation, state: Arrays, replay: Arrays, inputs: Array, given: Array, dtype: Dtype
@@ -121,6 +128,10 @@ class Pretraining(Phase):
     ) -> dict[str, Array]:
         layer = self.layer(int(state["step"]))
         return rbm.scales(self.identity, realisation, layer, state, recorded, inputs, dtype)
+
+    def cost_scale(self, recorded: Arrays, given: Array) -> float:
+        # A mean of squares, where nothing cancels.
+        return float(recorded["cost"])
 
     def bounds(
         self, realisation: Realisation, state: Arrays, replay: Arrays, inputs: Array, given: Array, dtype: Dtype

@@ -192,10 +192,8 @@ class Replayer:
             for name, value in state.items()
         }
         twin = self.segment(moved, first, last, "float64")
-        given = at.converted("float64")
-        scales = self.phase.scales(self.job.realisation, given.state, evidence, given.inputs, given.given, "float64")
         with np.errstate(all="ignore"):
-            rounding = float(scales["cost"])
+            rounding = UNIT_ROUNDOFF["float64"] * self.phase.cost_scale(evidence, at.given)
             noise = np.maximum(np.abs(found - recorded) * FINER, np.abs(twin - wide))
             return {"costs": wide, "noise": np.maximum(noise, rounding if np.isfinite(rounding) else 0.0)}
 

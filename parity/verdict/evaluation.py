@@ -5,12 +5,14 @@ makes of the outputs is measured where the checkpoint was recorded (`own_outputs
 between them in float32 and in float64, of which float64's rounding is 2**-29.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from parity.measure import largest_finite
+from parity.measure import largest_finite, worst
 from parity.recording import Arrays, Recording
 from parity.rounded import UNIT_ROUNDOFF
-from parity.verdict.checks import Check, Result
+from parity.verdict.checks import Check, judge
 from parity.verdict.segments import common
 
 # One measurement of noise stands for all there might be; honest pairs use some 5 % of this. Also in units in the last
@@ -20,12 +22,7 @@ FACTOR = 50.0
 
 def checks(a: Recording, b: Recording) -> list[Check]:
     """One check for each checkpoint whose model both sides evaluated."""
-    found = []
-    for step, owner, key in common(a, b):
-        ours, theirs = a.segment(key), b.segment(key)
-        if ours is not None and theirs is not None:
-            found.append(judged(a, b, step, owner, ours, theirs))
-    return found
+    return [judged(a, b, *segment) for segment in common(a, b)]
 
 
 def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, theirs: Arrays) -> Check:
@@ -39,12 +36,6 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
         bound = float(FACTOR * (noise + smallest) + np.finfo(np.float64).tiny)
     if not (np.isfinite(bound) and (np.isfinite(x) | np.isfinite(y)).all()):
         return Check(name, "loop", "not_judged", None, None, where, "the outputs are not finite numbers on both sides")
-    with np.errstate(all="ignore"):
-        deviation = np.where(x == y, 0.0, np.abs(x - y))
-    deviation[np.isnan(deviation)] = np.inf
-    at = np.unravel_index(np.argmax(deviation), deviation.shape)
-    result: Result = "passed" if deviation[at] <= bound else "failed"
-    reason = "within rounding" if result == "passed" else f"{deviation[at] / bound:.2g} times what rounding explains"
-    values = f"{a.label} {x[at]:.17g}, {b.label} {y[at]:.17g}: {reason}"
-    measured = float(deviation[at]) if np.isfinite(deviation[at]) else None
-    return Check(name, "loop", result, measured, bound, f"{where}[{', '.join(map(str, at))}]", values)
+    entry = worst(x, y, np.full(x.shape, bound), 0.0)
+    # What is judged is neither side's alone.
+    return replace(judge("loop", name, where, x.shape, entry, 1.0, "float64", (a.label, b.label)), side=None)

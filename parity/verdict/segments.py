@@ -23,19 +23,20 @@ FACTOR = 1000.0
 
 def checks(a: Recording, b: Recording, explained: bool) -> list[Check]:
     """One check for each checkpoint from which both sides went on; `explained` if an earlier check failed already."""
-    found = []
-    for step, owner, key in common(a, b):
-        ours, theirs = a.segment(key), b.segment(key)
-        if ours is not None and theirs is not None:
-            found.append(judged(a, b, step, owner, ours, theirs, explained))
-    return found
+    return [judged(a, b, *segment, explained) for segment in common(a, b)]
 
 
-def common(a: Recording, b: Recording) -> Iterator[tuple[int, str, str]]:
-    """The checkpoints of either side and those of a common reference: step, owner, key; the earliest first."""
+def common(a: Recording, b: Recording) -> Iterator[tuple[int, str, Arrays, Arrays]]:
+    """The segments that both sides have of one checkpoint, theirs or a common reference's: step, owner, and either's.
+
+    The earliest first.
+    """
     keys = {key: (step, REFERENCE) for key, step in a.manifest.replays.items() if key in b.manifest.replays}
     keys |= {key: (step, side.label) for side in (b, a) for step, key in side.checkpoints.items()}
-    yield from sorted((step, owner, key) for key, (step, owner) in keys.items())
+    for step, owner, key in sorted((step, owner, key) for key, (step, owner) in keys.items()):
+        ours, theirs = a.segment(key), b.segment(key)
+        if ours is not None and theirs is not None:
+            yield step, owner, ours, theirs
 
 
 def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, theirs: Arrays, explained: bool) -> Check:
