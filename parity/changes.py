@@ -8,7 +8,18 @@ from typing import Any, get_args
 
 from parity.errors import UsageError
 from parity.experiments import activation, with_dropout
-from parity.nodes import NUMBERED, ActivationName, BatchNorm, Dense, Dropout, Initializer, InitializerName, Node
+from parity.nodes import (
+    NUMBERED,
+    ActivationName,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Embedding,
+    Initializer,
+    InitializerName,
+    Layer,
+    Node,
+)
 from parity.optimizers import OPTIMIZERS, ClipBy, Clipping, Optimizer
 from parity.spec import ENDINGS, FRAMEWORKS, Experiment, Identity, LossName, Realisation, is_read
 
@@ -35,10 +46,10 @@ def with_cost(identity: Identity, name: str) -> Identity:
     loss = COSTS[name]
     model = identity.model
     if loss in ENDINGS:
-        dense, ending = identity.dense, ENDINGS[loss]
-        model = model[: model.index(dense[-1]) + 1]
+        layers, ending = identity.layers, ENDINGS[loss]
+        model = model[: model.index(layers[-1]) + 1]
         if ending != "linear":
-            model = (*model, activation(len(dense), ending, dense[-1].units))
+            model = (*model, activation(len(layers), ending, layers[-1].units))
     return replace(identity, loss=loss, model=model)
 
 
@@ -47,31 +58,31 @@ def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node
 
     A batch norm stays in front of it, and dropout behind.
     """
-    dense = [node for node in model if isinstance(node, Dense)]
-    if len(dense) == 1:
+    layers = [node for node in model if isinstance(node, Layer)]
+    if len(layers) == 1:
         raise UsageError("--activation changes the hidden layers, and this experiment has none")
     nodes: list[Node] = []
-    for position, node in enumerate(dense[:-1], start=1):
-        behind = model[model.index(node) + 1 : model.index(dense[position])]
+    for position, node in enumerate(layers[:-1], start=1):
+        behind = model[model.index(node) + 1 : model.index(layers[position])]
         nodes += [node, *(other for other in behind if isinstance(other, BatchNorm))]
         nodes += [] if name == "linear" else [activation(position, name, node.units)]
         nodes += [other for other in behind if isinstance(other, Dropout)]
-    return (*nodes, *model[model.index(dense[-1]) :])
+    return (*nodes, *model[model.index(layers[-1]) :])
 
 
 def with_hidden_dropout(model: tuple[Node, ...], rate: float) -> tuple[Node, ...]:
     """The model with dropout behind each hidden layer and its activation."""
-    if sum(isinstance(node, Dense) for node in model) == 1:
+    if sum(isinstance(node, Layer) for node in model) == 1:
         raise UsageError("--dropout is for hidden layers, and this experiment has none")
     return with_dropout(model, rate)
 
 
 def with_initializer(model: tuple[Node, ...], kernel: Initializer) -> tuple[Node, ...]:
-    """The model with another initializer of its kernels; a framework's default is one of the biases too."""
-    changes: dict[str, Any] = {"kernel": kernel}
+    """The model with another initializer of its kernels and tables; a framework's default is one of the biases too."""
+    changes: dict[type[Node], dict[str, Any]] = {Dense: {"kernel": kernel}, Embedding: {"table": kernel}}
     if kernel.name in ("torch_default", "keras_default"):
-        changes["bias"] = kernel
-    return tuple(replace(node, **changes) if isinstance(node, Dense) else node for node in model)
+        changes[Dense]["bias"] = kernel
+    return tuple(replace(node, **changes.get(type(node), {})) for node in model)
 
 
 def chosen_optimizer(text: str) -> Optimizer:

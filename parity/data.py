@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,27 +16,29 @@ from parity.spec import DataName, Dtype, Identity, Schedule
 
 @dataclass(frozen=True)
 class Data:
-    """Inputs [samples, features] in the run's dtype, labels [samples] int64; `digest` is the content's SHA-256."""
+    """Inputs [samples, features], floats in the run's dtype or int64 tokens, and labels [samples] int64.
 
-    train_inputs: NDArray[np.floating]
+    `digest` is the SHA-256 of what they are made from.
+    """
+
+    train_inputs: NDArray[Any]
     train_labels: NDArray[np.int64]
-    test_inputs: NDArray[np.floating]
+    test_inputs: NDArray[Any]
     test_labels: NDArray[np.int64]
     digest: str
 
 
 def load(name: DataName, folder: Path | None, dtype: Dtype) -> Data:
-    """The data `name`; `folder` holds MNIST's files and is None for the embedded digits."""
+    """The data called `name`; `folder` holds MNIST's files and is None for the embedded digits."""
     if name == "xor":
         return xor(dtype)
     source = digits.load(folder)
-    return Data(
-        scale(source.train_images, dtype),
-        source.train_labels.astype(np.int64),
-        scale(source.test_images, dtype),
-        source.test_labels.astype(np.int64),
-        digits.digest(source),
+    train, test = (
+        digits.tokens(images) if name == "digit_tokens" else scale(images, dtype)
+        for images in (source.train_images, source.test_images)
     )
+    train_labels, test_labels = (labels.astype(np.int64) for labels in (source.train_labels, source.test_labels))
+    return Data(train, train_labels, test, test_labels, digits.digest(source))
 
 
 def scale(images: NDArray[np.uint8], dtype: Dtype) -> NDArray[np.floating]:

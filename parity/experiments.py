@@ -8,7 +8,19 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Initializer, Node, PReLU
+from parity.digits import LEVELS, PATCHES
+from parity.nodes import (
+    Activation,
+    ActivationName,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Embedding,
+    Initializer,
+    Layer,
+    Node,
+    PReLU,
+)
 from parity.optimizers import OPTIMIZERS
 from parity.spec import Experiment, Identity, Pretraining, Realisation, Schedule, own_choices
 
@@ -84,7 +96,7 @@ def with_dropout(model: tuple[Node, ...], rate: float) -> tuple[Node, ...]:
     nodes: list[Node] = []
     for node in model:
         if isinstance(node, Dense) and nodes:
-            position = sum(isinstance(before, Dense) for before in nodes)
+            position = sum(isinstance(before, Layer) for before in nodes)
             nodes.append(Dropout(f"dropout_{position}", rate))
         if not isinstance(node, Dropout):
             nodes.append(node)
@@ -147,6 +159,14 @@ def mnist_rbm(name: str, shows: str) -> Experiment:
     return replace(found, identity=replace(found.identity, model=model, pretraining=pretraining))
 
 
+def mnist_tokens(name: str, shows: str) -> Experiment:
+    """A classifier that adds up ten numbers for each patch of a digit, as the level of its ink has it."""
+    found = mnist(name, shows, [784, 10])
+    table = Embedding("embedding_1", length=PATCHES, vocabulary=PATCHES * LEVELS, units=10, table=SMALL)
+    optimizer = replace(OPTIMIZERS["sparse_adam"], learning_rate=0.01)
+    return replace(found, identity=replace(found.identity, data="digit_tokens", model=(table,), optimizer=optimizer))
+
+
 def xor(name: str, shows: str, hidden: ActivationName, kernel: Initializer = NORMAL) -> Experiment:
     """Ten dense layers on the four points of XOR, with gradient descent on all four at once."""
     widths = [2, 5, 5, 5, 5, 5, 5, 5, 5, 5, 1]
@@ -200,6 +220,7 @@ EXPERIMENTS = {
         mnist_narrow("mnist_batchnorm", "A narrow ReLU MLP on digits with batch normalisation before ReLU.", True),
         mnist_narrow("mnist_no_batchnorm", "The same without: its twin, on the same batches.", False),
         mnist_dropout("mnist_dropout", "Four wide ReLU layers on digits, each followed by dropout of 0.3."),
+        mnist_tokens("mnist_tokens", "Digits as 49 words each: an embedding whose rows SparseAdam moves if named."),
         mnist_rbm("mnist_rbm", "The sigmoid MLP, its hidden layers pre-trained as RBMs on the digits without labels."),
         xor("xor_sigmoid", "Ten sigmoid layers on XOR: vanishing gradients, it never learns.", "sigmoid"),
         xor("xor_relu", "Ten ReLU layers on XOR: gradients survive, units die.", "relu"),

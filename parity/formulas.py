@@ -23,6 +23,7 @@ from parity.optimizers import (
     Optimizer,
     RMSprop,
     Rprop,
+    SparseAdam,
     momentum_product,
     momentum_share,
 )
@@ -63,6 +64,17 @@ def adam(o: Adam | AdamW, r: Realisation, t: int, w: Any, g: Any, slots: Slots) 
         first, second = (1 - np.power(held(beta, w), t + 1) for beta in (o.beta_1, o.beta_2))
         moved = m * (o.learning_rate * np.sqrt(second) / first) / (np.sqrt(v) + o.epsilon)
     return w - moved, {"first_moment": m, "second_moment": v}
+
+
+def sparse_adam(o: SparseAdam, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
+    """Of the rows that have a gradient (parity/stages.py leaves the others as they are); epsilon before the correction.
+
+    torch computes the corrections in float64.
+    """
+    m = o.beta_1 * slots["first_moment"] + (1 - o.beta_1) * g
+    v = o.beta_2 * slots["second_moment"] + (1 - o.beta_2) * np.square(g)
+    rate = o.learning_rate * np.sqrt(1 - o.beta_2 ** (t + 1)) / (1 - o.beta_1 ** (t + 1))
+    return w - rate * (m / (np.sqrt(v) + o.epsilon)), {"first_moment": m, "second_moment": v}
 
 
 def adamax(o: Adamax, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
@@ -152,6 +164,7 @@ UPDATES: dict[type, Callable[..., Update]] = {
     SGD: sgd,
     Adam: adam,
     AdamW: adam,
+    SparseAdam: sparse_adam,
     Adamax: adamax,
     NAdam: nadam,
     Adagrad: adagrad,

@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 
 from parity.errors import IncomparableError
 from parity.measure import COLUMNS
+from parity.nodes import Embedding
 from parity.spec import DTYPES, Identity, Schedule
 
 Shape = tuple[int, ...]
 
 
 def step_shapes(identity: Identity) -> dict[str, Shape]:
-    """The shape of each float of a state or a replay; the first batch is always a whole one."""
+    """The shape of what a state or a replay holds; the first batch is always a whole one."""
     batch = identity.schedule.batch_size
-    shapes: dict[str, Shape] = {"inputs": (batch, identity.dense[0].inputs), "cost": ()}
+    shapes: dict[str, Shape] = {"inputs": (batch, identity.layers[0].inputs), "cost": ()}
     for name, units in identity.widths.items():
         shapes[f"outputs/{name}"] = shapes[f"deltas/{name}"] = (batch, units)
     shapes |= {f"statistics/{name}": shape for name, shape in identity.statistic_shapes.items()}
@@ -32,12 +33,18 @@ def check_step(
     """Refuse a known array of the wrong shape or dtype, or a label that is no class; missing ones are the verdict's."""
     shapes: dict[str, tuple[Shape, str]] = {name: (shape, dtype) for name, shape in known.items()}
     shapes |= {"labels": ((identity.schedule.batch_size,), "int64"), "step": ((), "int64")}
+    first = identity.layers[0]
+    if isinstance(first, Embedding) and "inputs" in shapes:
+        shapes["inputs"] = shapes["inputs"][0], "int64"
     for name, array in arrays.items():
         if name in shapes:
             check_array(where, name, array, *shapes[name])
-    labels, classes = arrays.get("labels"), max(2, identity.dense[-1].units)
-    if labels is not None and not ((labels >= 0) & (labels < classes)).all():
-        raise IncomparableError(f"{where}: labels are not all from 0 to {classes - 1}; record the run again")
+    limits = {"labels": max(2, identity.layers[-1].units)}
+    if isinstance(first, Embedding):
+        limits["inputs"] = first.vocabulary
+    for name, limit in limits.items():
+        if name in arrays and not ((arrays[name] >= 0) & (arrays[name] < limit)).all():
+            raise IncomparableError(f"{where}: {name} are not all from 0 to {limit - 1}; record the run again")
 
 
 def require_whole(where: str, known: Mapping[str, Shape], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -93,8 +100,8 @@ def check_segment(where: str, evaluated: Shape | None, arrays: Mapping[str, NDAr
 
 
 def check_flow(where: str, identity: Identity, steps: Sequence[int], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a file that does not hold a row for each checkpoint and a column for each dense layer."""
-    shape = (len(steps), len(identity.dense))
+    """Refuse a file that does not hold a row for each checkpoint and a column for each layer."""
+    shape = (len(steps), len(identity.layers))
     expected = {"steps": (shape[:1], "int64"), "gradient_norm": (shape, "float64"), "dead_units": (shape, "float64")}
     check_exactly(where, arrays, "rows", expected)
 

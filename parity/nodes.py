@@ -68,6 +68,39 @@ class Initializer:
 
 
 @dataclass(frozen=True)
+class Embedding:
+    """The sum of a table's rows: y = sum over i of T[x_i], of `length` integer tokens x_i below `vocabulary`.
+
+    T is `<name>/table`, of shape (vocabulary, units). It stands first in a model.
+    """
+
+    __pydantic_config__ = STRICT
+    name: str
+    length: int
+    vocabulary: int
+    units: int
+    table: Initializer
+    kind: Literal["embedding"] = "embedding"
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        if self.table.name not in (*NUMBERED, "zeros", "ones"):
+            raise ValueError(f"{self.name}: initializer {self.table.name} is for layers, not for a table of embeddings")
+        for field in ("length", "vocabulary", "units"):
+            require_positive(getattr(self, field), f"{self.name}: {field}")
+
+    @property
+    def inputs(self) -> int:
+        """Of each sample, how many."""
+        return self.length
+
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight, in order."""
+        return {"table": (self.vocabulary, self.units)}
+
+
+@dataclass(frozen=True)
 class Dense:
     """y = x W + b, with W `<name>/kernel` of shape (inputs, units) and b `<name>/bias` of shape (units,)."""
 
@@ -197,4 +230,6 @@ class Dropout:
             raise ValueError(f"{self.name}: rate must be above 0 and below 1, to 16 bits, not {self.rate}")
 
 
-Node = Dense | Activation | PReLU | BatchNorm | Dropout
+# What computes from all inputs at once, and so sets how many units there are behind it.
+Layer = Dense | Embedding
+Node = Layer | Activation | PReLU | BatchNorm | Dropout

@@ -76,6 +76,32 @@ class AdamW(Moments):
 
 
 @dataclass(frozen=True)
+class SparseAdam:
+    """Adam of the rows of a table that a batch named, as torch.optim.SparseAdam has it; others stay as they are.
+
+    Epsilon is added before the bias correction.
+    """
+
+    __pydantic_config__ = STRICT
+    weight_decay: ClassVar[float] = 0.0
+    learning_rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    kind: Literal["sparse_adam"] = "sparse_adam"
+
+    def __post_init__(self) -> None:
+        require_positive(self.learning_rate, "learning rate")
+        require_positive(self.epsilon, "epsilon")
+        require_share(self.beta_1, "beta_1")
+        require_share(self.beta_2, "beta_2")
+
+    @property
+    def slots(self) -> dict[str, float]:
+        return {"first_moment": 0.0, "second_moment": 0.0}
+
+
+@dataclass(frozen=True)
 class Adamax(Moments):
     """Kingma and Ba, section 7.1: Adam with an infinity norm in place of the second moment."""
 
@@ -252,7 +278,7 @@ class LBFGS:
 # The slots that have an entry for each of `history_size` steps.
 HISTORIES = ("gradient_changes", "steps")
 
-Optimizer = SGD | Adam | AdamW | Adamax | NAdam | Adagrad | Adadelta | RMSprop | Rprop | ASGD | LBFGS
+Optimizer = SGD | Adam | AdamW | SparseAdam | Adamax | NAdam | Adagrad | Adadelta | RMSprop | Rprop | ASGD | LBFGS
 
 
 def slot_shape(optimizer: Optimizer, slot: str, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -290,6 +316,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
         SGD(learning_rate=0.001, momentum=0.0, nesterov=False, weight_decay=0.0),
         Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.0),
         AdamW(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.01),
+        SparseAdam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8),
         Adamax(learning_rate=0.002, beta_1=0.9, beta_2=0.999, epsilon=1e-8, weight_decay=0.0),
         NAdam(learning_rate=0.002, beta_1=0.9, beta_2=0.999, epsilon=1e-8, momentum_decay=0.004, weight_decay=0.0),
         Adagrad(learning_rate=0.01, initial_accumulator=0.0, epsilon=1e-10, weight_decay=0.0),

@@ -30,7 +30,7 @@ from parity.changes import (
 from parity.errors import ParityError, UsageError
 from parity.experiments import EXPERIMENTS
 from parity.job import DrawJob, RecordJob
-from parity.nodes import ActivationName, InitializerName
+from parity.nodes import ActivationName, Dense, InitializerName
 from parity.optimizers import OPTIMIZERS, ClipBy
 from parity.replays import checkpoint_steps
 from parity.spec import DTYPES, FRAMEWORKS, Dtype, EpochCost, Experiment, Framework, Identity, Realisation, TestLoss
@@ -142,7 +142,8 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         "--initial-weights",
         type=Path,
         metavar="FILE.safetensors",
-        help="layers.0.kernel (inputs, outputs), layers.0.bias (outputs,), ... of the dense layers in order",
+        help="layers.0.kernel (inputs, outputs), layers.0.bias (outputs,), ... of the layers in order; an embedding's "
+        "is layers.0.table (vocabulary, units)",
     )
     parser.add_argument(
         "--batch-order",
@@ -203,6 +204,8 @@ def experiment(options: argparse.Namespace) -> Experiment:
         chosen = replace(chosen, identity=changed(chosen.identity, options))
         if options.init_from is not None:
             one_of(options.init_from, FRAMEWORKS, "framework")
+            if not isinstance(chosen.identity.layers[0], Dense):
+                raise UsageError("--init-from draws the weights of dense layers; give an embedding's with --init")
         for choice in options.choice:
             chosen = choose(chosen, choice)
         return chosen
@@ -316,7 +319,7 @@ def draw_job(chosen: Experiment, out: Path) -> DrawJob:
 def check_inputs(asked: RecordJob) -> None:
     """Read everything the job will read, so that what is wrong is said before a framework is started."""
     identity = asked.identity
-    if asked.data is not None and identity.data != "digits":
+    if asked.data is not None and identity.data == "xor":
         raise UsageError(f"--data is for experiments on digits, and {asked.experiment} has none")
     content = data.load(identity.data, asked.data, identity.dtype)
     batches = data.planned(identity, start.order(identity, content, asked.batch_order))

@@ -65,7 +65,7 @@ class Training(Phase):
 
     def __init__(self, identity: Identity) -> None:
         super().__init__(identity, identity.schedule, identity.consumed)
-        self.evaluated = identity.schedule.batch_size, identity.dense[-1].units
+        self.evaluated = identity.schedule.batch_size, identity.layers[-1].units
 
     def results(self, step: int) -> list[Result]:
         return stages.results(self.identity, self.identity.schedule.batch_size)

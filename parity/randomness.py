@@ -94,7 +94,7 @@ def draw(
 
 
 def initial_weights(identity: Identity) -> dict[str, NDArray[np.float32]]:
-    """The weights both sides start from, by name, float32: drawn for dense layers, for others what these begin with.
+    """The weights both sides start from, by name, float32: drawn for layers, for others what these begin with.
 
     float32 also for a float64 run, so that the same start can be replayed in either precision.
     """
@@ -107,12 +107,11 @@ def initial_weights(identity: Identity) -> dict[str, NDArray[np.float32]]:
         if isinstance(norm, BatchNorm):
             weights[f"{norm.name}/gamma"] = np.ones(norm.units, np.float32)
             weights[f"{norm.name}/beta"] = np.zeros(norm.units, np.float32)
-    for position, node in enumerate(identity.dense):
-        initializers = {"kernel": node.kernel, "bias": node.bias}
+    for position, node in enumerate(identity.layers):
         for offset, (kind, shape) in enumerate(node.weight_shapes.items()):
             count = int(np.prod(shape))
             raw = words(identity.seed, Purpose.WEIGHTS, 2 * position + offset, count + count % 2)
-            values = draw(initializers[kind], raw, node.inputs, node.units, bias=kind == "bias")[:count]
+            values = draw(getattr(node, kind), raw, node.inputs, node.units, bias=kind == "bias")[:count]
             weights[f"{node.name}/{kind}"] = values.reshape(shape).astype(np.float32)
     return {name: weights[name] for name in identity.weights}
 

@@ -69,7 +69,7 @@ class Checkpoint(NamedTuple):
     """
 
     state: Arrays
-    inputs: NDArray[np.floating]
+    inputs: NDArray[Any]
     given: NDArray[Any]
 
     @property
@@ -199,14 +199,14 @@ class Replayer:
 
 
 def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:
-    """Floats in `dtype`, integers as they are."""
-    return {name: convert(value, dtype) if value.dtype.kind == "f" else value for name, value in arrays.items()}
+    """Each array as `convert` has it."""
+    return {name: convert(value, dtype) for name, value in arrays.items()}
 
 
 def convert(values: NDArray[Any], dtype: Dtype) -> NDArray[Any]:
-    """The values in `dtype`; denormals of float32 become zero, as the frameworks take them in float32."""
+    """Floats in `dtype`, integers as they are; denormals of float32 become zero, as the frameworks take them there."""
     # Said here, since torch's switch makes NumPy flush them too, but only in torch's process.
-    if values.dtype == dtype == "float64":
+    if values.dtype.kind != "f" or values.dtype == dtype == "float64":
         return values
     with np.errstate(over="ignore"):
         converted = np.array(values, dtype)

@@ -48,6 +48,14 @@ def exact(value: Array, u: float) -> Rounded:
     return Rounded(value, 0.0, u)
 
 
+def where(condition: NDArray[np.bool_], ours: Any, others: Any) -> Any:
+    """numpy.where, of numbers that are both Rounded or both plain."""
+    if not isinstance(ours, Rounded):
+        return np.where(condition, ours, others)
+    value, error = (np.where(condition, *both) for both in zip(parts(ours), parts(others), strict=True))
+    return Rounded(value, error, ours.u)
+
+
 def held(value: float, like: Any) -> Any:
     """A constant as it is, or, beside a Rounded number, as its dtype holds it: rounded."""
     return Rounded(value, abs(value) * like.u, like.u) if isinstance(like, Rounded) else value

@@ -23,10 +23,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import activations, clipping, dropout, normalisation
+from parity import activations, clipping, dropout, embeddings, normalisation
 from parity.losses import rounding
 from parity.measure import largest_finite
-from parity.nodes import Activation, BatchNorm, Dense, Dropout, PReLU
+from parity.nodes import Activation, BatchNorm, Dense, Dropout, Embedding, PReLU
 from parity.optimizers import LBFGS
 from parity.rounded import UNIT_ROUNDOFF, Rounded, exact
 from parity.spec import Dtype, Identity, Realisation
@@ -88,7 +88,10 @@ def forward(
     errors: dict[str, Array] = {}
     x, error = replay["inputs"], np.zeros_like(replay["inputs"])
     for node in identity.model:
-        if isinstance(node, Dense):
+        if isinstance(node, Embedding):
+            magnitudes = embeddings.counts(node, x) @ np.abs(weights[f"{node.name}/table"])
+            error = np.sqrt(node.length) * u * magnitudes
+        elif isinstance(node, Dense):
             kernel, bias = weights[f"{node.name}/kernel"], weights[f"{node.name}/bias"]
             scale = np.abs(x) @ np.abs(kernel) + np.abs(bias)
             error = quadrature(np.sqrt(node.inputs + 1) * u * scale, np.sqrt(error**2 @ kernel**2))
@@ -188,7 +191,11 @@ def backward(
         previous = identity.model[position - 1].name if position else None
         x = replay["inputs"] if previous is None else replay[f"outputs/{previous}"]
         x_error = np.zeros_like(x) if previous is None else errors[previous]
-        if isinstance(node, Dense):
+        if isinstance(node, Embedding):
+            counted = embeddings.counts(node, x)
+            summed = u * embeddings.gradient_scale(counted, values)
+            gradients[f"{node.name}/table"] = quadrature(summed, np.sqrt(counted.T @ error**2))
+        elif isinstance(node, Dense):
             kernel, roots = weights[f"{node.name}/kernel"], np.sqrt(len(x))
             gradients[f"{node.name}/kernel"] = quadrature(
                 roots * u * (np.abs(x).T @ np.abs(values)),
@@ -233,16 +240,16 @@ def optimizer_errors(
 ) -> dict[str, Array]:
     """E of the weights and slots after the step."""
     given = gradients(identity, replay, clipped=True)
+    before = identity, realisation, state, replay["inputs"]
     if isinstance(identity.optimizer, LBFGS):
         # Moved all at once, what the errors of single gradients make of a sum over all of them would cancel.
         moved = {name: Rounded(gradient, errors[name], u) for name, gradient in given.items()}
-        return {name: result.error for name, result in updated(identity, realisation, state, moved, u).items()}
+        return {name: result.error for name, result in updated(*before, moved, u).items()}
     # One side may be at one end of a gradient's error and the other side at the other.
     low, here, high = (
-        updated(identity, realisation, state, {n: g + end * SAFETY * errors[n] for n, g in given.items()}, None)
-        for end in (-1, 0, 1)
+        updated(*before, {n: g + end * SAFETY * errors[n] for n, g in given.items()}, None) for end in (-1, 0, 1)
     )
-    rounded = updated(identity, realisation, state, {name: exact(g, u) for name, g in given.items()}, u)
+    rounded = updated(*before, {name: exact(g, u) for name, g in given.items()}, u)
     return {name: quadrature(spread(low[name], here[name], high[name]) / SAFETY, rounded[name].error) for name in here}
 
 

@@ -12,8 +12,8 @@ from itertools import pairwise, zip_longest
 from typing import Any, Literal, get_args
 
 from parity.checked import STRICT, require_positive
-from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Node, PReLU
-from parity.optimizers import SGD, Adam, Adamax, AdamW, Clipping, NAdam, Optimizer, slot_shape
+from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Embedding, Layer, Node, PReLU
+from parity.optimizers import SGD, Adam, Adamax, AdamW, Clipping, NAdam, Optimizer, SparseAdam, slot_shape
 
 Framework = Literal["tf", "torch"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
@@ -21,7 +21,7 @@ FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
 LABELS: dict[Framework, str] = {"tf": "Keras", "torch": "torch"}
 Dtype = Literal["float64", "float32"]
 DTYPES: tuple[Dtype, ...] = get_args(Dtype)
-DataName = Literal["digits", "xor"]
+DataName = Literal["digits", "digit_tokens", "xor"]
 # How a framework's own initializer is called: by its name alone, on a kernel (inputs, units); with its number and the
 # layer's fans; or with all that makes it the neutral formula.
 Calling = Literal["plain", "own", "formula"]
@@ -137,17 +137,21 @@ class Identity:
         names = [node.name for node in self.model]
         if len(set(names)) != len(names):
             raise ValueError(f"two nodes of the model have the same name: {names}")
-        if not self.model or not isinstance(self.model[0], Dense):
-            raise ValueError("a model starts with a dense layer")
-        for before, after in pairwise(self.dense):
+        if not self.model or not isinstance(self.model[0], Layer):
+            raise ValueError("a model starts with a dense layer or an embedding")
+        if any(isinstance(node, Embedding) for node in self.model[1:]):
+            raise ValueError("an embedding takes tokens, and so stands first in a model")
+        for before, after in pairwise(self.layers):
             if before.units != after.inputs:
                 raise ValueError(f"{after.name} takes {after.inputs} inputs and {before.name} gives {before.units}")
-        require_outputs(self.loss, self.model[-1], self.dense[-1])
+        require_outputs(self.loss, self.model[-1], self.layers[-1])
         for node in self.model:
             if isinstance(node, PReLU | BatchNorm) and node.units != self.widths[node.name]:
                 raise ValueError(f"{node.name} is for {node.units} units and is given {self.widths[node.name]}")
         if self.pretraining is not None:
-            require_sigmoids(self.model[: self.model.index(self.dense[-1])])
+            require_sigmoids(self.model[: self.model.index(self.layers[-1])])
+        if self.sparse:
+            require_sparse(self.model, self.clipping)
         # Of one sample there is no variance: torch refuses such a batch, and Keras returns beta.
         if self.statistics and self.schedule.batch_size == 1:
             raise ValueError("batch normalisation needs more than one sample in a batch")
@@ -163,12 +167,22 @@ class Identity:
         return [node for node in self.model if isinstance(node, Dense)]
 
     @property
+    def layers(self) -> list[Layer]:
+        """The dense layers, and the embedding in front of them."""
+        return [node for node in self.model if isinstance(node, Layer)]
+
+    @property
+    def sparse(self) -> bool:
+        """Whether gradients are kept for the rows alone that a batch named, as the optimizer needs them."""
+        return isinstance(self.optimizer, SparseAdam)
+
+    @property
     def widths(self) -> dict[str, int]:
         """How many units each node gives, by its name, in order."""
         found: dict[str, int] = {}
         units = 0
         for node in self.model:
-            units = found[node.name] = node.units if isinstance(node, Dense) else units
+            units = found[node.name] = node.units if isinstance(node, Layer) else units
         return found
 
     @property
@@ -301,7 +315,7 @@ def decays_weights(optimizer: Optimizer, realisation: Realisation) -> bool:
 
 def functions(identity: Identity) -> set[str]:
     """The names of the activations of a model, of batch normalisation and of dropout."""
-    return {node.function for node in identity.model if not isinstance(node, Dense)}
+    return {node.function for node in identity.model if not isinstance(node, Layer)}
 
 
 def rounds_constants(identity: Identity, realisation: Realisation) -> bool:
@@ -318,12 +332,12 @@ def rounds_constants(identity: Identity, realisation: Realisation) -> bool:
     )
 
 
-def require_outputs(loss: LossName, last: Node, dense: Dense) -> None:
-    """Raise ValueError unless the model's last node, behind its last `dense` layer, gives what the loss takes."""
-    if loss.startswith("binary") and dense.units != 1:
-        raise ValueError(f"binary cross-entropy needs one output, and {dense.name} has {dense.units}")
-    if loss.startswith("softmax") and dense.units == 1:
-        raise ValueError(f"softmax cross-entropy needs an output for each class, and {dense.name} has one")
+def require_outputs(loss: LossName, last: Node, layer: Layer) -> None:
+    """Raise ValueError unless the model's last node, behind its last `layer`, gives what the loss takes."""
+    if loss.startswith("binary") and layer.units != 1:
+        raise ValueError(f"binary cross-entropy needs one output, and {layer.name} has {layer.units}")
+    if loss.startswith("softmax") and layer.units == 1:
+        raise ValueError(f"softmax cross-entropy needs an output for each class, and {layer.name} has one")
     ending = last.function if isinstance(last, Activation) else "linear"
     needed = ENDINGS.get(loss, ending)
     if needed == "linear" and ending in ("sigmoid", "softmax"):
@@ -342,6 +356,15 @@ def require_sigmoids(hidden: tuple[Node, ...]) -> None:
             raise ValueError(f"pre-training takes dense layers with a sigmoid behind each, and finds {node.name} there")
     if len(hidden) % 2:
         raise ValueError(f"pre-training takes dense layers with a sigmoid behind each, and {hidden[-1].name} has none")
+
+
+def require_sparse(model: tuple[Node, ...], clipping: Clipping | None) -> None:
+    """Raise ValueError unless every weight is a table of embeddings, and nothing clips its gradient."""
+    for node in model:
+        if node.weight_shapes and not isinstance(node, Embedding):
+            raise ValueError(f"sparse_adam takes the sparse gradients of embeddings, and {node.name} has dense ones")
+    if clipping is not None:
+        raise ValueError("sparse_adam takes sparse gradients, which are not clipped here")
 
 
 def to_dict(spec: Any) -> dict[str, Any]:

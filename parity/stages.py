@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import activations, clipping, dropout, lbfgs, normalisation
+from parity import activations, clipping, dropout, embeddings, lbfgs, normalisation
 from parity.formulas import update
 from parity.losses import rounding
-from parity.nodes import BatchNorm, Dense, Dropout, Node, PReLU
+from parity.nodes import BatchNorm, Dense, Dropout, Embedding, Node, PReLU
 from parity.optimizers import LBFGS, OPTIMIZERS
-from parity.rounded import UNIT_ROUNDOFF, exact
+from parity.rounded import UNIT_ROUNDOFF, exact, where
 from parity.spec import Dtype, Framework, Identity, Realisation
 
 Array = NDArray[Any]
@@ -41,6 +41,9 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         ("product", 3, 3),
         # Of the samples' deltas, for a bias.
         ("sum", 3, 3),
+        # Of a table's rows; of the samples' deltas, for each row, where the length of the sum is in the scale.
+        ("embedding", 3, 3),
+        ("embedding gradient", 3, 3),
         # Exact.
         ("linear", 0, 0),
         ("linear gradient", 0, 0),
@@ -176,11 +179,14 @@ def results(identity: Identity, batch: int) -> list[Result]:
 
 def forward_row(node: Node) -> tuple[str, int]:
     """The row of ALLOWED for a node's output, and the length of its sums."""
-    return ("product", node.inputs + 1) if isinstance(node, Dense) else (node.function, 1)
+    if isinstance(node, Dense):
+        return "product", node.inputs + 1
+    return ("embedding", node.length) if isinstance(node, Embedding) else (node.function, 1)
 
 
 def backward_row(node: Node) -> tuple[str, int]:
-    """The same for the delta behind a node."""
+    """The same for the delta behind a node, which is not the first."""
+    assert not isinstance(node, Embedding)
     return ("product", node.units) if isinstance(node, Dense) else (f"{node.function} gradient", 1)
 
 
@@ -188,6 +194,8 @@ def gradient_rows(node: Node, batch: int) -> dict[str, tuple[str, int]]:
     """The same for the gradient of each of a node's weights."""
     if isinstance(node, Dense):
         return {"kernel": ("product", batch), "bias": ("sum", batch)}
+    if isinstance(node, Embedding):
+        return {"table": ("embedding gradient", 1)}
     if isinstance(node, PReLU):
         return {"slope": ("product", batch * node.units if node.shared else batch)}
     if isinstance(node, BatchNorm):
@@ -212,7 +220,7 @@ def scales(
             {name: u * scale for name, scale in node_scales(identity, realisation, state, recorded, inputs, u).items()}
             | {name: u * scale for name, scale in loss_scales(identity, recorded, labels).items()}
             | {name: u * scale for name, scale in clipping_scales(identity, realisation, recorded).items()}
-            | optimizer_scales(identity, realisation, state, recorded, u)
+            | optimizer_scales(identity, realisation, state, recorded, inputs, u)
         )
 
 
@@ -225,7 +233,11 @@ def node_scales(
     for node in identity.model:
         x = inputs if previous is None else recorded[f"outputs/{previous}"]
         delta = recorded[f"deltas/{node.name}"]
-        if isinstance(node, Dense):
+        if isinstance(node, Embedding):
+            counted = embeddings.counts(node, inputs)
+            found[f"outputs/{node.name}"] = counted @ np.abs(state[f"weights/{node.name}/table"])
+            found[f"gradients/{node.name}/table"] = embeddings.gradient_scale(counted, delta)
+        elif isinstance(node, Dense):
             kernel, bias = state[f"weights/{node.name}/kernel"], state[f"weights/{node.name}/bias"]
             found[f"outputs/{node.name}"] = np.abs(x) @ np.abs(kernel) + np.abs(bias)
             found[f"gradients/{node.name}/kernel"] = np.abs(x).T @ np.abs(delta)
@@ -255,11 +267,11 @@ def loss_scales(identity: Identity, recorded: Arrays, labels: Array) -> dict[str
 
 
 def optimizer_scales(
-    identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, u: float
+    identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, u: float
 ) -> dict[str, Array]:
     """Of the slots and weights after the update: the running error of its formula."""
     given = {name: exact(gradient, u) for name, gradient in gradients(identity, recorded, clipped=True).items()}
-    return {name: result.error for name, result in updated(identity, realisation, state, given, u).items()}
+    return {name: result.error for name, result in updated(identity, realisation, state, inputs, given, u).items()}
 
 
 def gradients(identity: Identity, recorded: Arrays, clipped: bool = False) -> dict[str, Array]:
@@ -277,7 +289,12 @@ def clipping_scales(identity: Identity, realisation: Realisation, recorded: Arra
 
 
 def updated(
-    identity: Identity, realisation: Realisation, state: Arrays, gradients: Mapping[str, Any], u: float | None
+    identity: Identity,
+    realisation: Realisation,
+    state: Arrays,
+    inputs: Array,
+    gradients: Mapping[str, Any],
+    u: float | None,
 ) -> dict[str, Any]:
     """The optimizer's step as its formula gives it, with its running error where `u` is given."""
     if isinstance(identity.optimizer, LBFGS):
@@ -288,6 +305,11 @@ def updated(
         slots: dict[str, Any] = {slot: state[f"slots/{slot}/{name}"] for slot in identity.optimizer.slots}
         if u is not None:
             w, slots = exact(w, u), {slot: exact(value, u) for slot, value in slots.items()}
-        w, slots = update(identity.optimizer, realisation, int(state["step"]), w, gradient, slots)
-        found |= {f"slots/{slot}/{name}": value for slot, value in slots.items()} | {f"weights/{name}": w}
+        new_w, new_slots = update(identity.optimizer, realisation, int(state["step"]), w, gradient, slots)
+        first = identity.layers[0]
+        if identity.sparse and isinstance(first, Embedding):
+            rows = embeddings.named(first, inputs)
+            new_w = where(rows, new_w, w)
+            new_slots = {slot: where(rows, value, slots[slot]) for slot, value in new_slots.items()}
+        found |= {f"slots/{slot}/{name}": value for slot, value in new_slots.items()} | {f"weights/{name}": new_w}
     return found

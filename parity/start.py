@@ -64,7 +64,7 @@ def taken_over(reference: Recording, step: int) -> Weights:
 def read_weights(file: Path, identity: Identity) -> Weights:
     """Weights from a safetensors file with the names of `file_names`.
 
-    They must be those of the identity's dense layers, and have finite values of float32 or the run's dtype.
+    They must be those of the identity's layers, and have finite values of float32 or the run's dtype.
     """
     try:
         found = safetensors.numpy.load(file.read_bytes())
@@ -81,16 +81,19 @@ def read_weights(file: Path, identity: Identity) -> Weights:
 
 
 def file_names(identity: Identity) -> dict[str, str]:
-    """What a file of weights calls each of them, `layers.<i>.kernel` and `layers.<i>.bias` of the i-th dense layer."""
+    """What a file of weights calls each of them: `layers.<i>.kernel` and `layers.<i>.bias` of the i-th layer.
+
+    An embedding's is `layers.0.table`.
+    """
     return {
         f"layers.{i}.{kind}": f"{node.name}/{kind}"
-        for i, node in enumerate(identity.dense)
-        for kind in ("kernel", "bias")
+        for i, node in enumerate(identity.layers)
+        for kind in node.weight_shapes
     }
 
 
 def named_weights(identity: Identity, state: Recorded) -> Weights:
-    """A state's weights of the dense layers, named as in such a file."""
+    """A state's weights of the layers, named as in such a file."""
     return {name: state[f"weights/{neutral}"] for name, neutral in file_names(identity).items()}
 
 

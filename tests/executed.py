@@ -43,6 +43,7 @@ def experiments() -> list[Experiment]:
         with_activations(CHOOSING, 2),
         both_sides(with_activations(CHOOSING, 2), adam_epsilon="before_correction", **KERAS_ACTIVATIONS),
         shortened("xor_sigmoid", 2),
+        shortened("mnist_tokens", 2),
         clipped,
         both_sides(clipped, clip_epsilon="none"),
     ]
@@ -93,7 +94,13 @@ def main(side: Framework, folder: Path) -> None:
     for case in open_loop.CASES:
         for way in open_loop.WAYS:
             open_loop.built(loaded, open_loop.experiment(case, way))
-    for case in ("lbfgs", "sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam", "nadam:momentum_decay=1"):
+    for case in (
+        "lbfgs",
+        "sparse_adam",
+        "sgd:momentum=0.9,nesterov=true,weight_decay=0.01",
+        "adam",
+        "nadam:momentum_decay=1",
+    ):
         open_loop.run(loaded, open_loop.experiment(case, "tf"), steps=1)
     sys.settrace(None)
     print(json.dumps(sorted(executed)))

@@ -299,8 +299,8 @@ FAULTS = {
         "lockstep", "statistics/batch_norm_1/moving_mean", 1,
         ("state.py", 'variable.assign(state[f"statistics/{name}"])',
          'variable.assign(state[f"statistics/{name}"] * (not name.endswith("mean")))'),
-        ("state.py", 'tensor.copy_(own(state[f"statistics/{name}"], tensor.device))',
-         'tensor.copy_(own(state[f"statistics/{name}"] * (not name.endswith("mean")), tensor.device))'),
+        ("state.py", 'tensor.copy_(own(name, state[f"statistics/{name}"], tensor.device))',
+         'tensor.copy_(own(name, state[f"statistics/{name}"] * (not name.endswith("mean")), tensor.device))'),
         "mnist_batchnorm",
     ),
     "the loop trains in eval mode": Fault(
@@ -401,6 +401,34 @@ FAULTS = {
         ("train.py", "training=False, masks={}", "training=True, masks=dict.fromkeys(("
          "'dropout_1', 'dropout_2'), torch.arange(32) % 3 > 0)"),
         "mnist_dropout",
+    ),
+    # Embeddings
+    "a word of each sample is left out": Fault(
+        "lockstep", "outputs/embedding_1", 0,
+        ("layers.py", "super().call(inputs)", "super().call(inputs)[:, 1:]"),
+        ("layers.py", "super().forward(inputs).sum", "super().forward(inputs)[:, 1:].sum"),
+        "mnist_tokens",
+    ),
+    "the uses of a row are averaged": Fault(
+        "loop", "slots/first_moment", 0,
+        ("optimizers.py", "unsorted_segment_sum", "unsorted_segment_mean"),
+        ("train.py", "    cost.backward()\n", "    cost.backward()\n    for weight in model.parameters():\n"
+         "        (rows,), values = weight.grad._indices(), weight.grad._values()\n"
+         "        values = values / torch.bincount(rows)[rows, None]\n"
+         "        weight.grad = torch.sparse_coo_tensor(rows[None], values, weight.shape)\n"),
+        "mnist_tokens",
+    ),
+    "rows that were not named move, too": Fault(
+        "lockstep", "slots/first_moment", 1,
+        ("optimizers.py", "        m, v = tf.gather(self._momentums[index], rows)",
+         "        rows, g = tf.range(variable.shape[0], dtype=tf.int64), tf.convert_to_tensor(gradient)\n"
+         "        m, v = tf.gather(self._momentums[index], rows)"),
+        ("optimizers.py", "    return partial(torch.optim.SparseAdam,",
+         "    class All(torch.optim.SparseAdam):\n        def step(self):\n"
+         "            (p,) = self.param_groups[0]['params']\n"
+         "            p.grad = torch.sparse_coo_tensor(torch.arange(len(p))[None], p.grad.to_dense(), p.shape)\n"
+         "            super().step()\n    return partial(All,"),
+        "mnist_tokens",
     ),
     # Pre-training, whose second layer begins at step 40
     "probabilities are taken for samples": Fault(

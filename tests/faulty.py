@@ -30,6 +30,7 @@ CLIPPED = shortened(
 EXPERIMENTS |= {"mnist_clipped": replace(CLIPPED, name="mnist_clipped")}
 NARROW = with_dropout(shortened("mnist_no_batchnorm", 12).identity.model, 0.3)
 EXPERIMENTS["mnist_dropout"] = shortened("mnist_dropout", 12, model=NARROW)
+EXPERIMENTS["mnist_tokens"] = shortened("mnist_tokens", 12)
 # Of these the pre-training alone is recorded: its first and last step of either layer, 0, 39, 40 and 79.
 EXPERIMENTS["mnist_rbm"] = pretrained(1)
 EXPERIMENTS |= {"xor_lbfgs": replace(xor_lbfgs(12), name="xor_lbfgs")}

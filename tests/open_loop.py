@@ -17,27 +17,30 @@ from conftest import both_sides
 from parity import start, worker
 from parity.changes import chosen_optimizer
 from parity.experiments import EXPERIMENTS
-from parity.nodes import Dense, Initializer
+from parity.nodes import Dense, Embedding, Initializer, Layer
+from parity.optimizers import SparseAdam
 from parity.randomness import Purpose, normals, uniforms, words
-from parity.spec import Experiment, Framework, own_choices
+from parity.spec import Experiment, Framework, Identity, own_choices
 
 NORMAL = Initializer("normal", 1.0)
 STEPS = 200
 CASES = (
     "sgd", "sgd:momentum=0.9", "sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam", "adam:weight_decay=0.01",
-    "adamw", "adamax", "adamax:weight_decay=0.01", "nadam", "nadam:momentum_decay=1", "adagrad",
+    "adamw", "sparse_adam", "adamax", "adamax:weight_decay=0.01", "nadam", "nadam:momentum_decay=1", "adagrad",
     "adagrad:initial_accumulator=0.1,weight_decay=0.01", "adadelta", "rmsprop", "rmsprop:momentum=0.9,centered=true",
     "rprop", "asgd", "asgd:averaging_from=100", "lbfgs", "lbfgs:history_size=3,learning_rate=1.5",
 )  # fmt: skip
 # One of each optimizer; all take a minute.
 ALWAYS = {
-    "sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam:weight_decay=0.01", "adamw", "adamax", "nadam",
+    "sgd:momentum=0.9,nesterov=true,weight_decay=0.01", "adam:weight_decay=0.01", "adamw", "sparse_adam", "adamax",
+    "nadam",
     "nadam:momentum_decay=1", "adagrad", "adadelta", "rmsprop:momentum=0.9,centered=true", "rprop",
     "asgd:averaging_from=100", "lbfgs",
 }  # fmt: skip
 # torch's way in everything, and Keras's; these have one way only.
 WAYS: tuple[Framework, ...] = ("torch", "tf")
 ONE_WAY = (
+    "sparse_adam",
     "nadam",
     "adadelta",
     "rprop",
@@ -49,25 +52,29 @@ ONE_WAY = (
 
 
 def experiment(case: str, way: Framework) -> Experiment:
-    """One dense layer, 16 to 16, with the case's optimizer."""
-    layer = Dense("dense", 16, 16, NORMAL, NORMAL)
-    identity = replace(EXPERIMENTS["mnist_softmax"].identity, model=(layer,), dtype="float64")
-    identity = replace(identity, optimizer=chosen_optimizer(case))
+    """One dense layer, 16 to 16, or an embedding of as many words and units, with the case's optimizer."""
+    optimizer = chosen_optimizer(case)
+    layer: Layer = Dense("dense", 16, 16, NORMAL, NORMAL)
+    if isinstance(optimizer, SparseAdam):
+        layer = Embedding("embedding", 4, 16, 16, NORMAL)
+    identity = EXPERIMENTS["mnist_softmax"].identity
+    identity = replace(identity, model=(layer,), optimizer=optimizer, dtype="float64")
     return both_sides(replace(EXPERIMENTS["mnist_softmax"], identity=identity), **own_choices(way))
 
 
-def gradients() -> list[dict[str, np.ndarray]]:
-    """For each step the gradients of kernel (16, 16) and bias (16,): normal, each coordinate of a size of its own."""
-    shapes = {"dense/kernel": (16, 16), "dense/bias": (16,)}
+def gradients(identity: Identity) -> list[dict[str, np.ndarray]]:
+    """For each step the gradients of kernel or table (16, 16), and bias (16,): normal, each of a size of its own."""
     raw = words(7, Purpose.WEIGHTS, 0, STEPS * 272)
     sizes = 10 ** (-8 * uniforms(words(7, Purpose.WEIGHTS, 1, 272)))
     # Zeros too: a unit that is dead for a while.
     values = np.where(np.arange(STEPS)[:, None] % 7 == np.arange(272) % 7, 0, normals(raw).reshape(STEPS, 272) * sizes)
-    pieces = [np.split(row, [256]) for row in values]
-    return [
-        {f"gradients/{name}": part.reshape(shape) for part, (name, shape) in zip(row, shapes.items(), strict=True)}
-        for row in pieces
-    ]
+    pieces = [(row[:256].reshape(16, 16), row[256:]) for row in values]
+    return [{f"gradients/{name}": part for name, part in zip(identity.weights, row, strict=False)} for row in pieces]
+
+
+def tokens(step: int) -> np.ndarray:
+    """[4, 4]: which rows of a table have a gradient in a step, some of them more than once."""
+    return (words(7, Purpose.WEIGHTS, 2 + step, 16) % np.uint64(16)).astype(np.int64).reshape(4, 4)
 
 
 def built(side: Any, chosen: Experiment) -> Any:
@@ -83,8 +90,9 @@ def run(side: Any, chosen: Experiment, steps: int = STEPS) -> dict[str, np.ndarr
     model, updater = built(side, chosen)
     place = side.runtime.devices()["cpu"]
     side.state.write(model, updater, start.state(chosen.identity, None, None))
-    for step in gradients()[:steps]:
-        side.replay.update(model, updater, {name: side.state.to_tensor(name, g, place) for name, g in step.items()})
+    for step, taken in enumerate(gradients(chosen.identity)[:steps]):
+        given = {name: side.state.to_tensor(name, gradient, place) for name, gradient in taken.items()}
+        side.replay.update(model, updater, given, side.state.to_tensor("inputs", tokens(step), place))
     return side.state.read(model, updater, steps)
 
 

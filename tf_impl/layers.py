@@ -3,13 +3,15 @@
 import keras
 import tensorflow as tf
 
-from parity.nodes import BatchNorm, Dense, Dropout, Node, PReLU
+from parity.nodes import BatchNorm, Dense, Dropout, Embedding, Node, PReLU
 from parity.spec import Realisation
 from tf_impl.activations import activation, prelu
 
 
 def layer(node: Node, realisation: Realisation) -> keras.layers.Layer:
     """The layer of one node, named like it."""
+    if isinstance(node, Embedding):
+        return embedding(node)
     if isinstance(node, Dense):
         return dense(node)
     if isinstance(node, BatchNorm):
@@ -17,6 +19,18 @@ def layer(node: Node, realisation: Realisation) -> keras.layers.Layer:
     if isinstance(node, Dropout):
         return dropout(node)
     return prelu(node, realisation) if isinstance(node, PReLU) else activation(node, realisation)
+
+
+def embedding(node: Embedding) -> keras.layers.Embedding:
+    """The sum of a table's rows; the table is (vocabulary, units). `state.write` fills it."""
+    return SummedEmbedding(node.vocabulary, node.units, embeddings_initializer="zeros", name=node.name)
+
+
+class SummedEmbedding(keras.layers.Embedding):
+    """keras.layers.Embedding, its outputs added up over the tokens."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(super().call(inputs), axis=1)
 
 
 def dense(node: Dense) -> keras.layers.Dense:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
+from parity.nodes import Embedding
 from parity.spec import Identity, Realisation
 from tf_impl.layers import layer
 
@@ -14,7 +15,8 @@ Masks = Mapping[str, tf.Tensor]
 
 def sequential(identity: Identity, realisation: Realisation) -> keras.Sequential:
     """The identity's nodes in order, each a layer of the same name, in the dtype set in `runtime`."""
-    inputs = keras.Input((identity.model[0].inputs,), name="inputs")
+    first = identity.layers[0]
+    inputs = keras.Input((first.inputs,), name="inputs", dtype="int64" if isinstance(first, Embedding) else None)
     return keras.Sequential([inputs, *(layer(node, realisation) for node in identity.model)])
 
 
@@ -24,12 +26,12 @@ def nodes(model: keras.Sequential) -> list[tuple[str, keras.layers.Layer]]:
 
 
 def forward(model: keras.Sequential, inputs: tf.Tensor, training: bool, masks: Masks) -> dict[str, tf.Tensor]:
-    """Every node's output [batch, units] by the node's name, in order; inputs are taken in the model's dtype.
+    """Every node's output [batch, units] by the node's name, in order; floats are taken in the model's dtype.
 
     In `training`, a batch is normalised with its own statistics, and the running ones follow; `masks` [batch, units] by
     the node's name say what each dropout keeps.
     """
-    outputs, x = {}, tf.cast(inputs, model.compute_dtype)
+    outputs, x = {}, tf.cast(inputs, model.compute_dtype) if inputs.dtype.is_floating else inputs
     for name, node in nodes(model):
         x = outputs[name] = node(x, training=training, **taken(name, masks))
     return outputs

@@ -40,6 +40,10 @@ def adam(spec: specs.Adam | specs.AdamW, realisation: Realisation) -> keras.opti
     return made(spec.learning_rate, **betas(spec, realisation), epsilon=exact(spec.epsilon))
 
 
+def sparse_adam(spec: specs.SparseAdam, realisation: Realisation) -> keras.optimizers.Optimizer:
+    return SparseAdam(spec.learning_rate, spec.beta_1, spec.beta_2, spec.epsilon)
+
+
 def adamax(spec: specs.Adamax, realisation: Realisation) -> keras.optimizers.Optimizer:
     made = keras.optimizers.Adamax if realisation.adamax_epsilon == "in_denominator" else TorchAdamax
     return made(spec.learning_rate, **betas(spec, realisation), epsilon=exact(spec.epsilon))
@@ -92,6 +96,7 @@ BUILDERS = {
     specs.SGD: sgd,
     specs.Adam: adam,
     specs.AdamW: adam,
+    specs.SparseAdam: sparse_adam,
     specs.Adamax: adamax,
     specs.NAdam: nadam,
     specs.Adagrad: adagrad,
@@ -123,6 +128,31 @@ class TorchAdam(keras.optimizers.Adam):
         v.assign(v * tf.cast(beta_2, dtype) + tf.cast(1 - beta_2, dtype) * gradient * gradient)
         denominator = tf.sqrt(v) / correction + tf.constant(self.epsilon, dtype)
         variable.assign_sub(step_size * (m / denominator))
+
+
+class SparseAdam(keras.optimizers.Adam):
+    """torch.optim.SparseAdam, which Keras has no counterpart of (torch/optim/_functional.py, sparse_adam).
+
+    Adam of the rows that a sparse gradient holds, the uses of each added up; other rows and their moments stay:
+    m += (1 - beta_1) (g - m);  v += (1 - beta_2) (g^2 - v)
+    w -= lr sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon)
+    with the corrections computed in float64.
+    """
+
+    def update_step(self, gradient: tf.IndexedSlices, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
+        index, dtype = self._get_variable_index(variable), variable.dtype
+        step, rate = tf.cast(self.iterations + 1, tf.float64), tf.cast(learning_rate, tf.float64)
+        beta_1, beta_2 = tf.constant(self.beta_1, tf.float64), tf.constant(self.beta_2, tf.float64)
+        rows, position = tf.unique(gradient.indices)
+        g = tf.math.unsorted_segment_sum(gradient.values, position, tf.size(rows))
+        m, v = tf.gather(self._momentums[index], rows), tf.gather(self._velocities[index], rows)
+        m += (g - m) * tf.cast(1 - beta_1, dtype)
+        v += (g * g - v) * tf.cast(1 - beta_2, dtype)
+        size = tf.cast(rate * tf.sqrt(1 - beta_2**step) / (1 - beta_1**step), dtype)
+        moved = size * (m / (tf.sqrt(v) + tf.constant(self.epsilon, dtype)))
+        self.assign(self._momentums[index], tf.IndexedSlices(m, rows))
+        self.assign(self._velocities[index], tf.IndexedSlices(v, rows))
+        self.assign_sub(variable, tf.IndexedSlices(moved, rows))
 
 
 class TorchAdamax(keras.optimizers.Adamax):

@@ -13,7 +13,9 @@ from tf_impl import state as states
 from tf_impl.clipping import Clip
 from tf_impl.losses import Loss
 from tf_impl.models import Masks, nodes, taken
+from tf_impl.optimizers import SparseAdam
 from tf_impl.randomness import dropout_mask
+from tf_impl.train import dense
 
 # (the cost's gradient by a stage's result, weights) -> the cost's gradients by the stage's input and by each weight
 Differentiate = Callable[[tf.Tensor, list[keras.Variable]], list[tf.Tensor | None]]
@@ -45,7 +47,7 @@ def replay_function(
         masks = by_node(identity, dropout_mask(identity, step, inputs))
         found = stages(model, loss, inputs, labels, masks, recorded)
         found |= clipped(model, clip, found if recorded is None else recorded)
-        update(model, updater, found if recorded is None else recorded)
+        update(model, updater, found if recorded is None else recorded, inputs)
         return found
 
     def replay(state: Arrays, inputs: np.ndarray, labels: np.ndarray, recorded: Arrays | None) -> dict[str, np.ndarray]:
@@ -87,14 +89,16 @@ def stages(
         if delta is None:
             break
         delta, *gradients = differentiate(delta, list(weights.values()))
-        found |= {f"gradients/{key}": g for key, g in zip(weights, gradients, strict=True) if g is not None}
+        found |= {f"gradients/{key}": dense(g) for key, g in zip(weights, gradients, strict=True) if g is not None}
     return found
 
 
 def stage(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, Differentiate]:
     """What a stage makes of x, and its derivative."""
     with tf.GradientTape() as tape:
-        tape.watch(x)
+        # Tokens have no gradient.
+        if x.dtype.is_floating:
+            tape.watch(x)
         y = function(x)
     return y, lambda delta, weights: tape.gradient(y, [x, *weights], output_gradients=delta)
 
@@ -108,8 +112,19 @@ def clipped(model: keras.Model, clip: Clip | None, given: Tensors) -> Tensors:
     return {f"clipped/{name}": gradient for name, gradient in zip(names, found, strict=True)}
 
 
-def update(model: keras.Model, updater: keras.optimizers.Optimizer, given: Tensors) -> None:
-    """One update of the weights by their gradients in `given`, clipped if they are there so."""
+def update(model: keras.Model, updater: keras.optimizers.Optimizer, given: Tensors, inputs: tf.Tensor) -> None:
+    """One update of the weights by their gradients in `given`, clipped if they are there so.
+
+    An optimizer of sparse gradients gets those rows of them that the `inputs` [batch, tokens] named.
+    """
     weights = {name: weight for name, weight in states.trained(model).items() if f"gradients/{name}" in given}
     gradients = [given.get(f"clipped/{name}", given[f"gradients/{name}"]) for name in weights]
+    if isinstance(updater, SparseAdam):
+        gradients = [sparse(gradient, inputs) for gradient in gradients]
     updater.apply(gradients, list(weights.values()))
+
+
+def sparse(gradient: tf.Tensor, tokens: tf.Tensor) -> tf.IndexedSlices:
+    """The rows of a gradient [vocabulary, units] that tokens [batch, length] named."""
+    rows, _ = tf.unique(tf.reshape(tokens, [-1]))
+    return tf.IndexedSlices(tf.gather(gradient, rows), rows, tf.shape(gradient, tf.int64))

@@ -21,7 +21,7 @@ from tf_impl.optimizers import ASGD, Rprop
 State = dict[str, np.ndarray]
 
 # Neutral names of what Keras calls otherwise, by kind of layer.
-NAMES = {keras.layers.PReLU: {"alpha": "slope"}}
+NAMES = {keras.layers.Embedding: {"embeddings": "table"}, keras.layers.PReLU: {"alpha": "slope"}}
 # What a node keeps without its being trained.
 STATISTICS = ("/moving_mean", "/moving_variance")
 # The neutral name of each slot, and the attribute of Keras's optimizer that holds it.

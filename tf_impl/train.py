@@ -13,7 +13,7 @@ from tf_impl.clipping import Clip
 from tf_impl.data import OnDevice, batch, checksum
 from tf_impl.losses import Loss, predicted_classes
 from tf_impl.models import Masks, forward
-from tf_impl.optimizers import optimizer
+from tf_impl.optimizers import SparseAdam, optimizer
 from tf_impl.randomness import dropout_mask
 
 Trace = dict[str, np.ndarray]
@@ -52,8 +52,16 @@ def train_step(
         outputs = forward(model, inputs, training=True, masks=masks)
         cost = loss(list(outputs.values())[-1], labels)
     gradients = tape.gradient(cost, weights)
+    if not isinstance(updater, SparseAdam):
+        # As Keras itself does not: it squares each use of an embedding's row by itself (see `repeated_rows`).
+        gradients = [None if gradient is None else dense(gradient) for gradient in gradients]
     updater.apply(gradients if clip is None else clip(gradients), weights)
     return Step(outputs, cost, gradients)
+
+
+def dense(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor:
+    """A gradient as an ordinary tensor, the uses of each of its rows added up."""
+    return tf.convert_to_tensor(gradient)
 
 
 def chunk_function(

@@ -2,13 +2,15 @@
 
 import torch
 
-from parity.nodes import BatchNorm, Dense, Dropout, Node, PReLU
+from parity.nodes import BatchNorm, Dense, Dropout, Embedding, Node, PReLU
 from parity.spec import Realisation
 from torch_impl.activations import activation, prelu
 
 
 def layer(node: Node, realisation: Realisation) -> torch.nn.Module:
     """The module of one node."""
+    if isinstance(node, Embedding):
+        return embedding(node)
     if isinstance(node, Dense):
         return dense(node)
     if isinstance(node, BatchNorm):
@@ -16,6 +18,18 @@ def layer(node: Node, realisation: Realisation) -> torch.nn.Module:
     if isinstance(node, Dropout):
         return dropout(node)
     return prelu(node, realisation) if isinstance(node, PReLU) else activation(node, realisation)
+
+
+def embedding(node: Embedding) -> torch.nn.Embedding:
+    """The sum of a table's rows; the table is (vocabulary, units). `state.write` fills it."""
+    return torch.nn.utils.skip_init(SummedEmbedding, node.vocabulary, node.units)
+
+
+class SummedEmbedding(torch.nn.Embedding):
+    """torch.nn.Embedding, its outputs added up over the tokens."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return super().forward(inputs).sum(dim=1)
 
 
 def dense(node: Dense) -> torch.nn.Linear:

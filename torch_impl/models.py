@@ -23,13 +23,13 @@ def nodes(model: torch.nn.Sequential) -> list[tuple[str, torch.nn.Module]]:
 
 
 def forward(model: torch.nn.Sequential, inputs: torch.Tensor, training: bool, masks: Masks) -> dict[str, torch.Tensor]:
-    """Every node's output [batch, units] by the node's name, in order; inputs are taken in the model's dtype.
+    """Every node's output [batch, units] by the node's name, in order; floats are taken in the model's dtype.
 
     In `training`, a batch is normalised with its own statistics, and the running ones follow; `masks` [batch, units] by
     the node's name say what each dropout keeps.
     """
     set_training(model, training)
-    outputs, x = {}, inputs.to(next(model.parameters()).dtype)
+    outputs, x = {}, inputs.to(next(model.parameters()).dtype) if inputs.is_floating_point() else inputs
     for name, node in nodes(model):
         x = outputs[name] = node(x, **taken(name, masks))
     return outputs

@@ -17,6 +17,9 @@ Build = Callable[..., torch.optim.Optimizer]
 
 def optimizer(model: torch.nn.Module, spec: Optimizer, realisation: Realisation) -> torch.optim.Optimizer:
     """The optimizer of the model's weights; `state.write` makes its slots."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Embedding):
+            module.sparse = isinstance(spec, specs.SparseAdam)
     built = BUILDERS[type(spec)](spec, realisation)(model.parameters())
     # torch's AdamW has its own.
     decay = 0.0 if isinstance(spec, specs.AdamW) else spec.weight_decay
@@ -53,6 +56,11 @@ def adam(spec: specs.Adam | specs.AdamW, realisation: Realisation) -> Build:
         return partial(stock, **numbers, fused=True)
     decoupled = isinstance(spec, specs.AdamW)
     return partial(KerasAdam, in_correction=betas(spec, realisation), decoupled_weight_decay=decoupled, **numbers)
+
+
+def sparse_adam(spec: specs.SparseAdam, realisation: Realisation) -> Build:
+    numbers = {"betas": (spec.beta_1, spec.beta_2), "eps": spec.epsilon}
+    return partial(torch.optim.SparseAdam, lr=spec.learning_rate, **numbers)
 
 
 def adamax(spec: specs.Adamax, realisation: Realisation) -> Build:
@@ -111,6 +119,7 @@ BUILDERS = {
     specs.SGD: sgd,
     specs.Adam: adam,
     specs.AdamW: adam,
+    specs.SparseAdam: sparse_adam,
     specs.Adamax: adamax,
     specs.NAdam: nadam,
     specs.Adagrad: adagrad,

@@ -156,11 +156,11 @@ def weights(machines: list[Machine]) -> dict[str, torch.Tensor]:
 
 def read(machines: list[Machine], step: int) -> dict[str, np.ndarray]:
     """The state after `step` updates: `weights/...`, the visible biases among them, and `step`."""
-    state = {f"weights/{name}": states.neutral(weight) for name, weight in weights(machines).items()}
+    state = {f"weights/{name}": states.neutral(name, weight) for name, weight in weights(machines).items()}
     return state | {"step": np.array(step, np.int64)}
 
 
 def write(machines: list[Machine], state: Arrays) -> None:
     """Give the machines a state."""
     for name, weight in weights(machines).items():
-        weight.data.copy_(states.own(state[f"weights/{name}"], weight.device))
+        weight.data.copy_(states.own(name, state[f"weights/{name}"], weight.device))

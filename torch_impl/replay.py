@@ -13,6 +13,7 @@ from torch_impl.clipping import Clip
 from torch_impl.losses import Loss
 from torch_impl.models import Masks, nodes, set_training, taken
 from torch_impl.randomness import dropout_mask
+from torch_impl.train import dense
 
 # (the cost's gradient by a stage's result, weights) -> the cost's gradients by the stage's input and by each weight
 Differentiate = Callable[[torch.Tensor, list[torch.nn.Parameter]], list[torch.Tensor | None]]
@@ -47,7 +48,7 @@ def replay_function(
         masks = by_node(identity, dropout_mask(identity, int(state["step"]), x))
         found = stages(model, loss, x, y, masks, given)
         found |= clipped(model, clip, found if given is None else given)
-        update(model, updater, found if given is None else given)
+        update(model, updater, found if given is None else given, x)
         arrays = {name: states.to_array(name, value) for name, value in found.items()}
         return arrays | states.read(model, updater, int(state["step"]) + 1)
 
@@ -81,12 +82,16 @@ def stages(
         if delta is None:
             break
         delta, *gradients = differentiate(delta, list(weights.values()))
-        found |= {f"gradients/{key}": g for key, g in zip(weights, gradients, strict=True) if g is not None}
+        found |= {f"gradients/{key}": dense(g) for key, g in zip(weights, gradients, strict=True) if g is not None}
     return found
 
 
 def stage(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, Differentiate]:
     """What a stage makes of x, and its derivative."""
+    if not x.is_floating_point():
+        # Tokens have no gradient.
+        y = function(x)
+        return y, lambda delta, weights: [None, *torch.autograd.grad(y, weights, delta, allow_unused=True)]
     x = x.detach().requires_grad_()
     y = function(x)
     return y, lambda delta, weights: torch.autograd.grad(y, [x, *weights], delta, allow_unused=True)
@@ -104,10 +109,20 @@ def clipped(model: torch.nn.Module, clip: Clip | None, given: Tensors) -> Tensor
     return {f"clipped/{name}": weight.grad for name, weight in weights.items()}
 
 
-def update(model: torch.nn.Module, updater: torch.optim.Optimizer, given: Tensors) -> None:
-    """One update of the weights by their gradients in `given`, clipped if they are there so."""
+def update(model: torch.nn.Module, updater: torch.optim.Optimizer, given: Tensors, inputs: torch.Tensor) -> None:
+    """One update of the weights by their gradients in `given`, clipped if they are there so.
+
+    An optimizer of sparse gradients gets those rows of them that the `inputs` [batch, tokens] named.
+    """
     updater.zero_grad()
     for name, weight in states.trained(model).items():
         if f"gradients/{name}" in given:
-            weight.grad = given.get(f"clipped/{name}", given[f"gradients/{name}"])
+            gradient = given.get(f"clipped/{name}", given[f"gradients/{name}"])
+            weight.grad = sparse(gradient, inputs) if isinstance(updater, torch.optim.SparseAdam) else gradient
     updater.step()
+
+
+def sparse(gradient: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """The rows of a gradient [vocabulary, units] that tokens [batch, length] named."""
+    rows = torch.unique(tokens)
+    return torch.sparse_coo_tensor(rows[None], gradient[rows], gradient.shape)

@@ -21,6 +21,7 @@ State = dict[str, np.ndarray]
 
 # Neutral names of what torch calls otherwise, by kind of layer.
 NAMES = {
+    torch.nn.Embedding: {"weight": "table"},
     torch.nn.Linear: {"weight": "kernel", "bias": "bias"},
     torch.nn.PReLU: {"weight": "slope"},
     torch.nn.BatchNorm1d: {
@@ -34,6 +35,7 @@ OF_WEIGHTS = ("gradients/", "clipped/")
 # The neutral name of each slot, and its key in torch's optimizer state.
 SLOTS = {
     torch.optim.SGD: {"velocity": "momentum_buffer"},
+    torch.optim.SparseAdam: {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
     torch.optim.Adam: {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
     torch.optim.Adamax: {"first_moment": "exp_avg", "infinity_norm": "exp_inf"},
     torch.optim.NAdam: {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
@@ -49,10 +51,10 @@ SLOTS = {
 
 def read(model: torch.nn.Module, optimizer: torch.optim.Optimizer, step: int) -> State:
     """The state of a model and its optimizer after `step` updates, as NumPy arrays of the model's dtype."""
-    state = {f"weights/{name}": neutral(parameter) for name, parameter in parameters(model).items()}
-    state |= {f"statistics/{name}": neutral(tensor) for name, tensor in statistics(model).items()}
+    state = {f"weights/{name}": neutral(name, parameter) for name, parameter in parameters(model).items()}
+    state |= {f"statistics/{name}": neutral(name, tensor) for name, tensor in statistics(model).items()}
     for slot, tensors in slots(model, optimizer).items():
-        state |= {f"slots/{slot}/{name}": neutral_slot(slot, tensor) for name, tensor in tensors.items()}
+        state |= {f"slots/{slot}/{name}": neutral_slot(slot, name, tensor) for name, tensor in tensors.items()}
     return state | {"step": np.array(step, np.int64)}
 
 
@@ -60,29 +62,31 @@ def write(model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: Mappi
     """Give a model and its optimizer a state, with everything that torch would make at a weight's first update."""
     step = int(state["step"])
     for name, parameter in parameters(model).items():
-        parameter.data.copy_(own(state[f"weights/{name}"], parameter.device))
+        parameter.data.copy_(own(name, state[f"weights/{name}"], parameter.device))
         values = optimizer.state[parameter]
         for slot, key in slot_keys(optimizer).items():
             if f"slots/{slot}/{name}" in state:
-                values[key] = own(state[f"slots/{slot}/{name}"], parameter.device).to(parameter)
+                values[key] = own(name, state[f"slots/{slot}/{name}"], parameter.device).to(parameter)
         values.update(counters(optimizer, step, parameter))
     if isinstance(optimizer, LBFGS):
         weights = parameters(model).items()
         lbfgs.restore(
             optimizer,
             {
-                slot: {p: own_slot(slot, state[f"slots/{slot}/{name}"], p.device).to(p) for name, p in weights}
+                slot: {p: own_slot(slot, name, state[f"slots/{slot}/{name}"], p.device).to(p) for name, p in weights}
                 for slot in lbfgs.SLOTS
             },
         )
     for name, tensor in statistics(model).items():
-        tensor.copy_(own(state[f"statistics/{name}"], tensor.device))
+        tensor.copy_(own(name, state[f"statistics/{name}"], tensor.device))
 
 
-def counters(optimizer: torch.optim.Optimizer, step: int, parameter: torch.Tensor) -> dict[str, torch.Tensor]:
+def counters(optimizer: torch.optim.Optimizer, step: int, parameter: torch.Tensor) -> dict[str, torch.Tensor | int]:
     """What torch keeps beside a weight's slots and follows from the number of updates made."""
     if isinstance(optimizer, torch.optim.SGD | LBFGS):
         return {}
+    if isinstance(optimizer, torch.optim.SparseAdam):
+        return {"step": step}
     group = optimizer.param_groups[0]
     # Beside the weights only where the step is one kernel; elsewhere torch keeps these numbers on the CPU.
     device = parameter.device if group.get("fused") else "cpu"
@@ -142,29 +146,30 @@ def slot_keys(optimizer: torch.optim.Optimizer) -> dict[str, str]:
 
 def to_array(name: str, value: torch.Tensor) -> np.ndarray:
     """What a stage gave as `name`, in the neutral layout."""
-    return neutral(value) if name.startswith(OF_WEIGHTS) else value.detach().cpu().numpy()
+    return neutral(name, value) if name.startswith(OF_WEIGHTS) else value.detach().cpu().numpy()
 
 
 def to_tensor(name: str, value: np.ndarray, device: str) -> torch.Tensor:
     """What is recorded as `name`, in the framework's own layout on `device`."""
-    return own(value, device) if name.startswith(OF_WEIGHTS) else torch.tensor(value, device=device)
+    return own(name, value, device) if name.startswith(OF_WEIGHTS) else torch.tensor(value, device=device)
 
 
-def neutral(tensor: torch.Tensor) -> np.ndarray:
-    """A copy of a tensor in the neutral layout: a matrix transposed, a vector as it is."""
-    return np.array(tensor.detach().cpu().numpy().T, order="C")
+def neutral(name: str, tensor: torch.Tensor) -> np.ndarray:
+    """A copy of the weight `name`, or of what has its layout, in the neutral one: a kernel transposed."""
+    array = tensor.detach().cpu().numpy()
+    return np.array(array.T if name.endswith("/kernel") else array, order="C")
 
 
-def own(value: np.ndarray, device: str) -> torch.Tensor:
-    """A tensor of the framework's own layout on `device`, from an array in the neutral one."""
-    return torch.tensor(value.T.copy(), device=device)
+def own(name: str, value: np.ndarray, device: str) -> torch.Tensor:
+    """The weight `name`, or what has its layout, in the framework's own on `device`, from the neutral one."""
+    return torch.tensor(value.T.copy() if name.endswith("/kernel") else value, device=device)
 
 
-def neutral_slot(slot: str, tensor: torch.Tensor) -> np.ndarray:
-    """A copy of a slot in the neutral layout, a history entry by entry."""
-    return np.stack([neutral(entry) for entry in tensor]) if slot in HISTORIES else neutral(tensor)
+def neutral_slot(slot: str, name: str, tensor: torch.Tensor) -> np.ndarray:
+    """A copy of a slot of the weight `name` in the neutral layout, a history entry by entry."""
+    return np.stack([neutral(name, entry) for entry in tensor]) if slot in HISTORIES else neutral(name, tensor)
 
 
-def own_slot(slot: str, value: np.ndarray, device: str) -> torch.Tensor:
-    """A slot in the framework's own layout on `device`, a history entry by entry."""
-    return torch.stack([own(entry, device) for entry in value]) if slot in HISTORIES else own(value, device)
+def own_slot(slot: str, name: str, value: np.ndarray, device: str) -> torch.Tensor:
+    """A slot of the weight `name` in the framework's own layout on `device`, a history entry by entry."""
+    return torch.stack([own(name, entry, device) for entry in value]) if slot in HISTORIES else own(name, value, device)

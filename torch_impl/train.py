@@ -55,6 +55,11 @@ def train_step(
     return Step(outputs, cost, [weight.grad for weight in model.parameters() if weight.requires_grad])
 
 
+def dense(gradient: torch.Tensor) -> torch.Tensor:
+    """A gradient as an ordinary tensor, the uses of each of its rows added up."""
+    return gradient.to_dense()
+
+
 def chunk_function(
     model: torch.nn.Module,
     loss: Loss,

@@ -21,6 +21,9 @@ EMBEDDED_DIGEST = "8ef50f60f3cf387bd89f8ee25a45fc72da29c29f1086992d9b920b0350a85
 
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
 SIDE = 28
+# As words, an image is its patches of 4 by 4 pixels, each with one of eight levels of ink.
+PATCH, LEVELS = 4, 8
+PATCHES = (SIDE // PATCH) ** 2
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
@@ -47,6 +50,16 @@ def load(folder: Path | None) -> Digits:
     if not folder.is_dir():
         raise UsageError(f"--data {folder} is no folder; give one that holds {FILES[0]}.gz and its three companions")
     return read_folder(folder)
+
+
+def tokens(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """[samples, PATCHES]: images [samples, 784] as words, each a patch's number times LEVELS plus its level.
+
+    The level is half the number of pixels from 128 on, at most LEVELS - 1.
+    """
+    rows = SIDE // PATCH
+    ink = (images >= 128).reshape(-1, rows, PATCH, rows, PATCH).sum(axis=(2, 4)).reshape(len(images), PATCHES)
+    return np.arange(PATCHES) * LEVELS + np.minimum(ink // 2, LEVELS - 1)
 
 
 def read_folder(folder: Path) -> Digits:

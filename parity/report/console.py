@@ -71,7 +71,7 @@ def show(recordings: Sequence[Recording], verdict: Verdict, quiet: bool) -> None
 def header(a: Recording) -> str:
     """What was trained, in one line."""
     identity = a.manifest.identity
-    widths = "-".join(str(n) for n in [identity.dense[0].inputs, *(node.units for node in identity.dense)])
+    widths = "-".join(str(n) for n in [identity.layers[0].inputs, *(node.units for node in identity.layers)])
     steps = len(a.trace["cost"])
     return f"\n{a.manifest.experiment}: {widths}, {identity.optimizer.kind}, {identity.dtype}, {steps} steps"
 
