@@ -1,6 +1,6 @@
 """What is covered, and how much of its bound each combination uses: docs/coverage.md.
 
-    python -m benchmarks.coverage            everything, some minutes on two cores
+    python -m benchmarks.coverage            everything, some ten minutes on two cores
     python -m benchmarks.coverage --reduced  one run for each table, printed and not written
 
 Both frameworks run a few steps and replay each other's checkpoints. A cell shows the largest share of its bound that
@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
-from parity.changes import COSTS, chosen_optimizer, initializer, with_cost
-from parity.experiments import EXPERIMENTS, activation, mlp
-from parity.nodes import NUMBERED, ActivationName, Dense, InitializerName, Node
-from parity.optimizers import LBFGS
+from parity.changes import COSTS, chosen_optimizer, initializer, with_activation, with_cost
+from parity.experiments import EXPERIMENTS, activation, mlp, normalised, with_dropout
+from parity.nodes import NUMBERED, ActivationName, Dense, InitializerName, Node, PReLU
+from parity.optimizers import LBFGS, OPTIMIZERS, ClipBy, Clipping
 from parity.pairs import record_pair
 from parity.processes import Worker
 from parity.spec import FRAMEWORKS, LABELS, Experiment, Framework, Identity, own_choices
@@ -89,7 +89,8 @@ def activations() -> Iterator[Run]:
 
 
 def optimizers() -> Iterator[Run]:
-    """Every optimizer in both frameworks' ways, on digits and on XOR."""
+    """Every optimizer in both frameworks' ways, on digits and on XOR; SparseAdam has an embedding to train."""
+    yield Run("sparse_adam", {"both frameworks' way, digits as words": None}, short("mnist_tokens", STEPS))
     for text, way in itertools.product(VARIANTS, FRAMEWORKS):
         for base in (narrow(STEPS), short("xor_tanh", STEPS)):
             identity = replace(base.identity, optimizer=chosen_optimizer(text))
@@ -109,7 +110,26 @@ def losses() -> Iterator[Run]:
     yield Run("mse on digits", {"cost": None}, replace(base, identity=with_cost(base.identity, "mse")))
 
 
-TABLES = {"Activations and initializers": activations, "Optimizers": optimizers, "Losses": losses}
+def layers() -> Iterator[Run]:
+    """The layers that are not in the tables above, and clipping, in both frameworks' ways."""
+    digits = narrow(STEPS)
+    model = digits.identity.model
+    apart = tuple(replace(n, shared=False) if isinstance(n, PReLU) else n for n in with_activation(model, "prelu"))
+    changed: dict[str, dict[str, Any]] = {
+        "batch normalisation": {"model": normalised(model)},
+        "dropout": {"model": with_dropout(model, 0.3)},
+        "prelu, a slope for each unit": {"model": apart},
+        **{f"clipping by {by}": {"clipping": Clipping(by, 0.01)} for by in get_args(ClipBy)},
+    }
+    rows = {row: replace(digits, identity=replace(digits.identity, **changes)) for row, changes in changed.items()}
+    rows["embedding"] = short("mnist_tokens", STEPS, optimizer=OPTIMIZERS["adam"])
+    for (row, base), way in itertools.product(rows.items(), FRAMEWORKS):
+        yield Run(row, {f"{LABELS[way]}'s way": None}, in_own_way(base, way))
+
+
+TABLES = {
+    "Activations and initializers": activations, "Optimizers": optimizers, "Losses": losses, "Layers": layers,
+}  # fmt: skip
 
 
 def measured(workers: dict[Framework, Worker], run: Run) -> tuple[VerdictName, dict[str, str]]:
