@@ -138,6 +138,55 @@ ENTRIES = (
         ),
     ),
     Difference(
+        id="weight_averages",
+        title="torch.optim.ASGD keeps an even average of the weights, Keras's use_ema a fading one",
+        kind="authoring trap",
+        does="torch's is kept where no model uses it, and with its own t0 of a million steps it is the last weights; "
+        "Keras's takes the place of the weights at the end of fit. Keras has no ASGD; here one is written.",
+        keras=side(
+            formula="average = m average + (1 - m) w, from the first step's w on",
+            source="keras/src/optimizers/base_optimizer.py: _update_model_variables_moving_average",
+            code="""
+                w = keras.Variable([0.0])
+                optimizer = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.99)
+                for step in range(10):
+                    optimizer.apply([tf.constant([1.0])], [w])
+                print(f"{optimizer._model_variables_moving_average[0][0]:.3f}")
+            """,
+            prints="-0.144",
+            align="""
+                w = keras.Variable([0.0])
+                optimizer, average = keras.optimizers.SGD(0.1), 0.0
+                for step in range(10):
+                    optimizer.apply([tf.constant([1.0])], [w])
+                    average += (w[0] - average) / max(1, step)
+                print(f"{average:.3f}")
+            """,
+        ),
+        torch=side(
+            formula="average += (w - average) / max(1, t - t0), t from 0",
+            source="torch/optim/asgd.py: _single_tensor_asgd",
+            code="""
+                w = torch.zeros(1)
+                w.grad = torch.ones(1)
+                optimizer = torch.optim.ASGD([w], lr=0.1, t0=0)
+                for step in range(10):
+                    optimizer.step()
+                print(f"{optimizer.state[w]['ax'][0]:.3f}")
+            """,
+            prints="-0.600",
+            align="""
+                w = torch.zeros(1)
+                w.grad = torch.ones(1)
+                optimizer = torch.optim.SGD([w], lr=0.1)
+                for step in range(10):
+                    optimizer.step()
+                    average = 0.99 * average + 0.01 * w if step else w.clone()
+                print(f"{average[0]:.3f}")
+            """,
+        ),
+    ),
+    Difference(
         id="weight_decay_semantics",
         title="weight_decay shrinks the weights in Keras's optimizers; in torch's it is a term of the gradient",
         kind="choice",
