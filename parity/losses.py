@@ -46,8 +46,9 @@ def softmax_cross_entropy(z: Array, labels: Array) -> Rounding:
     batch, y = len(z), one_hot(z, labels)
     p, relative = softmax(z)
     gradient = (p - y) / batch
-    # What softmax loses of an element, its logarithm loses too, but for the last quotient.
-    cost = ((relative - 1) * y).sum(axis=1).mean()
+    # What softmax loses of an element, its logarithm loses too; its 1 is here the rounding of the sum of exponentials,
+    # which is all there is where one of them is 1 and the others are nothing beside it.
+    cost = (relative * y).sum(axis=1).mean()
     moved = lambda extent: softmax_moved(p, extent) / batch  # noqa: E731
     return Rounding(cost, (p * relative + y) / batch, gradient, np.abs(gradient), moved)
 
@@ -110,7 +111,7 @@ def binary_cross_entropy_clipped(h: Array, labels: Array) -> Rounding:
     slope = 1 / right / len(h)
     # In float32, 1 - 1e-7 is off by a fifth of 1e-7.
     bound = np.where(inside, 0, c)
-    cost = (np.abs(np.log(right)) + np.where(y == 0, 1 + bound / right, 0)).mean()
+    cost = (np.abs(np.log(right)) + (y == 0) + bound / right).mean()
     scale = np.where(inside, slope, 0)
 
     def moved(extent: Array) -> Array:

@@ -23,7 +23,7 @@ from parity.stages import ALLOWED, UNIT_ROUNDOFF
 from parity.verdict import judge
 
 INF, NAN = math.inf, math.nan
-TABLE = [16.0, 17.0, 200.0, 1000.0, -16.0, -30.0, -90.0, -1000.0, 0.0, 0.5]
+TABLE = [16.0, 17.0, 30.0, 200.0, 1000.0, -16.0, -30.0, -90.0, -1000.0, 0.0, 0.5]
 
 
 def neighbours(value: float) -> list[float]:
@@ -127,6 +127,20 @@ def test_saturated_outputs_are_alike(computed):
     assert set(ours) == set(theirs)
     assert {name.split()[0] for name in ours} == set(OUTPUTS) == set(COSTS.values())
     assert differing(ours, theirs) == set()
+
+
+@pytest.mark.parametrize("side", FRAMEWORKS)
+def test_float32_is_float64_but_for_rounding(side, computed):
+    """Of outputs that both hold exactly, such as the logits of a sample that is right beyond doubt."""
+    found, seen = computed[side]["clean"], 0
+    for loss in OUTPUTS:
+        results = zip(*(found[f"{loss} outputs {dtype}"] for dtype in ("float32", "float64")), strict=True)
+        for (values, label), (narrow, wide) in zip(samples(f"{loss} outputs float32"), results, strict=True):
+            if np.array_equal(values, np.array(values, np.float32)):
+                x, y = (np.array([cost, *gradient]) for cost, gradient in (narrow, wide))
+                assert apart(loss, "float32", values, label, x, y) <= 1, (loss, values, label)
+                seen += 1
+    assert seen > 50
 
 
 @pytest.mark.parametrize(
