@@ -33,5 +33,5 @@ $(VENV)/installed: pyproject.toml requirements.txt
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install -e '.[tf,torch,report,dev]'
+	$(BIN)/python -m pip install -e '.[tf,torch,mnist,report,dev]'
 	touch $@

@@ -44,8 +44,9 @@ def record(session, framework, folder):
     shutil.rmtree(folder, ignore_errors=True)
     for name in EXPERIMENTS:
         start = ["--reference", str(REFERENCE / name), "--no-evidence"] if folder != REFERENCE else []
-        out = ["--out", str(folder / name), "--quiet"]
-        session.run("python", "-m", "parity.record", name, "--framework", framework, *start, *out)
+        # The same digits wherever it runs.
+        options = ["--data", "embedded", "--out", str(folder / name), "--quiet"]
+        session.run("python", "-m", "parity.record", name, "--framework", framework, *start, *options)
 
 
 @nox.session(tags=["matrix"])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity import digits
+from parity.digits import Digits
 from parity.errors import UsageError
 from parity.optimizers import LBFGS
 from parity.spec import DataName, Dtype, Identity, Schedule
@@ -28,11 +29,11 @@ class Data:
     digest: str
 
 
-def load(name: DataName, folder: Path | None, dtype: Dtype) -> Data:
-    """The data called `name`; `folder` holds MNIST's files and is None for the embedded digits."""
+def load(name: DataName, source: Digits | Path | None, dtype: Dtype) -> Data:
+    """The data called `name`, of given digits, of those in a folder with MNIST's files, or of the embedded ones."""
     if name == "xor":
         return xor(dtype)
-    source = digits.load(folder)
+    source = source if isinstance(source, Digits) else digits.load(source)
     train, test = (
         digits.tokens(images) if name == "digit_tokens" else scale(images, dtype)
         for images in (source.train_images, source.test_images)

@@ -20,7 +20,9 @@ class RecordJob:
     realisation: Realisation
     device: str
     out: Path
+    # A folder with MNIST's files, or one where the framework's own loader keeps MNIST; without both, embedded digits.
     data: Path | None = None
+    data_dir: Path | None = None
     initial_weights: Path | None = None
     batch_order: Path | None = None
     reference: Path | None = None

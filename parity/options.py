@@ -27,6 +27,7 @@ from parity.changes import (
     with_hidden_dropout,
     with_initializer,
 )
+from parity.digits.mnist import TRAIN_SAMPLES, default_folder, missing, remedy
 from parity.errors import ParityError, UsageError
 from parity.experiments import EXPERIMENTS
 from parity.job import DrawJob, RecordJob
@@ -35,7 +36,9 @@ from parity.optimizers import OPTIMIZERS, ClipBy
 from parity.replays import checkpoint_steps
 from parity.spec import DTYPES, FRAMEWORKS, Dtype, EpochCost, Experiment, Framework, Identity, Realisation, TestLoss
 
-EMBEDDED = "embedded"
+# What --data takes beside a folder; the environment may name another default.
+AUTO, EMBEDDED, MNIST = "auto", "embedded", "mnist"
+DEFAULT_DATA = "PARITY_DATA"
 # What --init-from draws, in the folder of the run.
 INITIAL = "initial.safetensors"
 # EX_SOFTWARE of sysexits.h
@@ -57,9 +60,17 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", metavar="EXPERIMENT", help=f"one of {', '.join(EXPERIMENTS)}")
     parser.add_argument(
         "--data",
-        metavar="embedded|DIR",
-        default=EMBEDDED,
-        help="the 5,000 embedded digits (default), or a folder with MNIST's four IDX files, gzipped or not",
+        metavar=f"{AUTO}|{EMBEDDED}|{MNIST}|DIR",
+        help=f"the {EMBEDDED} 5,000 digits; all of {MNIST}, by tensorflow_datasets and torchvision; {AUTO}, which is "
+        f"{MNIST} where that can be had and else {EMBEDDED} (default, unless the environment variable {DEFAULT_DATA} "
+        "has another); or a folder with MNIST's four IDX files, gzipped or not",
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=default_folder(),
+        metavar="DIR",
+        help="where both loaders keep MNIST, and find its four gzipped files if put there (default %(default)s)",
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
@@ -300,7 +311,8 @@ def job(
         experiment=chosen.name,
         identity=chosen.identity,
         realisation=getattr(chosen, side),
-        data=None if options.data == EMBEDDED else Path(options.data),
+        data=None if options.data in (EMBEDDED, MNIST) else Path(options.data),
+        data_dir=options.data_dir.absolute() if options.data == MNIST else None,
         initial_weights=options.initial_weights,
         batch_order=options.batch_order,
         reference=reference,
@@ -316,16 +328,38 @@ def draw_job(chosen: Experiment, out: Path) -> DrawJob:
     return DrawJob(chosen.identity, "own", out / INITIAL)
 
 
+def choose_data(options: argparse.Namespace, chosen: Experiment, frameworks: Sequence[Framework]) -> None:
+    """Replace --data auto by what there is, and say why where that is not MNIST; or refuse what cannot be had."""
+    if chosen.identity.data == "xor":
+        if options.data is not None:
+            raise UsageError(f"--data is for experiments on digits, and {chosen.name} has none")
+        options.data = EMBEDDED
+        return
+    wanted = options.data or os.environ.get(DEFAULT_DATA) or AUTO
+    options.data = MNIST if wanted == AUTO else wanted
+    if options.data != MNIST:
+        return
+    reasons = {missing(options.data_dir, framework) for framework in frameworks} - {None}
+    if not reasons:
+        return
+    reason = f"MNIST is not in {options.data_dir}, and {', and '.join(sorted(filter(None, reasons)))}"
+    if wanted == MNIST:
+        raise UsageError(f"{reason}; {remedy(options.data_dir)}")
+    options.data = EMBEDDED
+    if not options.quiet:
+        print(f"training on the 5,000 embedded digits: {reason}", flush=True)
+
+
 def check_inputs(asked: RecordJob) -> None:
     """Read everything the job will read, so that what is wrong is said before a framework is started."""
     identity = asked.identity
-    if asked.data is not None and identity.data == "xor":
-        raise UsageError(f"--data is for experiments on digits, and {asked.experiment} has none")
-    content = data.load(identity.data, asked.data, identity.dtype)
-    batches = data.planned(identity, start.order(identity, content, asked.batch_order))
+    samples = TRAIN_SAMPLES
+    if asked.data_dir is None:
+        samples = len(data.load(identity.data, asked.data, identity.dtype).train_labels)
+    batches = data.planned(identity, start.order(identity, samples, asked.batch_order))
     checkpoint_steps(batches, asked.checkpoints)
     if identity.pretraining is not None:
-        start.pretraining_order(identity, content)
+        start.pretraining_order(identity, samples)
     if asked.reference is None:
         start.state(identity, asked.initial_weights, None)
         return

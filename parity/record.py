@@ -53,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError("--hand-over takes the state of a recording; name it with --reference")
     side = one_of(options.framework, FRAMEWORKS, "framework")
     experiment = opts.experiment(options)
+    opts.choose_data(options, experiment, [side])
     opts.check_inputs(opts.job(options, experiment, side, options.device, Path(), options.reference, options.hand_over))
     out = opts.out_folder(options)
     job = opts.job(options, experiment, side, options.device, out, options.reference, options.hand_over)

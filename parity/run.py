@@ -34,6 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--no-figures", action="store_true", help="write no pictures")
     options = parser.parse_args(arguments)
     experiment = opts.experiment(options)
+    opts.choose_data(options, experiment, FRAMEWORKS)
     opts.check_inputs(opts.job(options, experiment, "tf", options.device, Path()))
     require_library("matplotlib", "use --no-figures", not options.no_figures)
     out = opts.out_folder(options)

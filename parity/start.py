@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from parity import randomness, recording
-from parity.data import Data, passes_needed
+from parity.data import passes_needed
 from parity.errors import UsageError
 from parity.files import write_whole
 from parity.phases import PhaseName
@@ -125,17 +125,16 @@ def check_weight(file: Path, name: str, value: NDArray[np.floating], shape: tupl
         raise UsageError(f"{where}[{', '.join(map(str, index))}] is {value[index]}, and every weight must be finite")
 
 
-def pretraining_order(identity: Identity, data: Data) -> NDArray[np.int64]:
+def pretraining_order(identity: Identity, samples: int) -> NDArray[np.int64]:
     """[passes, samples] indices into the training set, for all layers of pre-training one after the other."""
     assert identity.pretraining is not None
-    samples, schedule = len(data.train_labels), identity.pretraining.schedule(len(identity.dense) - 1)
+    schedule = identity.pretraining.schedule(len(identity.dense) - 1)
     passes = passes_needed(schedule, samples)
     return randomness.batch_order(identity.seed, passes, samples, True, randomness.Purpose.PRETRAINING_ORDER)
 
 
-def order(identity: Identity, data: Data, file: Path | None) -> NDArray[np.int64]:
+def order(identity: Identity, samples: int, file: Path | None) -> NDArray[np.int64]:
     """[passes, samples] indices into the training set, drawn or read from `file`."""
-    samples = len(data.train_labels)
     passes = passes_needed(identity.schedule, samples)
     if file is None:
         return randomness.batch_order(identity.seed, passes, samples, identity.schedule.shuffle)

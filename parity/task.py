@@ -26,7 +26,9 @@ class Task:
         self.side, self.job, self.build, self.identity = side, job, build, job.identity
         self.device = choose_device(side, job.device)
         self.place = side.runtime.devices()[self.device]
-        self.content = data.load(job.identity.data, job.data, job.identity.dtype)
+        own = job.data_dir is not None and job.identity.data != "xor"
+        source = side.data.mnist(job.data_dir) if own else job.data
+        self.content = data.load(job.identity.data, source, job.identity.dtype)
         self.batches = self.planned()
         self.phase = phase(job.phase, job.identity, len(self.batches))
         self.reference = None if job.reference is None else start.reference(job.reference, job.identity, job.phase)
@@ -37,11 +39,11 @@ class Task:
 
     def planned(self) -> data.Batches:
         """The batches of the job's phase."""
-        pretraining = self.identity.pretraining
+        pretraining, samples = self.identity.pretraining, len(self.content.train_labels)
         if self.job.phase == "pretraining" and pretraining is not None:
             schedule = pretraining.schedule(len(self.identity.dense) - 1)
-            return data.plan(schedule, start.pretraining_order(self.identity, self.content))
-        return data.planned(self.identity, start.order(self.identity, self.content, self.job.batch_order))
+            return data.plan(schedule, start.pretraining_order(self.identity, samples))
+        return data.planned(self.identity, start.order(self.identity, samples, self.job.batch_order))
 
     def kept(self) -> list[int]:
         """The steps of which the state before is kept and replayed."""

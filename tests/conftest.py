@@ -14,11 +14,14 @@ from parity import pairs
 from parity.changes import COSTS, chosen_optimizer, initializer
 from parity.experiments import EXPERIMENTS, activation, mlp
 from parity.nodes import Dense, Node
+from parity.options import DEFAULT_DATA, EMBEDDED
 from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import Experiment, Framework, Pretraining
 
 Pair = tuple[Recording, Recording]
+# Also of the commands that tests start: nothing is downloaded, on no machine.
+os.environ[DEFAULT_DATA] = EMBEDDED
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

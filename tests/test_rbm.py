@@ -77,7 +77,7 @@ def digits(identity, step):
     from parity import data, start
 
     content = data.load("digits", None, "float32")
-    batches = data.plan(identity.pretraining.schedule(2), start.pretraining_order(identity, content))
+    batches = data.plan(identity.pretraining.schedule(2), start.pretraining_order(identity, len(content.train_labels)))
     return content.train_inputs[batches.order[batches.starts[step] : batches.stops[step]]].astype(np.float64)
 
 

@@ -1,11 +1,50 @@
-"""Batches of data that lives on the device, and checksums of what a step really used."""
+"""MNIST by tensorflow_datasets, batches of data that lives on the device, and checksums of what a step really used."""
 
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from parity.data import Batches, Data
+from parity.digits import Digits
+from parity.digits.mnist import load
 from parity.randomness import checksum_weights
+
+
+def mnist(folder: Path) -> Digits:
+    """All of MNIST in its original order, by tensorflow_datasets, which keeps it in a subfolder of `folder`."""
+    return load(folder, "tf", make_mnist, read_mnist)
+
+
+def make_mnist(kept: Path, by_hand: Path | None) -> None:
+    """Let the loader prepare MNIST in the folder `kept`, from files that are there already or a download."""
+    import tensorflow_datasets as tfds
+
+    asked = tfds.download.DownloadConfig(manual_dir=by_hand)
+    tfds.builder("mnist", data_dir=kept).download_and_prepare(
+        download_dir=kept.parent / "downloads", download_config=asked
+    )
+
+
+def read_mnist(kept: Path) -> Digits:
+    """What the loader has prepared, put back into the original order.
+
+    It sorts examples by a hash of their place in the original file (tensorflow_datasets/core/shuffle.py).
+    """
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.hashing import Hasher
+
+    builder = tfds.builder("mnist", data_dir=kept)
+    arrays = []
+    for split in ("train", "test"):
+        found = builder.as_dataset(split=split, batch_size=-1)
+        images, labels = found["image"].numpy().reshape(-1, 784), found["label"].numpy().astype(np.uint8)
+        hasher = Hasher(split)
+        # [samples]: where in what was read each digit of the original order is.
+        places = np.argsort(sorted(range(len(labels)), key=hasher.hash_key))
+        arrays += [images[places], labels[places]]
+    return Digits(*arrays)
 
 
 class OnDevice(NamedTuple):

@@ -1,11 +1,44 @@
-"""Batches of data that lives on the device, and checksums of what a step really used."""
+"""MNIST by torchvision, batches of data that lives on the device, and checksums of what a step really used."""
 
+import shutil
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from parity.data import Batches, Data
+from parity.digits import Digits
+from parity.digits.mnist import FILES, load
 from parity.randomness import checksum_weights
+
+
+def mnist(folder: Path) -> Digits:
+    """All of MNIST in its original order, by torchvision, which keeps it in a subfolder of `folder`."""
+    return load(folder, "torch", make_mnist, read_mnist)
+
+
+def make_mnist(kept: Path, by_hand: Path | None) -> None:
+    """Let the loader prepare MNIST in the folder `kept`, from files that are there already or a download."""
+    from torchvision.datasets import MNIST
+
+    if by_hand is not None:
+        raw = kept / "MNIST" / "raw"
+        raw.mkdir(parents=True)
+        for name in FILES:
+            shutil.copy(by_hand / name, raw)
+    MNIST(kept, download=True)
+
+
+def read_mnist(kept: Path) -> Digits:
+    """What the loader has prepared; it keeps the original order."""
+    from torchvision.datasets import MNIST
+
+    arrays = []
+    for train in (True, False):
+        found = MNIST(kept, train=train)
+        arrays += [found.data.numpy().reshape(-1, 784), found.targets.numpy().astype(np.uint8)]
+    return Digits(*arrays)
 
 
 class OnDevice(NamedTuple):
