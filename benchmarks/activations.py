@@ -76,7 +76,7 @@ def network(names: list[str], rows: int) -> Identity:
         nodes.append(node_of(position, name, UNITS))  # type: ignore[arg-type]
     nodes.append(Dense("output", UNITS, 1, ZEROS, ZEROS))
     schedule = Schedule(rows, False, True, 1, 1, "steps", "batch_mean", "sample_mean", False)
-    identity = "xor", tuple(nodes), None, "binary_cross_entropy_logits", None, OPTIMIZERS["sgd"]
+    identity = "xor", "scaled", tuple(nodes), None, "binary_cross_entropy_logits", None, OPTIMIZERS["sgd"]
     return Identity(*identity, schedule, 0, "float32")
 
 

@@ -12,7 +12,7 @@ from parity import digits
 from parity.digits import Digits
 from parity.errors import UsageError
 from parity.optimizers import LBFGS
-from parity.spec import DataName, Dtype, Identity, Schedule
+from parity.spec import DataName, Dtype, Identity, PixelScaling, Schedule, TestPixels
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,38 @@ class Data:
     digest: str
 
 
-def load(name: DataName, source: Digits | Path | None, dtype: Dtype) -> Data:
+def load(
+    name: DataName,
+    source: Digits | Path | None,
+    dtype: Dtype,
+    scaling: PixelScaling = "division",
+    test_pixels: TestPixels = "scaled",
+) -> Data:
     """The data called `name`, of given digits, of those in a folder with MNIST's files, or of the embedded ones."""
     if name == "xor":
         return xor(dtype)
     source = source if isinstance(source, Digits) else digits.load(source)
-    train, test = (
-        digits.tokens(images) if name == "digit_tokens" else scale(images, dtype)
-        for images in (source.train_images, source.test_images)
-    )
+    train: NDArray[Any]
+    test: NDArray[Any]
+    if name == "digit_tokens":
+        train, test = digits.tokens(source.train_images), digits.tokens(source.test_images)
+    else:
+        train, test = scale(source.train_images, dtype, scaling), source.test_images.astype(dtype)
+        if test_pixels == "scaled":
+            test = scale(source.test_images, dtype, scaling)
     train_labels, test_labels = (labels.astype(np.int64) for labels in (source.train_labels, source.test_labels))
     return Data(train, train_labels, test, test_labels, digits.digest(source))
 
 
-def scale(images: NDArray[np.uint8], dtype: Dtype) -> NDArray[np.floating]:
-    """Pixels divided by 255, as torchvision's ToTensor does it: a true division, no product with a reciprocal."""
-    return images.astype(dtype) / np.dtype(dtype).type(255)
+def scale(images: NDArray[np.uint8], dtype: Dtype, scaling: PixelScaling) -> NDArray[np.floating]:
+    """Pixels divided by 255, as torchvision's ToTensor does it, or times 1 / 255, as keras.layers.Rescaling does it.
+
+    The latter rounds that factor through float32 whatever the dtype.
+    """
+    kind = np.dtype(dtype).type
+    if scaling == "reciprocal":
+        return images.astype(dtype) * kind(np.float32(1 / 255))
+    return images.astype(dtype) / kind(255)
 
 
 def xor(dtype: Dtype) -> Data:

@@ -122,6 +122,7 @@ def mnist(
     """A classifier of handwritten digits, trained with Adam as EPOCHS has it, or otherwise in what `schedule` names."""
     identity = Identity(
         data="digits",
+        test_pixels="scaled",
         model=mlp(widths, hidden=hidden, output="linear", kernel=kernel, bias=TORCH_DEFAULT),
         pretraining=None,
         loss="softmax_cross_entropy",
@@ -172,6 +173,7 @@ def xor(name: str, shows: str, hidden: ActivationName, kernel: Initializer = NOR
     widths = [2, 5, 5, 5, 5, 5, 5, 5, 5, 5, 1]
     identity = Identity(
         data="xor",
+        test_pixels="scaled",
         model=mlp(widths, hidden=hidden, output="sigmoid", kernel=kernel, bias=NORMAL),
         pretraining=None,
         loss="binary_cross_entropy_naive",

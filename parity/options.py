@@ -96,6 +96,9 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         "--evaluate-training", action="store_true", help="after each epoch, loss and accuracy on the training set, too"
     )
     parser.add_argument(
+        "--raw-test-pixels", action="store_true", help="test on pixels from 0 to 255, as a published program did"
+    )
+    parser.add_argument(
         "--cost",
         metavar="NAME",
         help=f"{', '.join(COSTS)}: softmax* for several outputs, naive, clipped (Keras's) and clamped (torch's) for "
@@ -261,6 +264,7 @@ def changed(identity: Identity, options: argparse.Namespace) -> Identity:
         clipping=identity.clipping if options.clip is None else chosen_clipping(options.clip),
         optimizer=optimizer,
         model=model,
+        test_pixels="raw" if options.raw_test_pixels else identity.test_pixels,
         seed=identity.seed if options.seed is None else options.seed,
         dtype=identity.dtype if options.dtype is None else one_of(options.dtype, DTYPES, "dtype"),
     )

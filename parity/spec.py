@@ -58,6 +58,8 @@ PReLUAtZero = Literal["slope_below", "zero"]
 SoftplusAbove20 = Literal["linear", "smooth"]
 MovingVariance = Literal["unbiased", "biased"]
 ClipEpsilon = Literal["beside_norm", "none"]
+PixelScaling = Literal["division", "reciprocal"]
+TestPixels = Literal["scaled", "raw"]
 
 # Of two experiments that have little in common, the first settings tell enough.
 DIFFERENCES_SHOWN = 4
@@ -118,10 +120,15 @@ class Pretraining:
 
 @dataclass(frozen=True)
 class Identity:
-    """What is trained. Two recordings are comparable only if this is equal."""
+    """What is trained. Two recordings are comparable only if this is equal.
+
+    Pixels are scaled to 0 to 1, but for those of the test set where `test_pixels` is "raw", from 0 to 255: a published
+    program did so.
+    """
 
     __pydantic_config__ = STRICT
     data: DataName
+    test_pixels: TestPixels
     model: tuple[Node, ...]
     pretraining: Pretraining | None
     loss: LossName
@@ -134,6 +141,8 @@ class Identity:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**64:
             raise ValueError(f"seed must be from 0 to 2**64 - 1, not {self.seed}")
+        if self.test_pixels == "raw" and self.data != "digits":
+            raise ValueError("raw pixels are for experiments on the digits' pixels, which this is not")
         names = [node.name for node in self.model]
         if len(set(names)) != len(names):
             raise ValueError(f"two nodes of the model have the same name: {names}")
@@ -249,6 +258,7 @@ class Realisation:
     `moving_variance`: of n samples' variances the running one takes n / (n - 1) times, or as they are. Both frameworks
     normalise a batch with the biased variance.
     `clip_epsilon`: gradients are clipped by their norm plus 1e-6, or by their norm.
+    `pixel_scaling`: pixels divided by 255, or times 1 / 255 as float32 has it, which also float64 models get.
     """
 
     __pydantic_config__ = STRICT
@@ -264,6 +274,7 @@ class Realisation:
     softplus_above_20: SoftplusAbove20
     moving_variance: MovingVariance
     clip_epsilon: ClipEpsilon
+    pixel_scaling: PixelScaling
 
 
 @dataclass(frozen=True)
@@ -301,6 +312,8 @@ def is_read(field: str, identity: Identity, realisation: Realisation) -> bool:
     optimizer = identity.optimizer
     if field == "weight_decay":
         return not isinstance(optimizer, AdamW) and optimizer.weight_decay > 0
+    if field == "pixel_scaling":
+        return identity.data == "digits"
     if field == "clip_epsilon":
         return identity.clipping is not None and identity.clipping.by != "value"
     if field == "constants":

@@ -28,7 +28,8 @@ class Task:
         self.place = side.runtime.devices()[self.device]
         own = job.data_dir is not None and job.identity.data != "xor"
         source = side.data.mnist(job.data_dir) if own else job.data
-        self.content = data.load(job.identity.data, source, job.identity.dtype)
+        identity, scaling = job.identity, job.realisation.pixel_scaling
+        self.content = data.load(identity.data, source, identity.dtype, scaling, identity.test_pixels)
         self.batches = self.planned()
         self.phase = phase(job.phase, job.identity, len(self.batches))
         self.reference = None if job.reference is None else start.reference(job.reference, job.identity, job.phase)

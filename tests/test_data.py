@@ -1,13 +1,17 @@
 """Inputs, and how a run is cut into steps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from conftest import shortened
+from conftest import both_sides, shortened
 
 from parity import data
 from parity.errors import UsageError
+from parity.experiments import EXPERIMENTS
 from parity.randomness import batch_order, checksum_weights
 from parity.spec import Schedule
+from parity.verdict import judge
 
 
 def schedule(**changes):
@@ -50,9 +54,35 @@ def test_a_batch_larger_than_the_data():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pixels_are_divided_by_255(dtype):
     images = np.arange(256, dtype=np.uint8)[None]
-    scaled = data.scale(images, dtype)
-    assert scaled.dtype == dtype
+    scaled, multiplied = (data.scale(images, dtype, way) for way in ("division", "reciprocal"))
+    assert scaled.dtype == multiplied.dtype == dtype
     assert (scaled == (np.arange(256) / np.float64(255)).astype(dtype)).all()
+    # As many as the entry pixel_scaling says of float32; in float64 all but 0, by the factor's rounding.
+    assert np.count_nonzero(scaled != multiplied) == {"float32": 126, "float64": 255}[dtype]
+    np.testing.assert_allclose(multiplied, scaled, rtol=2.0**-23)
+
+
+def test_raw_pixels_are_for_testing():
+    raw, scaled = (data.load("digits", None, "float32", test_pixels=way) for way in ("raw", "scaled"))
+    np.testing.assert_array_equal(raw.train_inputs, scaled.train_inputs)
+    np.testing.assert_array_equal(raw.test_inputs, np.round(255 * scaled.test_inputs))
+    with pytest.raises(ValueError, match="raw pixels are for experiments on the digits' pixels"):
+        replace(EXPERIMENTS["xor_tanh"].identity, test_pixels="raw")
+
+
+@pytest.mark.ci
+def test_a_run_with_other_pixels(record_pair, tmp_path):
+    """Both sides multiply, and test on raw pixels: parity, on other inputs, with another accuracy."""
+    plain, other = (shortened("mnist_softmax", 3, test_pixels=way) for way in ("scaled", "raw"))
+    pairs = [
+        record_pair(experiment, tmp_path / name)
+        for name, experiment in (("plain", plain), ("other", both_sides(other, pixel_scaling="reciprocal")))
+    ]
+    for pair in pairs:
+        assert judge(*pair).verdict == "parity"
+    for ours, theirs in zip(*pairs, strict=True):
+        assert (ours.trace["consumed/inputs"] != theirs.trace["consumed/inputs"]).all()
+        assert ours.trace["accuracy"] != theirs.trace["accuracy"]
 
 
 def test_xor():

@@ -113,7 +113,8 @@ def test_a_choice_acts_where_the_entry_says(name, record_pair, tmp_path):
     verdict = judge(*record_pair(apart, tmp_path, checkpoints=2))
     failed = [check for check in verdict.checks if check.result == "failed"]
     assert verdict.verdict == "mismatch"
-    assert failed[0].where.split(", ")[1] == effect.stage, failed[0]
+    first = failed[0]
+    assert (first.name if first.level == "consumed" else first.where.split(", ")[1]) == effect.stage, first
 
 
 def test_the_document_is_what_the_data_gives():

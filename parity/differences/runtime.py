@@ -1,39 +1,44 @@
 """Differences of precision: types, denormal numbers, TF32, pixels."""
 
-from parity.differences.entry import Difference, side
+from parity.differences.entry import Difference, Effect, side
 
 ENTRIES = (
     Difference(
         id="pixel_scaling",
         title="Pixels times float32(1/255), as keras.layers.Rescaling does it, are not pixels divided by 255",
-        kind="data and start",
-        does="126 of 256 values differ in their last place; the project divides, on both sides.",
+        kind="choice",
+        does="126 of 256 values differ in their last place: before training, no loss curve is the same.",
         keras=side(
-            formula="x float32(1 / 255)",
+            formula="x float32(1 / 255), in float64 too",
             source="keras/src/layers/preprocessing/rescaling.py: Rescaling",
             code="""
-                x = np.arange(256, dtype=np.float32)
-                print(np.count_nonzero(np.array(keras.layers.Rescaling(1 / 255)(x)) != x / np.float32(255)))
+                x, factor = np.arange(256, dtype=np.float32), np.float32(1 / 255)
+                scaled = np.array(keras.layers.Rescaling(1 / 255)(x))
+                print(np.count_nonzero(scaled != x / np.float32(255)), np.count_nonzero(scaled != x * factor))
             """,
-            prints="126",
+            prints="126 0",
             align="""
-                x = np.arange(256, dtype=np.float32)
-                print(np.count_nonzero((tf.constant(x) / 255).numpy() != x / np.float32(255)))
+                x, factor = np.arange(256, dtype=np.float32), np.float32(1 / 255)
+                scaled = (tf.constant(x) / 255).numpy()
+                print(np.count_nonzero(scaled != x / np.float32(255)), np.count_nonzero(scaled != x * factor))
             """,
         ),
         torch=side(
-            formula="x / 255",
+            formula="x / 255, as torchvision's ToTensor does it; its v2.ToDtype does as Keras",
             source="torch/_torch_docs.py: div",
             code="""
-                x = np.arange(256, dtype=np.float32)
-                print(np.count_nonzero((torch.from_numpy(x) / 255).numpy() != x / np.float32(255)))
+                x, factor = np.arange(256, dtype=np.float32), np.float32(1 / 255)
+                scaled = (torch.from_numpy(x) / 255).numpy()
+                print(np.count_nonzero(scaled != x / np.float32(255)), np.count_nonzero(scaled != x * factor))
             """,
-            prints="0",
+            prints="0 126",
             align="""
-                x = np.arange(256, dtype=np.float32)
-                print(np.count_nonzero((torch.from_numpy(x) * (1 / 255)).numpy() != x / np.float32(255)))
+                x, factor = np.arange(256, dtype=np.float32), np.float32(1 / 255)
+                scaled = (torch.from_numpy(x) * (1 / 255)).numpy()
+                print(np.count_nonzero(scaled != x / np.float32(255)), np.count_nonzero(scaled != x * factor))
             """,
         ),
+        effect=Effect("pixel_scaling", "mnist_softmax", "inputs"),
     ),
     Difference(
         id="dtype_defaults",
