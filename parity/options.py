@@ -311,12 +311,13 @@ def job(
     hand_over: int | None = None,
 ) -> RecordJob:
     """The job of one side."""
+    data, data_dir = sources(options)
     return RecordJob(
         experiment=chosen.name,
         identity=chosen.identity,
         realisation=getattr(chosen, side),
-        data=None if options.data in (EMBEDDED, MNIST) else Path(options.data),
-        data_dir=options.data_dir.absolute() if options.data == MNIST else None,
+        data=data,
+        data_dir=data_dir,
         initial_weights=options.initial_weights,
         batch_order=options.batch_order,
         reference=reference,
@@ -325,6 +326,13 @@ def job(
         device=device,
         out=out,
     )
+
+
+def sources(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
+    """A job's `data` and `data_dir`, where `choose_data` has left no "auto"."""
+    if options.data == MNIST:
+        return None, options.data_dir.absolute()
+    return None if options.data == EMBEDDED else Path(options.data), None
 
 
 def draw_job(chosen: Experiment, out: Path) -> DrawJob:

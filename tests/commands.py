@@ -15,10 +15,10 @@ def command(module, *arguments, code=None):
     return [sys.executable, *start, *map(str, arguments)]
 
 
-def run(module, *arguments, folder, code=None):
+def run(module, *arguments, folder, code=None, timeout=300):
     """A command in `folder`, run to its end."""
     called = command(module, *arguments, code=code)
-    return subprocess.run(called, cwd=folder, capture_output=True, text=True, timeout=300)
+    return subprocess.run(called, cwd=folder, capture_output=True, text=True, timeout=timeout)
 
 
 def start(module, *arguments, folder):

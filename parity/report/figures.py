@@ -1,8 +1,10 @@
 """Pictures of two runs: costs and accuracies with their differences, and how gradients flow through the layers."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from parity.files import write_whole
 from parity.recording import Recording
+from parity.spec import LABELS, Framework
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.
 COLOURS = ("#E69F00", "#0072B2", "#555555")
@@ -63,6 +66,32 @@ def pair(
     below.set_xlabel(x_label)
     for axes in (above, below):
         axes.grid(alpha=0.3)
+    return figure
+
+
+def published(
+    reported: Mapping[str, Sequence[float]], curves: Mapping[str, Mapping[Framework, Sequence[Mapping[str, Any]]]]
+) -> Figure:
+    """Each system's accuracy after every epoch, a line for a seed and a side, and what was reported of its end."""
+    columns = min(len(curves), 4)
+    rows = -(-len(curves) // columns)
+    size = (3.2 * columns, 2.6 * rows)
+    figure, panels = plt.subplots(rows, columns, squeeze=False, figsize=size, layout="constrained")
+    for axes in panels.flat[len(curves) :]:
+        axes.axis("off")
+    for axes, (name, sides) in zip(panels.flat, curves.items(), strict=False):
+        for (side, traces), colour, style in zip(sides.items(), COLOURS[:2], STYLES, strict=True):
+            for number, trace in enumerate(traces):
+                epochs = np.arange(1, len(trace["accuracy"]) + 1)
+                label = LABELS[side] if not number else None
+                axes.plot(epochs, trace["accuracy"], style, color=colour, label=label, linewidth=1)
+        for value in reported[name]:
+            axes.axhline(value, color=COLOURS[2], linestyle=":", label="published")
+        axes.set_title(name, fontsize="medium")
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+    panels[0, 0].set_ylabel("accuracy on the test set")
+    panels[0, 0].legend(fontsize="x-small")
     return figure
 
 

@@ -1,0 +1,78 @@
+"""The published figures beside ours: reproduced on all of MNIST, and marked where they lie outside."""
+
+import re
+
+import numpy as np
+import pytest
+from commands import run
+
+from parity import published
+from parity.published import ACCURACY, FIRST_COST, LAST_COST, Found
+
+# What a run of ours must reach, as the smallest and the largest value of either framework.
+EXPECTED = {
+    "mnist_softmax": {"cost of the last epoch": (0.38, 0.42), "accuracy on the test set": (0.88, 0.91)},
+    "mnist_relu": {"accuracy on the test set": (0.94, 0.955)},
+    "mnist_deep_relu": {"accuracy on the test set": (0.98, 1)},
+    "mnist_deep_sigmoid": {"accuracy on the test set": (0.973, 1)},
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.ci if name == "mnist_softmax" else pytest.mark.slow)
+             for name in EXPECTED]
+)  # fmt: skip
+def test_the_published_figures_are_reproduced(name, mnist_folder, tmp_path):
+    """At the published settings, in both frameworks, which have parity."""
+    options = ["--seeds", 1, "--data", mnist_folder, "--out", "page.md"]
+    done = run("parity.published", name, *options, folder=tmp_path, timeout=1200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == f"{name}, seed 0: {{'parity': 1}}\n"
+    page = (tmp_path / "page.md").read_text()
+    assert "of one seed" in page
+    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+    assert "![Accuracy after each epoch of every run, and as published](page.png)" in page
+    rows = {cells[1]: cells for line in page.splitlines() if len(cells := line.strip("| ").split(" | ")) == 5}
+    for title, (low, high) in EXPECTED[name].items():
+        _, _, _, *ours = rows[title]
+        assert len(ours) == 2
+        assert all(low <= float(value) <= high for value in ours), rows[title]
+
+
+def found(costs, accuracies):
+    """Of one system, with a seed for each of these, the same in both frameworks."""
+    made = Found()
+    for cost, accuracy in zip(costs, accuracies, strict=True):
+        for traces in made.traces.values():
+            traces.append({"epoch_cost": np.array([5.0, cost]), "accuracy": np.array([0.5, accuracy])})
+        made.verdicts["parity"] += 1
+    return made
+
+
+def test_what_lies_outside_is_marked(monkeypatch):
+    monkeypatch.setitem(published.PUBLISHED, "system", {LAST_COST: (0.4, 0.45), ACCURACY: (0.9,), FIRST_COST: (5.0,)})
+    table = published.table({"system": found([0.41, 0.46], [0.8, 0.95])})
+    assert "| `system` | cost of the last epoch | 0.4 (outside), 0.45 | 0.41 to 0.46 | 0.41 to 0.46 |" in table
+    assert "| `system` | accuracy on the test set | 0.9 | 0.8 to 0.95 | 0.8 to 0.95 |" in table
+    assert "| `system` | cost of epoch 1 | 5 | 5 | 5 |" in table
+    assert table.endswith("\nVerdicts on the pairs of runs: 2 parity.\n")
+    # One run has no range that anything could be outside of.
+    assert "outside" not in published.table({"system": found([0.41], [0.8])})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mnist_rel"], "unknown published system 'mnist_rel'; did you mean mnist_relu?"),
+        (["--data", "embedded"], "the published figures are of all of MNIST: --data mnist, or a folder with its files"),
+        (["--seeds", "0"], "argument --seeds: must be at least 1, not 0"),
+        (["mnist_relu", "--data-dir", "empty"], "MNIST is not in empty, and "),
+    ],
+)
+def test_bad_requests(arguments, message, tmp_path, monkeypatch):
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    done = run("parity.published", *arguments, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.match(re.escape(f"error: {message}"), done.stderr), done.stderr
+    assert done.stderr.count("\n") == 1
