@@ -27,7 +27,7 @@ from parity.changes import (
     with_hidden_dropout,
     with_initializer,
 )
-from parity.digits.mnist import TRAIN_SAMPLES, default_folder, missing, remedy
+from parity.digits.mnist import LOADERS, TRAIN_SAMPLES, default_folder, missing, remedy
 from parity.errors import ParityError, UsageError
 from parity.experiments import EXPERIMENTS
 from parity.job import DrawJob, RecordJob
@@ -351,7 +351,7 @@ def choose_data(options: argparse.Namespace, chosen: Experiment, frameworks: Seq
     options.data = MNIST if wanted == AUTO else wanted
     if options.data != MNIST:
         return
-    reasons = {missing(options.data_dir, framework) for framework in frameworks} - {None}
+    reasons = {missing(options.data_dir, LOADERS[framework]) for framework in frameworks} - {None}
     if not reasons:
         return
     reason = f"MNIST is not in {options.data_dir}, and {', and '.join(sorted(filter(None, reasons)))}"

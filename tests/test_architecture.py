@@ -79,6 +79,7 @@ ONE_SIDED = {
     "optimizers.TorchRMSprop": TORCH_FORMULA,
     "optimizers.Rprop": "Keras has none",
     "optimizers.ASGD": "Keras has none",
+    "optimizers.SparseAdam": "Keras has none",
     "optimizers.add_l2": "torch's stock optimizers take weight decay so",
     "optimizers.KerasFormula": "what the classes below share",
     "optimizers.KerasAdam": KERAS_FORMULA,
@@ -260,7 +261,8 @@ def test_every_function_is_executed(side, tmp_path):
     executed = set(json.loads(done.stdout.splitlines()[-1]))
     defined = definitions(ROOT / f"{side}_impl")
     functions = {name for name in defined if name.split(".")[1].islower()}
-    assert functions - executed == set()
+    # These need the real files, with which tests/test_mnist.py executes them.
+    assert functions - executed == {"data.mnist", "data.make_mnist", "data.read_mnist"}
 
 
 @pytest.mark.parametrize(

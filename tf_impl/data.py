@@ -14,7 +14,7 @@ from parity.randomness import checksum_weights
 
 def mnist(folder: Path) -> Digits:
     """All of MNIST in its original order, by tensorflow_datasets, which keeps it in a subfolder of `folder`."""
-    return load(folder, "tf", make_mnist, read_mnist)
+    return load(folder, "tensorflow_datasets", make_mnist, read_mnist)
 
 
 def make_mnist(kept: Path, by_hand: Path | None) -> None:

@@ -15,7 +15,7 @@ from parity.randomness import checksum_weights
 
 def mnist(folder: Path) -> Digits:
     """All of MNIST in its original order, by torchvision, which keeps it in a subfolder of `folder`."""
-    return load(folder, "torch", make_mnist, read_mnist)
+    return load(folder, "torchvision", make_mnist, read_mnist)
 
 
 def make_mnist(kept: Path, by_hand: Path | None) -> None:

@@ -17,7 +17,6 @@ import platformdirs
 
 from parity.digits import Digits, digest
 from parity.errors import UsageError
-from parity.spec import Framework
 
 # (an empty folder, the folder of the four files or None) -> nothing
 Make = Callable[[Path, Path | None], None]
@@ -33,7 +32,7 @@ FILES = {
 DIGEST = "625c86df0a1319fc9ee83afae9b44174ea5c67d979d470d0a9945b3682b01ff3"
 TRAIN_SAMPLES = 60_000
 # Each framework's package that loads MNIST, and where that downloads its first file from.
-LOADERS: dict[Framework, str] = {"tf": "tensorflow_datasets", "torch": "torchvision"}
+LOADERS = {"tf": "tensorflow_datasets", "torch": "torchvision"}
 DOWNLOADS = {
     "tensorflow_datasets": "https://storage.googleapis.com/cvdf-datasets/mnist/train-labels-idx1-ubyte.gz",
     "torchvision": "https://ossci-datasets.s3.amazonaws.com/mnist/train-labels-idx1-ubyte.gz",
@@ -52,12 +51,11 @@ def remedy(folder: Path) -> str:
     return f"put {', '.join(FILES)} into {folder}, or use --data embedded"
 
 
-def missing(folder: Path, framework: Framework) -> str | None:
-    """Why a framework's loader could not give MNIST, kept in `folder`; None if it can, as far as is known beforehand.
+def missing(folder: Path, loader: str) -> str | None:
+    """Why a loader could not give MNIST, kept in `folder`; None if it can, as far as is known beforehand.
 
     Raises UsageError if a file that was put there by hand is not MNIST's.
     """
-    loader = LOADERS[framework]
     if find_spec(loader) is None:
         return f"{loader} is not installed (pip install 'keras-torch-parity[mnist]')"
     if by_hand(folder) or (folder / loader).is_dir():
@@ -88,7 +86,7 @@ def unreachable(loader: str) -> str | None:
         return f"{host} cannot be reached ({getattr(error, 'reason', error)})"
 
 
-def load(folder: Path, framework: Framework, make: Make, read: Callable[[Path], Digits]) -> Digits:
+def load(folder: Path, loader: str, make: Make, read: Callable[[Path], Digits]) -> Digits:
     """MNIST in its original order: what `read` finds in the loader's subfolder, which `make` fills if it is not there.
 
     `make` is given an empty folder, and the folder of the four files where they were put by hand. Its work becomes the
@@ -98,13 +96,12 @@ def load(folder: Path, framework: Framework, make: Make, read: Callable[[Path], 
     # Where both frameworks' loaders are installed, so is this.
     from filelock import FileLock
 
-    loader = LOADERS[framework]
     kept = folder / loader
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{loader}.lock"):
             if not kept.is_dir():
-                made(folder, framework, kept, make)
+                made(folder, kept, make)
     except OSError as error:
         raise UsageError(f"--data-dir {folder} cannot be written ({error.strerror}); give another folder") from error
     again = "move that folder away, to have it made again"
@@ -117,9 +114,9 @@ def load(folder: Path, framework: Framework, make: Make, read: Callable[[Path], 
     return digits
 
 
-def made(folder: Path, framework: Framework, kept: Path, make: Make) -> None:
+def made(folder: Path, kept: Path, make: Make) -> None:
     """Let a loader make its subfolder, whole or not at all."""
-    reason = missing(folder, framework)
+    reason = missing(folder, kept.name)
     if reason is not None:
         raise UsageError(f"MNIST is not in {folder}, and {reason}; {remedy(folder)}")
     prefix = f".{kept.name}-"
