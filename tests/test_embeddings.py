@@ -71,6 +71,7 @@ def test_sparse_adam_leaves_what_was_not_named(record_pair, tmp_path):
         np.testing.assert_allclose(step[f"weights/{TABLE}"], expected, rtol=1e-12)
 
 
+@pytest.mark.ci
 def test_adam_moves_them_on(record_pair, tmp_path):
     """Rows that were named once and then no more: SparseAdam keeps their moments, and Adam lets them decay."""
     pair = record_pair(unshuffled(8, optimizer=chosen_optimizer("adam")), tmp_path, checkpoints=3)
@@ -83,7 +84,9 @@ def test_adam_moves_them_on(record_pair, tmp_path):
 
 
 @pytest.mark.ci
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd:momentum=0.9"])
+@pytest.mark.parametrize(
+    "optimizer", ["rmsprop", *(pytest.param(o, marks=pytest.mark.slow) for o in ("adam", "sgd:momentum=0.9"))]
+)
 def test_an_embedding_under_other_layers(optimizer, record_pair, tmp_path):
     """Words that occur more than once in a sample, an activation and a layer behind, and gradients that are clipped."""
     small, zeros = initializer("normal:0.1"), initializer("zeros")
@@ -97,6 +100,7 @@ def test_an_embedding_under_other_layers(optimizer, record_pair, tmp_path):
     assert verdict.verdict == "parity", [check for check in verdict.checks if check.result == "failed"]
 
 
+@pytest.mark.ci
 def test_recordings_made_apart(record_pair, tmp_path):
     pair = record_pair(shortened("mnist_tokens", 3), tmp_path, exchange=False)
     verdict = judge(*pair)
