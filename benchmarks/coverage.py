@@ -4,7 +4,7 @@
     python -m benchmarks.coverage --reduced  one run for each table, printed and not written
 
 Both frameworks run a few steps and replay each other's checkpoints. A cell shows the largest share of its bound that
-any tensor of its stages uses: float64 of both, then float32 of Keras and of torch.
+any tensor of its stages uses in float64, then how far Keras is off in float32, and torch.
 """
 
 import argparse
@@ -16,13 +16,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+import numpy as np
+
 from parity.changes import COSTS, chosen_optimizer, initializer, with_activation, with_cost
 from parity.experiments import EXPERIMENTS, activation, mlp, normalised, with_dropout
+from parity.measure import entries
 from parity.nodes import NUMBERED, ActivationName, Dense, InitializerName, Node, PReLU
 from parity.optimizers import LBFGS, OPTIMIZERS, ClipBy, Clipping
 from parity.pairs import record_pair
 from parity.processes import Worker
-from parity.spec import FRAMEWORKS, LABELS, Experiment, Framework, Identity, own_choices
+from parity.recording import Recording
+from parity.spec import DTYPES, FRAMEWORKS, LABELS, Dtype, Experiment, Framework, Identity, own_choices
+from parity.stages import ALLOWED, Result
 from parity.verdict import judge
 from parity.verdict.checks import VerdictName
 
@@ -43,6 +48,15 @@ class Run(NamedTuple):
     row: str
     columns: dict[str, set[str] | None]
     experiment: Experiment
+
+
+class Deviation(NamedTuple):
+    """How far a side's result of a stage is off, at most, in units of sqrt(length) u S (parity/stages.py)."""
+
+    result: Result
+    dtype: Dtype
+    side: Framework
+    size: float
 
 
 def short(name: str, steps: int, **changes: object) -> Experiment:
@@ -135,18 +149,29 @@ TABLES = {
 def measured(workers: dict[Framework, Worker], run: Run) -> tuple[VerdictName, dict[str, str]]:
     """The verdict on a run, and the text of each of its columns."""
     with tempfile.TemporaryDirectory() as folder:
-        verdict = judge(*record_pair(workers, run.experiment, Path(folder), checkpoints=2))
+        a, b = record_pair(workers, run.experiment, Path(folder), checkpoints=2)
+        found = list(deviations(a, b))
+        verdict = judge(a, b).verdict
     texts = {}
     for column, nodes in run.columns.items():
-        shares = dict.fromkeys(("float64", "float32 Keras", "float32 torch"), 0.0)
-        for check in verdict.checks:
-            # "step 0 float64 outputs/relu_1, Keras on torch's checkpoint"
-            _, _, dtype, tensor, *_ = [*check.name.split(), *[""] * 4]
-            if check.level == "lockstep" and (nodes is None or nodes & {*tensor.rstrip(",").split("/")}):
-                key = dtype if dtype == "float64" else f"{dtype} {check.side}"
-                shares[key] = max(shares[key], check.share)
-        texts[column] = " / ".join(f"{100 * share:.0f}" for share in shares.values())
-    return verdict.verdict, texts
+        here = [d for d in found if nodes is None or nodes & {*d.result.name.split("/")}]
+        share = max(d.size / sum(ALLOWED[d.result.kind].values()) for d in here if d.size and d.dtype == "float64")
+        ulps = [max(d.size for d in here if (d.dtype, d.side) == ("float32", side)) / 2 for side in FRAMEWORKS]
+        texts[column] = " / ".join([f"{share:.0%}", *(f"{number:.1f}" for number in ulps)])
+    return verdict, texts
+
+
+def deviations(a: Recording, b: Recording) -> Iterator[Deviation]:
+    """Of every result of every stage, at the checkpoints of both sides, replayed by both."""
+    for owner, side in itertools.product((a, b), repeat=2):
+        for step, key in owner.checkpoints.items():
+            summaries = side.replayed(key)
+            assert summaries is not None
+            for dtype in DTYPES if side is not owner else ("float32",):
+                for result, entry in zip(side.phase.results(step), entries(summaries, dtype), strict=True):
+                    if np.isfinite(entry.ours) and np.isfinite(entry.theirs):
+                        size = entry.measured / np.sqrt(result.length)
+                        yield Deviation(result, dtype, side.manifest.framework, size)
 
 
 def table(found: dict[str, dict[str, str]]) -> str:
@@ -186,9 +211,9 @@ same weights on the same batches, each side's two checkpoints replayed by both, 
 has all activations in one network, one behind each layer of 16 units, and a cell is about its own layer; in the others
 it is about the whole network.
 
-The numbers are percent: how much of its bound the worst tensor of the stages uses in float64 (both frameworks against
-each other), and in float32 (Keras, then torch, each against its own float64). Up to 100 is within rounding.
-[lockstep.md](lockstep.md) says what the bounds are made of.
+The first number is how much of its bound the worst tensor of the stages uses in float64, both frameworks against each
+other; up to 100% is within rounding. The others are float32, Keras and then torch, each against its own float64: units
+in the last place of the condition scale, times the root of a sum's length. [lockstep.md](lockstep.md) explains them.
 """
 
 

@@ -53,7 +53,7 @@ def train_step(
         cost = loss(list(outputs.values())[-1], labels)
     gradients = tape.gradient(cost, weights)
     if not isinstance(updater, SparseAdam):
-        # As Keras itself does not: it squares each use of an embedding's row by itself (see `repeated_rows`).
+        # Keras itself leaves the uses of an embedding's row apart, and squares each (the difference `repeated_rows`).
         gradients = [None if gradient is None else dense(gradient) for gradient in gradients]
     updater.apply(gradients if clip is None else clip(gradients), weights)
     return Step(outputs, cost, gradients)

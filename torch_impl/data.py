@@ -58,7 +58,8 @@ class OnDevice(NamedTuple):
 
 def place(data: Data, batches: Batches, mask_units: int, device: str) -> OnDevice:
     """Copy everything a run needs to `device`, once; `mask_units` are those of all dropouts together."""
-    tensors = (torch.tensor(array, device=device) for array in (
+    # On the CPU these are the arrays themselves.
+    tensors = (torch.as_tensor(array, device=device) for array in (
         data.train_inputs, data.train_labels, data.test_inputs, data.test_labels, batches.order,
     ))  # fmt: skip
     # The loop itself runs in Python, so its bounds stay there.
