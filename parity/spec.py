@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from parity.checked import STRICT, require_positive
 from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Embedding, Layer, Node, PReLU
-from parity.optimizers import SGD, Adam, Adamax, AdamW, Clipping, NAdam, Optimizer, SparseAdam, slot_shape
+from parity.optimizers import LBFGS, SGD, Adam, Adamax, AdamW, Clipping, NAdam, Optimizer, SparseAdam, slot_shape
 
 Framework = Literal["tf", "torch"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
@@ -161,6 +161,8 @@ class Identity:
             require_sigmoids(self.model[: self.model.index(self.layers[-1])])
         if self.sparse:
             require_sparse(self.model, self.clipping)
+        if isinstance(self.optimizer, LBFGS) and self.dropouts:
+            raise ValueError("lbfgs compares gradients of one function, and dropout makes another at every step")
         # Of one sample there is no variance: torch refuses such a batch, and Keras returns beta.
         if self.statistics and self.schedule.batch_size == 1:
             raise ValueError("batch normalisation needs more than one sample in a batch")

@@ -75,9 +75,25 @@ def occupied(folder):
 # What is typed, and the one line that answers it.
 USAGE_ERRORS = {
     "nothing": ([], f"the following arguments are required: EXPERIMENT {HELP}"),
+    "L-BFGS with dropout": (
+        ["mnist_relu", "--optimizer", "lbfgs", "--batch-size", "4000", "--dropout", "0.5"],
+        "lbfgs compares gradients of one function, and dropout makes another at every step",
+    ),
     "L-BFGS on batches": (
         ["mnist_softmax", "--optimizer", "lbfgs"],
         "lbfgs takes the whole training set at every step: --batch-size 4000, not 100",
+    ),
+    "SparseAdam on dense layers": (
+        ["mnist_relu", "--optimizer", "sparse_adam"],
+        "sparse_adam takes the sparse gradients of embeddings, and dense_1 has dense ones",
+    ),
+    "no initializer for embeddings": (
+        ["mnist_tokens", "--init-from", "torch"],
+        "--init-from draws the weights of dense layers; give an embedding's with --init",
+    ),
+    "raw words": (
+        ["mnist_tokens", "--raw-test-pixels"],
+        "raw pixels are for experiments on the digits' pixels, which this is not",
     ),
     "no whole number": (
         ["xor_tanh", "--optimizer", "lbfgs:history_size=2.5"],
