@@ -21,7 +21,10 @@ STEPS = {"mnist": 40, "xor": 230}
 
 # The others reach nothing more of the code, and these take longest; tests/test_rbm.py has a smaller pre-training.
 ALWAYS = {"mnist_softmax", "mnist_relu", "xor_leaky_relu", "xor_tanh"}
-LONG = {"mnist_rbm", "mnist_deep_relu", "mnist_deep_sigmoid", "mnist_he", "mnist_sigmoid"}
+LONG = {
+    "mnist_rbm", "mnist_deep_relu", "mnist_deep_sigmoid", "mnist_he", "mnist_sigmoid", "mnist_xavier",
+    "mnist_no_batchnorm", "xor_sigmoid", "xor_linear",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -86,7 +89,7 @@ def variants() -> dict[str, Experiment]:
 
 # Those that reach no code which another variant or an experiment does not.
 ALIKE = {
-    "activation linear", "activation sigmoid", "activation leaky_relu", "init zeros", "init xavier_uniform",
+    "activation linear", "activation sigmoid", "activation tanh", "activation leaky_relu", "init zeros", "init xavier_uniform",
     "init xavier_normal", "init he_uniform", "init he_normal", "init orthogonal", "init keras_default", "batch of 7",
     "Keras's Adam", "exact slope", "exact slope in float64",
 }  # fmt: skip
