@@ -90,8 +90,8 @@ def variants() -> dict[str, Experiment]:
 # Those that reach no code which another variant or an experiment does not.
 ALIKE = {
     "activation linear", "activation sigmoid", "activation tanh", "activation leaky_relu", "init zeros",
-    "init xavier_uniform", "init xavier_normal", "init he_uniform", "init he_normal", "init orthogonal", "init keras_default",
-    "batch of 7", "Keras's Adam", "exact slope", "exact slope in float64",
+    "init xavier_uniform", "init xavier_normal", "init he_uniform", "init he_normal", "init orthogonal",
+    "init keras_default", "batch of 7", "Keras's Adam", "exact slope", "exact slope in float64",
 }  # fmt: skip
 
 
