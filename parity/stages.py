@@ -54,7 +54,8 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         ("leaky_relu gradient", 3, 3),
         # Keras runs Eigen's rational approximations, torch Sleef's, which is within one unit in the last place, 2 u.
         ("sigmoid", 10, 5),
-        ("sigmoid gradient", 10, 6),
+        # The sigmoid's error, which is 8.4 at most in Keras (docs/lockstep.md), a difference and two products.
+        ("sigmoid gradient", 12, 6),
         ("tanh", 8, 4),
         # 1 - y**2 carries twice the error of y.
         ("tanh gradient", 18, 10),
