@@ -155,9 +155,10 @@ def measured(workers: dict[Framework, Worker], run: Run) -> tuple[VerdictName, d
     texts = {}
     for column, nodes in run.columns.items():
         here = [d for d in found if nodes is None or nodes & {*d.result.name.split("/")}]
-        share = max(d.size / sum(ALLOWED[d.result.kind].values()) for d in here if d.size and d.dtype == "float64")
+        shares = [d.size / sum(ALLOWED[d.result.kind].values()) for d in here if d.size and d.dtype == "float64"]
         ulps = [max(d.size for d in here if (d.dtype, d.side) == ("float32", side)) / 2 for side in FRAMEWORKS]
-        texts[column] = " / ".join([f"{share:.0%}", *(f"{number:.1f}" for number in ulps)])
+        # None where all results are the same to the bit.
+        texts[column] = " / ".join([f"{max(shares, default=0.0):.0%}", *(f"{number:.1f}" for number in ulps)])
     return verdict, texts
 
 
