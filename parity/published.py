@@ -63,9 +63,10 @@ PUBLISHED: dict[str, dict[Entry, tuple[float, ...]]] = {
 RAW = ("mnist_softmax", "mnist_relu")
 HEAD = """# The published figures, and ours
 
-`python -m parity.published` trains the published programs at their settings, the networks on digits on all of MNIST, in
-both frameworks from the same weights on the same batches, and makes this page. Published figures are of one run each,
-with weights of their own; ours are the smallest and the largest of {seeds}. One outside of that is marked.
+`python -m parity.published --seeds {count} --out FILE.md` made this page. It trains the published programs at their
+settings, the networks on digits on all of MNIST, in both frameworks from the same weights on the same batches.
+Published figures are of one run each, with weights of their own; ours are the smallest and the largest of {seeds}. One
+outside of that is marked.
 """
 
 
@@ -172,7 +173,7 @@ def write_page(found: Mapping[str, Found], out: Path, seeds: int) -> None:
     picture, content = out.with_suffix(".png"), BytesIO()
     curves = {name: {side: system.traces[side] for side in FRAMEWORKS} for name, system in found.items()}
     published({name: PUBLISHED[name].get(ACCURACY, ()) for name in found}, curves).savefig(content, dpi=100)
-    head = HEAD.format(seeds=f"{seeds} seeds" if seeds > 1 else "one seed")
+    head = HEAD.format(count=seeds, seeds=f"{seeds} seeds" if seeds > 1 else "one seed")
     shown = f"![Accuracy after each epoch of every run, and as published]({picture.name})\n"
     caption = "Accuracy after each epoch; the dotted line is the published one at the end:\n"
     write_whole(picture, content.getvalue())
