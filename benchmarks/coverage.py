@@ -16,18 +16,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-import numpy as np
-
+from benchmarks.lockstep import deviations
 from parity.changes import COSTS, chosen_optimizer, initializer, with_activation, with_cost
 from parity.experiments import EXPERIMENTS, activation, mlp, normalised, with_dropout
-from parity.measure import entries
 from parity.nodes import NUMBERED, ActivationName, Dense, InitializerName, Node, PReLU
 from parity.optimizers import LBFGS, OPTIMIZERS, ClipBy, Clipping
 from parity.pairs import record_pair
 from parity.processes import Worker
-from parity.recording import Recording
-from parity.spec import DTYPES, FRAMEWORKS, LABELS, Dtype, Experiment, Framework, Identity, own_choices
-from parity.stages import ALLOWED, Result
+from parity.spec import FRAMEWORKS, LABELS, Experiment, Framework, Identity, own_choices
+from parity.stages import ALLOWED
 from parity.verdict import judge
 from parity.verdict.checks import VerdictName
 
@@ -48,15 +45,6 @@ class Run(NamedTuple):
     row: str
     columns: dict[str, set[str] | None]
     experiment: Experiment
-
-
-class Deviation(NamedTuple):
-    """How far a side's result of a stage is off, at most, in units of sqrt(length) u S (parity/stages.py)."""
-
-    result: Result
-    dtype: Dtype
-    side: Framework
-    size: float
 
 
 def short(name: str, steps: int, **changes: object) -> Experiment:
@@ -160,19 +148,6 @@ def measured(workers: dict[Framework, Worker], run: Run) -> tuple[VerdictName, d
         # None where all results are the same to the bit.
         texts[column] = " / ".join([f"{max(shares, default=0.0):.0%}", *(f"{number:.1f}" for number in ulps)])
     return verdict, texts
-
-
-def deviations(a: Recording, b: Recording) -> Iterator[Deviation]:
-    """Of every result of every stage, at the checkpoints of both sides, replayed by both."""
-    for owner, side in itertools.product((a, b), repeat=2):
-        for step, key in owner.checkpoints.items():
-            summaries = side.replayed(key)
-            assert summaries is not None
-            for dtype in DTYPES if side is not owner else ("float32",):
-                for result, entry in zip(side.phase.results(step), entries(summaries, dtype), strict=True):
-                    if np.isfinite(entry.ours) and np.isfinite(entry.theirs):
-                        size = entry.measured / np.sqrt(result.length)
-                        yield Deviation(result, dtype, side.manifest.framework, size)
 
 
 def table(found: dict[str, dict[str, str]]) -> str:

@@ -12,12 +12,13 @@ Below it stands how much of their bound (parity/rounding.py) whole steps use, an
 """
 
 import argparse
+import itertools
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -29,8 +30,8 @@ from parity.optimizers import OPTIMIZERS, ClipBy
 from parity.pairs import record_pair
 from parity.processes import Worker
 from parity.recording import Recording
-from parity.spec import Experiment
-from parity.stages import ALLOWED
+from parity.spec import DTYPES, LABELS, Dtype, Experiment, Framework
+from parity.stages import ALLOWED, Result
 from parity.verdict import composed, judge, segments
 
 FLOAT64 = "both, float64"
@@ -51,21 +52,35 @@ COLUMNS = ("Keras, float32", "torch, float32", FLOAT64)
 Worst = dict[tuple[str, str], float]
 
 
-def measure(a: Recording, b: Recording, worst: Worst) -> int:
-    """Raise `worst` to the largest deviations of this pair; returns how many tensors were measured."""
-    count = 0
-    for owner, side in ((a, b), (b, a), (a, a), (b, b)):
+class Deviation(NamedTuple):
+    """How far a side's result of a stage is off, at most, in units of sqrt(length) u S (parity/stages.py)."""
+
+    result: Result
+    dtype: Dtype
+    side: Framework
+    size: float
+
+
+def deviations(a: Recording, b: Recording) -> Iterator[Deviation]:
+    """Of every result of every stage, at the checkpoints of both sides, replayed by both."""
+    for owner, side in itertools.product((a, b), repeat=2):
         for step, key in owner.checkpoints.items():
             summaries = side.replayed(key)
             assert summaries is not None
-            for dtype, column in (("float64", FLOAT64), ("float32", f"{side.label}, float32")):
-                if dtype == "float64" and side is owner:
-                    continue
+            for dtype in DTYPES if side is not owner else ("float32",):
                 for result, entry in zip(side.phase.results(step), entries(summaries, dtype), strict=True):
                     if np.isfinite(entry.ours) and np.isfinite(entry.theirs):
-                        used = entry.measured / np.sqrt(result.length)
-                        worst[result.kind, column] = max(worst[result.kind, column], used)
-                        count += 1
+                        size = entry.measured / np.sqrt(result.length)
+                        yield Deviation(result, dtype, side.manifest.framework, size)
+
+
+def measure(a: Recording, b: Recording, worst: Worst) -> int:
+    """Raise `worst` to the largest deviations of this pair; returns how many tensors were measured."""
+    count = 0
+    for result, dtype, side, size in deviations(a, b):
+        column = FLOAT64 if dtype == "float64" else f"{LABELS[side]}, float32"
+        worst[result.kind, column] = max(worst[result.kind, column], size)
+        count += 1
     return count
 
 

@@ -45,9 +45,8 @@ def load(
     if name == "digit_tokens":
         train, test = digits.tokens(source.train_images), digits.tokens(source.test_images)
     else:
-        train, test = scale(source.train_images, dtype, scaling), source.test_images.astype(dtype)
-        if test_pixels == "scaled":
-            test = scale(source.test_images, dtype, scaling)
+        train, raw = scale(source.train_images, dtype, scaling), source.test_images
+        test = raw.astype(dtype) if test_pixels == "raw" else scale(raw, dtype, scaling)
     train_labels, test_labels = (labels.astype(np.int64) for labels in (source.train_labels, source.test_labels))
     return Data(train, train_labels, test, test_labels, digits.digest(source))
 

@@ -40,21 +40,19 @@ class SGD:
 
 @dataclass(frozen=True)
 class Moments:
-    """What Adam and its relatives share: running means of the gradient and of its square."""
+    """What Adam and its relatives share: a running mean of the gradient, and one of its size."""
 
     __pydantic_config__ = STRICT
     learning_rate: float
     beta_1: float
     beta_2: float
     epsilon: float
-    weight_decay: float
 
     def __post_init__(self) -> None:
         require_positive(self.learning_rate, "learning rate")
         require_positive(self.epsilon, "epsilon")
         require_share(self.beta_1, "beta_1")
         require_share(self.beta_2, "beta_2")
-        require_not_negative(self.weight_decay, "weight_decay")
 
     @property
     def slots(self) -> dict[str, float]:
@@ -62,47 +60,43 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Adam(Moments):
+class DecayedMoments(Moments):
+    """The same with weight decay."""
+
+    weight_decay: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_not_negative(self.weight_decay, "weight_decay")
+
+
+@dataclass(frozen=True)
+class Adam(DecayedMoments):
     """Kingma and Ba, arXiv 1412.6980; where epsilon is added is a choice of the realisation."""
 
     kind: Literal["adam"] = "adam"
 
 
 @dataclass(frozen=True)
-class AdamW(Moments):
+class AdamW(DecayedMoments):
     """Adam whose weight decay is never part of the gradient: Loshchilov and Hutter, arXiv 1711.05101."""
 
     kind: Literal["adamw"] = "adamw"
 
 
 @dataclass(frozen=True)
-class SparseAdam:
+class SparseAdam(Moments):
     """Adam of the rows of a table that a batch named, as torch.optim.SparseAdam has it; others stay as they are.
 
     Epsilon is added before the bias correction.
     """
 
-    __pydantic_config__ = STRICT
     weight_decay: ClassVar[float] = 0.0
-    learning_rate: float
-    beta_1: float
-    beta_2: float
-    epsilon: float
     kind: Literal["sparse_adam"] = "sparse_adam"
-
-    def __post_init__(self) -> None:
-        require_positive(self.learning_rate, "learning rate")
-        require_positive(self.epsilon, "epsilon")
-        require_share(self.beta_1, "beta_1")
-        require_share(self.beta_2, "beta_2")
-
-    @property
-    def slots(self) -> dict[str, float]:
-        return {"first_moment": 0.0, "second_moment": 0.0}
 
 
 @dataclass(frozen=True)
-class Adamax(Moments):
+class Adamax(DecayedMoments):
     """Kingma and Ba, section 7.1: Adam with an infinity norm in place of the second moment."""
 
     kind: Literal["adamax"] = "adamax"
@@ -113,7 +107,7 @@ class Adamax(Moments):
 
 
 @dataclass(frozen=True)
-class NAdam(Moments):
+class NAdam(DecayedMoments):
     """Adam with Nesterov's momentum, its share of each step as `momentum_share` has it: Dozat, 2016."""
 
     # Keras's is 1 and cannot be changed; torch's default is 0.004.

@@ -351,10 +351,10 @@ def choose_data(options: argparse.Namespace, chosen: Experiment, frameworks: Seq
     options.data = MNIST if wanted == AUTO else wanted
     if options.data != MNIST:
         return
-    reasons = {missing(options.data_dir, LOADERS[framework]) for framework in frameworks} - {None}
+    reasons = sorted(filter(None, (missing(options.data_dir, LOADERS[framework]) for framework in frameworks)))
     if not reasons:
         return
-    reason = f"MNIST is not in {options.data_dir}, and {', and '.join(sorted(filter(None, reasons)))}"
+    reason = f"MNIST is not in {options.data_dir}, and {', and '.join(reasons)}"
     if wanted == MNIST:
         raise UsageError(f"{reason}; {remedy(options.data_dir)}")
     options.data = EMBEDDED

@@ -5,7 +5,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -168,15 +167,14 @@ def table(found: Mapping[str, Found]) -> str:
 
 def write_page(found: Mapping[str, Found], out: Path, seeds: int) -> None:
     """The page, and its picture beside it."""
-    from parity.report.figures import published
+    from parity.report.figures import published, save
 
-    picture, content = out.with_suffix(".png"), BytesIO()
+    picture = out.with_suffix(".png")
     curves = {name: {side: system.traces[side] for side in FRAMEWORKS} for name, system in found.items()}
-    published({name: PUBLISHED[name].get(ACCURACY, ()) for name in found}, curves).savefig(content, dpi=100)
+    save(published({name: PUBLISHED[name].get(ACCURACY, ()) for name in found}, curves), picture, dpi=100)
     head = HEAD.format(count=seeds, seeds=f"{seeds} seeds" if seeds > 1 else "one seed")
     shown = f"![Accuracy after each epoch of every run, and as published]({picture.name})\n"
     caption = "Accuracy after each epoch; the dotted line is the published one at the end:\n"
-    write_whole(picture, content.getvalue())
     write_whole(out, "\n".join([head, table(found), caption, shown]).encode())
 
 

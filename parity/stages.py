@@ -301,15 +301,15 @@ def updated(
     if isinstance(identity.optimizer, LBFGS):
         return lbfgs.updated(identity.optimizer, state, gradients, u)
     found: dict[str, Any] = {}
+    first = identity.layers[0]
+    rows = embeddings.named(first, inputs) if identity.sparse and isinstance(first, Embedding) else None
     for name, gradient in gradients.items():
         w: Any = state[f"weights/{name}"]
         slots: dict[str, Any] = {slot: state[f"slots/{slot}/{name}"] for slot in identity.optimizer.slots}
         if u is not None:
             w, slots = exact(w, u), {slot: exact(value, u) for slot, value in slots.items()}
         new_w, new_slots = update(identity.optimizer, realisation, int(state["step"]), w, gradient, slots)
-        first = identity.layers[0]
-        if identity.sparse and isinstance(first, Embedding):
-            rows = embeddings.named(first, inputs)
+        if rows is not None:
             new_w = where(rows, new_w, w)
             new_slots = {slot: where(rows, value, slots[slot]) for slot, value in new_slots.items()}
         found |= {f"slots/{slot}/{name}": value for slot, value in new_slots.items()} | {f"weights/{name}": new_w}

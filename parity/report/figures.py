@@ -37,10 +37,15 @@ def draw(a: Recording, b: Recording, out: Path) -> None:
         steps, label = np.arange(len(x.trace["cost"])), "reconstruction error of the batch"
         figures["pretraining.png"] = pair(x, y, "cost", steps, "step of pre-training", label, logarithmic=True)
     for name, figure in figures.items():
-        picture = BytesIO()
-        figure.savefig(picture, dpi=120)
-        plt.close(figure)
-        write_whole(out / name, picture.getvalue())
+        save(figure, out / name)
+
+
+def save(figure: Figure, file: Path, dpi: int = 120) -> None:
+    """Write a picture, whole or not at all."""
+    picture = BytesIO()
+    figure.savefig(picture, dpi=dpi)
+    plt.close(figure)
+    write_whole(file, picture.getvalue())
 
 
 def pair(
