@@ -31,6 +31,9 @@ class RecordJob:
     # The step from which on the run goes on from the state of `reference`.
     hand_over: int | None = None
     phase: PhaseName = "training"
+    # How many twins measure the noise, and how many seconds they may take by what the training took (None: any).
+    twins: int = 0
+    twin_seconds: float | None = None
 
 
 def in_order(job: RecordJob, beside: Path | None = None) -> list[RecordJob]:
@@ -41,7 +44,7 @@ def in_order(job: RecordJob, beside: Path | None = None) -> list[RecordJob]:
     if job.identity.pretraining is None:
         return [job]
     reference = None if job.reference is None else job.reference / PRETRAINING
-    before = replace(job, phase="pretraining", out=job.out / PRETRAINING, reference=reference, hand_over=None)
+    before = replace(job, phase="pretraining", out=job.out / PRETRAINING, reference=reference, hand_over=None, twins=0)
     return [before, replace(job, initial_weights=(beside or job.out) / PRETRAINING / PRETRAINED)]
 
 

@@ -12,6 +12,8 @@ from parity.nodes import Embedding
 from parity.spec import DTYPES, Identity, Schedule
 
 Shape = tuple[int, ...]
+# What is kept of a twin, as of the run.
+OF_TWINS = ("cost", "epoch_cost", "accuracy", "test_loss", "predictions", "test_output")
 
 
 def step_shapes(identity: Identity) -> dict[str, Shape]:
@@ -97,6 +99,14 @@ def check_segment(where: str, evaluated: Shape | None, arrays: Mapping[str, NDAr
     if evaluated is not None:
         shapes |= {"outputs": evaluated, "outputs_noise": ()}
     check_exactly(where, arrays, "costs and outputs", {name: (shape, "float64") for name, shape in shapes.items()})
+
+
+def check_twins(
+    where: str, twins: int, checkpoints: int, trace: Mapping[str, NDArray[Any]], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Refuse a file that does not hold so many twins' costs and outcomes, each of the shape of the run's in `trace`."""
+    expected = {name: ((twins, *trace[name].shape), str(trace[name].dtype)) for name in OF_TWINS}
+    check_exactly(where, arrays, "twins", expected | {"cost_rounding": ((checkpoints,), "float64")})
 
 
 def check_flow(where: str, identity: Identity, steps: Sequence[int], arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -41,6 +41,9 @@ AUTO, EMBEDDED, MNIST = "auto", "embedded", "mnist"
 DEFAULT_DATA = "PARITY_DATA"
 # What --init-from draws, in the folder of the run.
 INITIAL = "initial.safetensors"
+# Reruns that measure the noise, for each side, and how long they may take where nobody asks for them: so that all of a
+# run with them stays under a minute.
+TWINS, TWIN_SECONDS = 3, 20
 # EX_SOFTWARE of sysexits.h
 STATUS_OF_A_BUG = 70
 
@@ -143,6 +146,12 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         default=12,
         metavar="N|STEP,...",
         help="how many states on the way are replayed (default 12), or before which steps: 0,300,",
+    )
+    parser.add_argument(
+        "--verdict",
+        choices=["quick", "full"],
+        help=f"full: run {TWINS} twins of each side, which are moved by rounding at every step, so that trajectory and "
+        f"outcome can be judged; quick: leave them out; default full, unless a side's would take over {TWIN_SECONDS} s",
     )
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="default auto: a GPU if found")
     weights = parser.add_mutually_exclusive_group()
@@ -323,6 +332,8 @@ def job(
         reference=reference,
         checkpoints=options.checkpoints,
         hand_over=hand_over,
+        twins=0 if options.verdict == "quick" else TWINS,
+        twin_seconds=TWIN_SECONDS if options.verdict is None else None,
         device=device,
         out=out,
     )

@@ -21,13 +21,14 @@ def record_pair(
     exchange: bool = True,
     initial_weights: Path | None = None,
     data_dir: Path | None = None,
+    twins: int = 0,
 ) -> tuple[Recording, Recording]:
     """Keras's recording and torch's, made at once; with `exchange`, each has replayed the other's checkpoints."""
     jobs = {
         side: in_order(
             RecordJob(
                 experiment.name, experiment.identity, getattr(experiment, side), "cpu", folder / side, data,
-                data_dir, initial_weights=initial_weights, checkpoints=checkpoints,
+                data_dir, initial_weights=initial_weights, checkpoints=checkpoints, twins=twins,
             ),
             folder / PRETRAINED_BY,
         )

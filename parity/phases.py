@@ -97,6 +97,8 @@ class Training(Phase):
             "train_accuracy": (epochs * self.schedule.evaluate_training, "float64"),
             "train_loss": (epochs * self.schedule.evaluate_training, "float64"),
             "predictions": (None, "int64"),
+            "test_labels": (None, "int64"),
+            "test_output": (None, self.identity.dtype),
         }
 
 

@@ -25,7 +25,8 @@ class Program(NamedTuple):
     chunk        (first, last) -> the trace of the steps first to last - 1
     step         (state, inputs, labels or uniforms, recorded) -> what the stages of one step gave, and the state after
     infer        (inputs) -> what the model makes of them in eval mode; None in pre-training
-    predictions  () -> the class predicted for each test sample; None in pre-training
+    tested       () -> what the model makes of the test set; None in pre-training
+    twin         () -> the noise of a twin, and `chunk` with it; None in pre-training
     """
 
     read: Callable[[int], dict[str, NDArray[Any]]]
@@ -33,7 +34,8 @@ class Program(NamedTuple):
     chunk: Callable[[int, int], dict[str, NDArray[Any]]]
     step: Callable[..., dict[str, NDArray[Any]]]
     infer: Callable[[NDArray[Any]], NDArray[Any]] | None
-    predictions: Callable[[], NDArray[np.int64]] | None
+    tested: Callable[[], dict[str, NDArray[Any]]] | None
+    twin: Callable[[], tuple[Any, Callable[[int, int], dict[str, NDArray[Any]]]]] | None
 
 
 def training(side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_device: Any) -> Program:
@@ -47,13 +49,18 @@ def training(side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_d
         found = side.train.infer(model, side.state.to_tensor("inputs", inputs, place))
         return side.state.to_array("outputs", found)
 
+    def twin() -> tuple[Any, Callable[[int, int], dict[str, NDArray[Any]]]]:
+        noise = side.noise.Noise(model, place)
+        return noise, side.train.chunk_function(model, loss, clip, updater, on_device, identity, noise)
+
     return Program(
         read=partial(side.state.read, model, updater),
         write=partial(side.state.write, model, updater),
         chunk=side.train.chunk_function(model, loss, clip, updater, on_device, identity),
         step=side.replay.replay_function(model, loss, clip, updater, identity, place),
         infer=infer,
-        predictions=partial(side.train.predictions, model, on_device, identity.threshold),
+        tested=partial(side.train.tested, model, on_device, identity.threshold),
+        twin=twin,
     )
 
 
@@ -87,5 +94,6 @@ def pretraining(
         chunk=chunk,
         step=lambda state, *given: steps[phase.layer(int(state["step"]))](state, *given),
         infer=None,
-        predictions=None,
+        tested=None,
+        twin=None,
     )

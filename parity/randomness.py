@@ -9,7 +9,7 @@ between releases (NEP 19). The frameworks' generators decide nothing, with one e
 from collections.abc import Sequence
 from enum import IntEnum
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,10 +33,14 @@ class Purpose(IntEnum):
     PRETRAINING_ORDER = 4
     HIDDEN_SAMPLES = 5
     DROPOUT = 6
+    NOISE = 7
 
 
 # Philox4x32-10: the factors of its products, what is added to its key in each round, and the low half of a product.
 FACTORS, WEYL, LOW, ROUNDS = (0xD2511F53, 0xCD9E8D57), (0x9E3779B9, 0xBB67AE85), 0xFFFFFFFF, 10
+
+# By how much the impulses of two steps may be shifted against each other.
+SPAN = 2**13
 
 
 def words(seed: int, purpose: Purpose, index: int, count: int) -> NDArray[np.uint64]:
@@ -144,6 +148,25 @@ def checksum_weights(batch_size: int, features: int) -> NDArray[np.int64]:
     """[batch_size, features] odd factors: a sum of products with them depends on every value and its place."""
     raw = words(0, Purpose.CHECKSUM, 0, batch_size * features) | np.uint64(1)
     return raw.view(np.int64).reshape(batch_size, features)
+
+
+class Impulses(NamedTuple):
+    """The noise of a twin: a step adds values[offset : offset + weights], each times its own size, to the weights."""
+
+    values: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+
+
+def impulses(seed: int, number: int, weights: int, steps: int) -> Impulses:
+    """The noise of the twin with that `number`, for so many weights and steps: of mean 0 and mean square 1.
+
+    One weight in 256 gets 16 sizes and the others nothing, since most of float32's rounding is smaller than half of
+    what the next number is away by, and would be lost if it were added to all.
+    """
+    raw = words(seed, Purpose.NOISE, 2 * number, weights + SPAN)
+    values = np.where(raw >> np.uint64(56) == 0, np.where(raw & np.uint64(1), 16.0, -16.0), 0.0)
+    offsets = words(seed, Purpose.NOISE, 2 * number + 1, steps) % np.uint64(SPAN)
+    return Impulses(values, offsets.astype(np.int64))
 
 
 def philox(counter: Sequence[NDArray[np.uint64]], key: tuple[int, int]) -> Sequence[NDArray[np.uint64]]:

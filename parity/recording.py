@@ -10,10 +10,17 @@ A recording is a folder:
                                 `test_loss` [epochs] float64: the loss on it there, in eval mode, as the schedule says
                                 `train_accuracy`, `train_loss` [epochs] float64: the same on the training set, the loss
                                 the mean of its samples'; [0] where the schedule does not ask for it
-                                `predictions` [test samples] int64: classes predicted at the end of the run
+                                `predictions`, `test_labels` [test samples] int64: classes predicted at the end of the
+                                run, and the true ones
+                                `test_output` [test samples] of the run's dtype: what a model of one unit makes of them;
+                                [0] for others
     states/<step>.safetensors   weights, slots and step after that many updates (see tf_impl/state.py), at checkpoints
     loop.safetensors            the loop's own step from each checkpoint against the replayed one (parity/measure.py)
     lockstep/<key>.safetensors  a checkpoint, of this recording or another one, replayed here stage by stage
+    twins.safetensors           of reruns whose weights were moved by rounding's size at every step (parity/twins.py):
+                                `cost` [twins, steps], `epoch_cost`, `accuracy`, `test_loss` [twins, epochs],
+                                `predictions`, `test_output` [twins, test samples] as in the trace, and `cost_rounding`
+                                [checkpoints] float64, how far the run's precision moved each checkpoint's cost
     flow.safetensors            each dense layer's gradient norm and dead units at checkpoints (parity/flow.py)
     segments/<key>.safetensors  what the loop's steps from such a checkpoint cost here in float64: `costs` [steps]; and
                                 `noise` [steps], what rounding may make of them, measured by the checkpoint's owner;
@@ -51,10 +58,11 @@ from parity.files import read_file, unpack, write_whole
 from parity.phases import Phase, PhaseName
 from parity.spec import LABELS, Framework, Identity, Realisation
 
-FORMAT = 6
+FORMAT = 7
 MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
 LOOP = "loop.safetensors"
+TWINS = "twins.safetensors"
 FLOW = "flow.safetensors"
 EVIDENCE = "evidence"
 PRETRAINING, PRETRAINED = "pretraining", "pretrained.safetensors"
@@ -92,11 +100,14 @@ class Manifest:
     files: dict[str, str] = field(default_factory=dict)
     # The key of each checkpoint by its step: what joins its replays in other recordings.
     checkpoints: dict[str, str] = field(default_factory=dict)
+    # How many twins there are, and if none, why.
+    twins: int = 0
+    without_twins: str = "the run was not finished"
     # The step of each checkpoint, its own or another recording's, that was replayed here, by its key.
     replays: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        texts = self.experiment, self.digests, self.precision, self.device, self.environment
+        texts = self.experiment, self.digests, self.precision, self.device, self.environment, self.without_twins
         require_printable([*texts, self.checkpoints, self.replays])
         if self.phase == "pretraining" and self.identity.pretraining is None:
             raise ValueError("the experiment has no pre-training")
@@ -259,6 +270,14 @@ class Recording:
         """Each dense layer's `gradient_norm` and `dead_units` [checkpoints, layers], and the checkpoints' `steps`."""
         arrays = self.load(FLOW)
         layout.check_flow(f"{self.folder / FLOW}", self.manifest.identity, list(self.checkpoints), arrays)
+        return arrays
+
+    def twins(self) -> dict[str, NDArray[Any]] | None:
+        """What twins did, as listed above; None where there are none."""
+        if not self.manifest.twins:
+            return None
+        arrays = self.load(TWINS)
+        layout.check_twins(f"{self.folder / TWINS}", self.manifest.twins, len(self.checkpoints), self.trace, arrays)
         return arrays
 
     def load(self, name: str) -> dict[str, NDArray[Any]]:

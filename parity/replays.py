@@ -1,6 +1,6 @@
 """A worker's replays: a checkpoint's step, run again stage by stage in either precision, and what came of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -146,6 +146,19 @@ class Replayer:
         dtype, realisation = self.job.identity.dtype, self.job.realisation
         bounds = self.phase.bounds(realisation, wide.state, evidence, wide.inputs, wide.given, dtype)
         return measure.summary(self.phase.looped(), looped, replayed, bounds, {})
+
+    def rounding(self, whole: Mapping[Dtype, Arrays]) -> dict[str, NDArray[np.float64]]:
+        """How far the run's precision moves each weight in one step, by its name, and the `cost` [].
+
+        `whole` is the step in both precisions, of which float64 stands for the exact one. What float64 itself rounds
+        off is float32's, scaled down.
+        """
+        scale = 1.0 if self.job.identity.dtype == "float32" else FINER
+        names = {"cost": "cost"} | {name: f"weights/{name}" for name in self.job.identity.weights}
+        with np.errstate(invalid="ignore", over="ignore"):
+            moved = {name: np.abs(whole["float32"][key] - whole["float64"][key]) for name, key in names.items()}
+        # Where a number is not finite, twins end as the run does.
+        return {name: scale * np.where(np.isfinite(array), array, 0.0) for name, array in moved.items()}
 
     def segment(self, state: Arrays, first: int, last: int, dtype: Dtype) -> NDArray[np.float64]:
         """[last - first]: the costs of the training loop in `dtype`, started from the state before step `first`."""

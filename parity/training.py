@@ -5,13 +5,14 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from parity import data, recording, start
+from parity import data, recording, start, twins
 from parity.errors import UsageError
 from parity.flow import flow
 from parity.phases import Phase
@@ -51,22 +52,27 @@ def record(task: Task, tell: Tell) -> None:
         trained = train(program, len(batches), task.checkpoints, task.taken_over, recorder, tell)
         done = time.perf_counter()
         trace = join(trained.pieces, batches, task.phase)
-        if program.predictions is not None:
-            trace["predictions"] = program.predictions()
+        if program.tested is not None:
+            trace |= program.tested() | {"test_labels": task.content.test_labels}
         else:
             recorder.save(recording.PRETRAINED, start.named_weights(identity, program.read(len(batches))))
         recorder.save(recording.TRACE, trace)
-        replay_own(task, trained, trace["cost"], recorder)
+        rounding = replay_own(task, trained, trace["cost"], recorder)
         if task.reference is not None:
             replay_other(task, task.reference, recorder)
+        replayed = time.perf_counter()
+        twins, without = twins_of(task, program, rounding, done - ready, recorder, tell)
     except (KeyboardInterrupt, BrokenPipeError):
         recorder.abandon("interrupted")
         raise
     except Exception:
         recorder.abandon("interrupted" if STOPPING.is_set() else "failed")
         raise
-    seconds = {"prepare": ready - began, "train": done - ready, "replay": time.perf_counter() - done}
-    recorder.finish("complete", seconds=seconds, peak_memory_bytes=peak_memory())
+    seconds = {
+        "prepare": ready - began, "train": done - ready, "replay": replayed - done,
+        "twins": time.perf_counter() - replayed,
+    }  # fmt: skip
+    recorder.finish("complete", seconds=seconds, peak_memory_bytes=peak_memory(), twins=twins, without_twins=without)
 
 
 def train(
@@ -83,43 +89,60 @@ def train(
     """
     trained = Trained([], {}, {})
     stops = sorted({*checkpoints, *(step + 1 for step in checkpoints), steps})
-    first, length = 0, 1
-    while True:
+
+    def pass_by(step: int) -> None:
+        """Keep what is asked for of the state before `step`."""
+        state = program.read(step)
+        if step - 1 in checkpoints:
+            trained.looped[step - 1] = {**state, "cost": trained.pieces[-1]["cost"][-1]}
+        if step in taken_over:
+            program.write(taken_over[step])
+            state = program.read(step)
+        if step in checkpoints:
+            trained.states[step] = state
+        if step in checkpoints or step == steps:
+            recorder.save(recording.state_file(step), state)
+
+    for first, last in chunks(stops):
         if first in stops:
-            state = program.read(first)
-            if first - 1 in checkpoints:
-                trained.looped[first - 1] = {**state, "cost": trained.pieces[-1]["cost"][-1]}
-            if first in taken_over:
-                program.write(taken_over[first])
-                state = program.read(first)
-            if first in checkpoints:
-                trained.states[first] = state
-            if first in checkpoints or first == steps:
-                recorder.save(recording.state_file(first), state)
-        if first == steps:
-            return trained
-        last, began = min(first + length, next(stop for stop in stops if stop > first)), time.perf_counter()
+            pass_by(first)
         trained.pieces.append(program.chunk(first, last))
         tell({"progress": last, "of": steps})
+    pass_by(steps)
+    return trained
+
+
+def chunks(stops: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first step and the end of each chunk, from 0 to the last of the stops; none goes beyond a stop.
+
+    A chunk is as long as CHUNK_SECONDS allow, by the time that the one before took.
+    """
+    first, length = 0, 1
+    while first < stops[-1]:
+        last, began = min(first + length, next(stop for stop in stops if stop > first)), time.perf_counter()
+        yield first, last
         # The first chunk's time is that of its compilation, and says nothing of a step's.
         growth = 10 if first == 0 else CHUNK_SECONDS * (last - first) / length / (time.perf_counter() - began)
         first, length = last, max(1, int(length * min(growth, 10)))
 
 
-def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Recorder) -> None:
+def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Recorder) -> dict[int, Arrays]:
     """Replay the run's own checkpoints: what their stages give, their rounding, and whether the loop did the same.
 
-    `costs` [steps] are the run's.
+    `costs` [steps] are the run's. Returned is the rounding of each checkpoint's step (`Replayer.rounding`).
     """
     replayer = task.replayer
     loop: dict[str, Any] = {}
+    rounding: dict[int, Arrays] = {}
     stops = segment_stops(list(trained.states), len(costs))
     flows: list[Arrays] = []
     for step, state in trained.states.items():
         at = task.checkpoint(step, state)
         # float64 is the evidence, the run's precision what the loop must be, and the start step is kept in both.
-        needed = DTYPES if step == 0 else {"float64", task.identity.dtype}
+        needed = DTYPES if step == 0 or task.job.twins else {"float64", task.identity.dtype}
         whole = {dtype: replayer.step(at, None, dtype) for dtype in DTYPES if dtype in needed}
+        if task.job.twins:
+            rounding[step] = replayer.rounding(whole)
         evidence = replayer.evidence(at, whole["float64"])
         key = recording.key(state, evidence)
         recorder.save_evidence(step, key, evidence)
@@ -138,6 +161,33 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
     if flows:
         rows = {name: np.stack([row[name] for row in flows]) for name in flows[0]}
         recorder.save(recording.FLOW, {"steps": np.array(list(trained.states), np.int64), **rows})
+    return rounding
+
+
+def twins_of(
+    task: Task, program: Program, rounding: Mapping[int, Arrays], seconds: float, recorder: Recorder, tell: Tell
+) -> tuple[int, str]:
+    """Run the twins that the job asks for; how many there are, and if none, why.
+
+    `seconds` is what the training took. A twin that fails takes nothing else of the recording with it.
+    """
+    job = task.job
+    if not job.twins:
+        return 0, "no twins were asked for"
+    if job.twin_seconds is not None and seconds * job.twins > job.twin_seconds:
+        return 0, f"{job.twins} twins would have taken about {seconds * job.twins:.0f} s (--verdict full takes them)"
+    found: list[dict[str, np.ndarray]] = []
+    try:
+        task.side.runtime.set_dtype(task.identity.dtype)
+        for pieces, tested in twins.runs(task, program, rounding, chunks, tell):
+            found.append({**join(pieces, task.batches, task.phase), **tested})
+    except Exception as error:
+        if STOPPING.is_set() or isinstance(error, BrokenPipeError):
+            raise
+        traceback.print_exception(error)
+        return 0, f"a twin failed with {type(error).__name__}"
+    recorder.save(recording.TWINS, twins.together(found, rounding))
+    return job.twins, ""
 
 
 def require_same_data(reference: Recording, recorder: Recorder) -> None:

@@ -27,7 +27,19 @@ from parity.spec import Framework
 from parity.task import Task
 from parity.training import STOPPING, Tell
 
-MODULES = ("runtime", "data", "losses", "clipping", "optimizers", "state", "train", "replay", "rbm", "initializers")
+MODULES = (
+    "runtime",
+    "data",
+    "losses",
+    "clipping",
+    "optimizers",
+    "state",
+    "noise",
+    "train",
+    "replay",
+    "rbm",
+    "initializers",
+)
 PACKAGES = {"tensorflow", "keras", "torch"}
 Job = RecordJob | ReplayJob | DrawJob
 JOBS: TypeAdapter[Job] = TypeAdapter(Job)

@@ -233,7 +233,7 @@ def test_the_exceptions_are_still_needed():
 @pytest.mark.parametrize(
     ("old", "new", "asymmetry"),
     [
-        ("def predict(", "def forecast(", "train.forecast stands on one side only"),
+        ("def tested(", "def judged(", "train.judged stands on one side only"),
         ("data: OnDevice, identity", "digits: OnDevice, identity", "train.evaluate takes"),
     ],
 )

@@ -36,7 +36,7 @@ def test_a_recording_holds_what_it_promises(clean_pair):
         assert all(trace[f"consumed/{name}"].shape == (40,) for name in ("indices", "inputs", "labels"))
         assert recorded.manifest.status == "complete"
         assert recorded.manifest.peak_memory_bytes > 10**8
-        assert set(recorded.manifest.seconds) == {"prepare", "train", "replay"}
+        assert set(recorded.manifest.seconds) == {"prepare", "train", "replay", "twins"}
         assert int(recorded.state(0)["step"]) == 0
         assert int(recorded.state(40)["step"]) == 40
 

@@ -13,6 +13,7 @@ from tf_impl.clipping import Clip
 from tf_impl.data import OnDevice, batch, checksum
 from tf_impl.losses import Loss, predicted_classes
 from tf_impl.models import Masks, forward
+from tf_impl.noise import Noise
 from tf_impl.optimizers import SparseAdam, optimizer
 from tf_impl.randomness import dropout_mask
 
@@ -71,8 +72,9 @@ def chunk_function(
     updater: keras.optimizers.Optimizer,
     data: OnDevice,
     identity: Identity,
+    noise: Noise | None = None,
 ) -> Callable[[int, int], Trace]:
-    """A function (first, last) that trains steps first to last - 1 and returns their trace.
+    """A function (first, last) that trains steps first to last - 1 and returns their trace; with `noise`, a twin's.
 
     The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels`, `masks` [steps] int64 of what each step
     used, and `evaluation` [steps, 4] after the last step of an epoch, NaN elsewhere (see `evaluate`).
@@ -90,6 +92,8 @@ def chunk_function(
             indices, inputs, labels = batch(data, step)
             mask = dropout_mask(identity, step, inputs)
             done = train_step(model, loss, clip, updater, inputs, labels, by_node(identity, mask))
+            if noise is not None:
+                noise.add(step)
             costs = costs.write(step - first, done.cost)
             indices_used = indices_used.write(step - first, checksum(indices, data.checksum_weights))
             inputs_used = inputs_used.write(step - first, checksum(inputs, data.checksum_weights))
@@ -137,16 +141,16 @@ def mean_loss(loss: Loss, outputs: tf.Tensor, labels: tf.Tensor, size: int | Non
     return tf.add_n([tf.cast(loss(*batch), tf.float64) for batch in batches]) / samples
 
 
-def predict(model: keras.Model, inputs: tf.Tensor, threshold: float) -> tf.Tensor:
-    """[samples] int64: the class predicted for each input."""
-    return predicted_classes(infer(model, inputs), threshold)
-
-
 def infer(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
     """[samples, units]: what the trained model makes of inputs [samples, features]."""
     return list(forward(model, inputs, training=False, masks={}).values())[-1]
 
 
-def predictions(model: keras.Model, data: OnDevice, threshold: float) -> np.ndarray:
-    """[test samples] int64: the class predicted for each sample of the test set."""
-    return predict(model, data.test_inputs, threshold).numpy()
+def tested(model: keras.Model, data: OnDevice, threshold: float) -> Trace:
+    """What the model makes of the test set.
+
+    `predictions` [test samples] int64, each sample's class; of a single unit, `test_output` [test samples], else [0].
+    """
+    outputs = infer(model, data.test_inputs)
+    single = outputs[:, 0] if outputs.shape[1] == 1 else outputs[:0, 0]
+    return {"predictions": predicted_classes(outputs, threshold).numpy(), "test_output": single.numpy()}

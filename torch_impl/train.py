@@ -12,6 +12,7 @@ from torch_impl.clipping import Clip
 from torch_impl.data import OnDevice, batch, checksum
 from torch_impl.losses import Loss, predicted_classes
 from torch_impl.models import Masks, forward
+from torch_impl.noise import Noise
 from torch_impl.optimizers import optimizer
 from torch_impl.randomness import dropout_mask
 
@@ -67,8 +68,9 @@ def chunk_function(
     updater: torch.optim.Optimizer,
     data: OnDevice,
     identity: Identity,
+    noise: Noise | None = None,
 ) -> Callable[[int, int], Trace]:
-    """A function (first, last) that trains steps first to last - 1 and returns their trace.
+    """A function (first, last) that trains steps first to last - 1 and returns their trace; with `noise`, a twin's.
 
     The trace holds `cost` [steps], the checksums `indices`, `inputs`, `labels`, `masks` [steps] int64 of what each step
     used, and `evaluation` [steps, 4] after the last step of an epoch, NaN elsewhere (see `evaluate`).
@@ -82,6 +84,8 @@ def chunk_function(
             indices, inputs, labels = batch(data, step)
             mask = dropout_mask(identity, step, inputs)
             done = train_step(model, loss, clip, updater, inputs, labels, by_node(identity, mask))
+            if noise is not None:
+                noise.add(step)
             costs.append(done.cost.detach())
             indices_used.append(checksum(indices, data.checksum_weights))
             inputs_used.append(checksum(inputs, data.checksum_weights))
@@ -127,17 +131,17 @@ def mean_loss(loss: Loss, outputs: torch.Tensor, labels: torch.Tensor, size: int
     return torch.stack([loss(*batch).to(torch.float64) for batch in batches]).sum() / samples
 
 
-def predict(model: torch.nn.Module, inputs: torch.Tensor, threshold: float) -> torch.Tensor:
-    """[samples] int64: the class predicted for each input."""
-    return predicted_classes(infer(model, inputs), threshold)
-
-
 @torch.no_grad()
 def infer(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
     """[samples, units]: what the trained model makes of inputs [samples, features]."""
     return list(forward(model, inputs, training=False, masks={}).values())[-1]
 
 
-def predictions(model: torch.nn.Module, data: OnDevice, threshold: float) -> np.ndarray:
-    """[test samples] int64: the class predicted for each sample of the test set."""
-    return predict(model, data.test_inputs, threshold).cpu().numpy()
+def tested(model: torch.nn.Module, data: OnDevice, threshold: float) -> Trace:
+    """What the model makes of the test set.
+
+    `predictions` [test samples] int64, each sample's class; of a single unit, `test_output` [test samples], else [0].
+    """
+    outputs = infer(model, data.test_inputs)
+    single = outputs[:, 0] if outputs.shape[1] == 1 else outputs[:0, 0]
+    return {"predictions": predicted_classes(outputs, threshold).cpu().numpy(), "test_output": single.cpu().numpy()}

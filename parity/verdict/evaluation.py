@@ -12,7 +12,7 @@ import numpy as np
 from parity.measure import largest_finite, worst
 from parity.recording import Arrays, Recording
 from parity.rounded import UNIT_ROUNDOFF
-from parity.verdict.checks import Check, judge
+from parity.verdict.checks import Check, Result, judge
 from parity.verdict.segments import common
 
 # One measurement of noise stands for all there might be; honest pairs use some 5 % of this. Also in units in the last
@@ -21,8 +21,22 @@ FACTOR = 50.0
 
 
 def checks(a: Recording, b: Recording) -> list[Check]:
-    """One check for each checkpoint whose model both sides evaluated."""
-    return [judged(a, b, *segment) for segment in common(a, b)]
+    """One check for each checkpoint whose model both sides evaluated, and one for each side's last accuracy."""
+    return [judged(a, b, *segment) for segment in common(a, b)] + [counted(side) for side in (a, b)]
+
+
+def counted(side: Recording) -> Check:
+    """Is the accuracy after the last epoch the share of its predictions that are right?"""
+    trace, name = side.trace, f"accuracy of the predictions, {side.label}"
+    if trace["accuracy"].size == 0 or not trace["predictions"].shape == trace["test_labels"].shape != (0,):
+        reason = "there are no predictions and labels to count; record the run again"
+        return Check(name, "loop", "failed", None, None, None, reason, side.label)
+    said, right = float(trace["accuracy"][-1]), int(np.count_nonzero(trace["predictions"] == trace["test_labels"]))
+    # Half a sample, for what float64 makes of a mean.
+    apart, allowed = abs(said * trace["predictions"].size - right), 0.5
+    reason = f"{said:.6g} after the last epoch, and {right} of {trace['predictions'].size} predictions are right"
+    result: Result = "passed" if apart <= allowed else "failed"
+    return Check(name, "loop", result, apart, allowed, "the last epoch, accuracy", reason, side.label)
 
 
 def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, theirs: Arrays) -> Check:

@@ -1,34 +1,79 @@
-"""How long do the costs of the two runs agree?
+"""How long do the costs of the two runs agree, and do they differ by more than noise?
 
-Shown, not judged: training amplifies rounding until the costs of two honest runs, or of one framework started twice
-with a weight one bit off, have nothing in common. A fixed tolerance would pass true differences or fail honest runs.
-Judging a trajectory takes the noise of the same run, which is not measured yet.
+Training amplifies rounding until the costs of two honest runs, or of one framework started twice with a weight one bit
+off, have nothing in common. A fixed tolerance would pass true differences or fail honest runs. So the costs are held
+against how far twins of the same runs are apart by then (parity/verdict/noise.py), until that is as large as the costs
+themselves: behind this horizon nothing can be told from noise.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parity.recording import Recording
-from parity.verdict.checks import Check
+from parity.verdict import noise
+from parity.verdict.checks import Check, Result
 
 DIGITS = (6, 4, 2)
+# The largest ratio of a difference to the noise that honest pairs had, and as much again as safety:
+# `python -m benchmarks.detection --calibrate` repeats the measurement, docs/detection.md has it.
+FACTOR = 30.0
+# Behind the step where twins are this share of the cost apart, a difference tells nothing.
+HORIZON = 0.1
 
 
 def checks(a: Recording, b: Recording) -> list[Check]:
-    """For each number of digits, the step up to which every cost agrees to as many."""
-    x, y = (recording.trace["cost"].astype(np.float64) for recording in (a, b))
+    """For each number of digits, the step up to which every cost agrees to as many; and the costs against noise."""
+    x, y = (noise.costs(recording.trace) for recording in (a, b))
     if x.shape != y.shape or x.size == 0:
         return [Check("cost", "trajectory", "failed", None, None, None, f"{len(x)} costs against {len(y)}")]
-    return [agreement(x, y, digits) for digits in DIGITS] + non_finite(x, y)
+    return [agreement(a, b, digits) for digits in DIGITS] + non_finite(x, y) + [against_noise(a, b)]
 
 
-def agreement(x: NDArray[np.float64], y: NDArray[np.float64], digits: int) -> Check:
-    """Up to which step |x - y| <= 10**-digits * max(|x|, |y|)."""
-    steps = first_disagreement(x, y, digits)
-    until = "at every step" if steps == len(x) else f"until step {steps}"
-    reason = f"the costs agree to {digits} digits {until} of {len(x)}"
-    where = None if steps == len(x) else f"step {steps}"
+def against_noise(a: Recording, b: Recording) -> Check:
+    """The largest ratio of the costs' difference to the noise so far."""
+    name = "cost against noise"
+    reason = noise.missing(a, b)
+    if reason is not None:
+        return Check(name, "trajectory", "not_judged", None, FACTOR, None, reason)
+    steps = noise.finite_steps(a, b)
+    scale = noise.smoothed(a, b, steps) if steps else np.zeros(0)
+    twins = noise.envelope(a, b, steps)
+    informative = twins <= HORIZON * scale
+    horizon = steps if informative.all() else int(np.argmin(informative))
+    if horizon == 0:
+        reason = "not informative: from the first step on, twins have nothing in common, or no finite cost"
+        return Check(name, "trajectory", "not_judged", None, FACTOR, "step 0", reason)
+    x, y = (noise.costs(side.trace)[:horizon] for side in (a, b))
+    allowed = (twins + noise.rounding(a, b, scale))[:horizon]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(x == y, 0.0, np.abs(x - y) / allowed)
+    at = int(np.argmax(ratio))
+    measured = float(ratio[at])
+    total = len(a.trace["cost"])
+    behind = f"; not informative after step {horizon}, where twins are as far apart" if horizon < total else ""
+    found = f"up to step {horizon} of {total}, costs differ by at most {measured:.2g} times the noise"
+    reason = f"{found} of twins ({noise.described(a, b)}); {FACTOR:g} is allowed{behind}"
+    result: Result = "passed" if measured <= FACTOR else "failed"
+    return Check(name, "trajectory", result, measured if np.isfinite(measured) else None, FACTOR, f"step {at}", reason)
+
+
+def agreement(a: Recording, b: Recording, digits: int) -> Check:
+    """Up to which step |x - y| <= 10**-digits * max(|x|, |y|), for both sides, and for either side and its twins."""
+    x, y = (noise.costs(side.trace) for side in (a, b))
+    steps, total = first_disagreement(x, y, digits), len(x)
+    reason = f"the costs agree to {digits} digits {until(steps, total)}"
+    for side in (a, b):
+        run, *twins = (noise.costs(run) for run in noise.runs(side))
+        if twins:
+            own = min(first_disagreement(run, twin, digits) for twin in twins)
+            reason += f"; {side.label} and {side.label} {until(own, total)}"
+    where = None if steps == total else f"step {steps}"
     return Check(f"cost to {digits} digits", "trajectory", "not_judged", steps, None, where, reason)
+
+
+def until(steps: int, total: int) -> str:
+    """How long something held, of so many steps."""
+    return f"at every step of {total}" if steps == total else f"until step {steps} of {total}"
 
 
 def first_disagreement(x: NDArray[np.float64], y: NDArray[np.float64], digits: int) -> int:

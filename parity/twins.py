@@ -1,0 +1,53 @@
+"""Twins: the same run again, its weights moved after every step by as much as rounding moved them.
+
+How far they end up from the run, and from each other, is the noise that its trajectory and outcome are judged by.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity import randomness, start
+from parity.layout import OF_TWINS
+from parity.programs import Program
+from parity.recording import Arrays
+from parity.spec import FRAMEWORKS
+from parity.task import Task
+
+Chunks = Callable[[Sequence[int]], Iterator[tuple[int, int]]]
+
+
+def runs(
+    task: Task, program: Program, rounding: Mapping[int, Arrays], chunks: Chunks, tell: Callable[[dict[str, Any]], None]
+) -> Iterator[tuple[list[Arrays], Arrays]]:
+    """The chunks' traces of each twin, and what it makes of the test set.
+
+    The impulses are of the size that the rounding of the last checkpoint's step has, weight by weight.
+    """
+    job, identity, steps = task.job, task.identity, len(task.batches)
+    assert program.twin is not None
+    assert program.tested is not None
+    noise, chunk = program.twin()
+    weights = sum(int(np.prod(shape)) for shape in identity.weight_shapes.values())
+    for twin in range(job.twins):
+        # Each side's are its own.
+        number = FRAMEWORKS.index(task.side.name) + len(FRAMEWORKS) * twin
+        noise.draw(randomness.impulses(identity.seed, number, weights, steps))
+        program.write(start.state(identity, job.initial_weights, task.reference, job.phase))
+        pieces: list[Arrays] = []
+        for first, last in chunks([*(step for step in rounding if step), steps]):
+            if first in task.taken_over:
+                program.write(task.taken_over[first])
+            if first in rounding:
+                noise.resize(rounding[first])
+            pieces.append(chunk(first, last))
+            tell({"progress": (1 + twin) * steps + last, "of": (1 + job.twins) * steps})
+        yield pieces, program.tested()
+
+
+def together(found: Sequence[Arrays], rounding: Mapping[int, Arrays]) -> dict[str, NDArray[Any]]:
+    """The arrays of twins.safetensors, of each twin's trace and the rounding of checkpoints' steps."""
+    stacked = {name: np.stack([twin[name] for twin in found]) for name in OF_TWINS}
+    return stacked | {"cost_rounding": np.array([step["cost"] for step in rounding.values()], np.float64)}
