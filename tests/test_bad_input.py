@@ -397,7 +397,7 @@ def in_flushed_precision(folder):
 
 
 INCOMPARABLE = {
-    "format version": (with_manifest(format=7), "{} has format 7, and this version reads format 6"),
+    "format version": (with_manifest(format=6), "{} has format 6, and this version reads format 7"),
     "interrupted": (
         with_manifest(status="interrupted"),
         "{} is not a complete recording (status: interrupted); record it again",
