@@ -28,7 +28,7 @@ from parity.optimizers import (
     momentum_share,
 )
 from parity.rounded import UNIT_ROUNDOFF, Rounded, held, parts
-from parity.spec import Realisation, decays_weights
+from parity.spec import Realisation, decays_weights, realised
 
 Slots = Mapping[str, Any]
 Update = tuple[Any, dict[str, Any]]
@@ -36,6 +36,7 @@ Update = tuple[Any, dict[str, Any]]
 
 def update(optimizer: Optimizer, realisation: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """The optimizer's update of one weight."""
+    optimizer = realised(optimizer, realisation)
     decay = optimizer.weight_decay
     if decay and decays_weights(optimizer, realisation):
         w = w - optimizer.learning_rate * decay * w

@@ -6,13 +6,15 @@ have the weight's shape, but for a history (`slot_shape`).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar, Literal
 
 from parity.checked import STRICT, require_not_negative, require_positive, require_share
 
 ClipBy = Literal["value", "norm", "global_norm"]
+# The default of all of Keras's optimizers that have an epsilon; tests/test_optimizers.py holds it against its classes.
+KERAS_EPSILON = 1e-7
 
 
 @dataclass(frozen=True)
@@ -289,6 +291,13 @@ def momentum_share(beta_1: float, momentum_decay: float, step: int) -> float:
 def momentum_product(beta_1: float, momentum_decay: float, steps: int) -> float:
     """The product of NAdam's mu at all steps from the first on."""
     return math.prod(momentum_share(beta_1, momentum_decay, step) for step in range(1, steps + 1))
+
+
+def with_keras_epsilon(optimizer: "Optimizer") -> "Optimizer":
+    """The optimizer with the epsilon that Keras's own class has by default, where there is such a class."""
+    if isinstance(optimizer, DecayedMoments | Adagrad | Adadelta | RMSprop):
+        return replace(optimizer, epsilon=KERAS_EPSILON)
+    return optimizer
 
 
 @dataclass(frozen=True)

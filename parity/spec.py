@@ -13,7 +13,19 @@ from typing import Any, Literal, get_args
 
 from parity.checked import STRICT, require_positive
 from parity.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Embedding, Layer, Node, PReLU
-from parity.optimizers import LBFGS, SGD, Adam, Adamax, AdamW, Clipping, NAdam, Optimizer, SparseAdam, slot_shape
+from parity.optimizers import (
+    LBFGS,
+    SGD,
+    Adam,
+    Adamax,
+    AdamW,
+    Clipping,
+    NAdam,
+    Optimizer,
+    SparseAdam,
+    slot_shape,
+    with_keras_epsilon,
+)
 
 Framework = Literal["tf", "torch"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
@@ -48,6 +60,7 @@ ENDINGS: dict[LossName, ActivationName] = {
 }
 EpochCost = Literal["batch_mean", "sample_mean"]
 TestLoss = Literal["sample_mean", "batch_means_by_samples"]
+EpsilonValue = Literal["given", "keras_default"]
 AdamEpsilon = Literal["after_correction", "before_correction"]
 AdamaxEpsilon = Literal["beside_gradient", "in_denominator"]
 RootEpsilon = Literal["outside_root", "inside_root"]
@@ -247,6 +260,8 @@ class Realisation:
     `model` names the function that builds the model from the identity, as "module:function". Of every other field the
     first value is torch's own way and the second Keras's, and each side can do both:
 
+    `epsilon_value`: the optimizer's epsilon is the identity's, which has torch's unless told otherwise, or the one that
+    Keras's own class has by default.
     `adam_epsilon`: added to the root of the corrected second moment, or to the root before it is corrected.
     `adamax_epsilon`: added to the gradient's size, or to the norm it is divided by.
     `adagrad_epsilon`, `rmsprop_epsilon`: added to the root, or to what the root is taken of.
@@ -265,6 +280,7 @@ class Realisation:
 
     __pydantic_config__ = STRICT
     model: str
+    epsilon_value: EpsilonValue
     adam_epsilon: AdamEpsilon
     adamax_epsilon: AdamaxEpsilon
     adagrad_epsilon: RootEpsilon
@@ -296,6 +312,8 @@ def own_choices(framework: Framework) -> dict[str, str]:
     return {f.name: get_args(f.type)[framework == "tf"] for f in fields(Realisation) if get_args(f.type)}
 
 
+# The activations that have a constant which one of the frameworks rounds through float32.
+ROUNDED = {"leaky_relu", "gelu", "gelu_tanh", "hard_sigmoid"}
 # What reads each choice: the nodes, or the optimizers.
 READ_BY: dict[str, set[str]] = {
     "selu_at_zero": {"selu"},
@@ -312,6 +330,8 @@ READ_BY: dict[str, set[str]] = {
 def is_read(field: str, identity: Identity, realisation: Realisation) -> bool:
     """Whether a choice of the realisation matters to what is trained."""
     optimizer = identity.optimizer
+    if field == "epsilon_value":
+        return optimizer != with_keras_epsilon(optimizer)
     if field == "weight_decay":
         return not isinstance(optimizer, AdamW) and optimizer.weight_decay > 0
     if field == "pixel_scaling":
@@ -319,8 +339,13 @@ def is_read(field: str, identity: Identity, realisation: Realisation) -> bool:
     if field == "clip_epsilon":
         return identity.clipping is not None and identity.clipping.by != "value"
     if field == "constants":
-        return rounds_constants(identity, realisation)
+        return optimizer_rounds(identity, realisation) or not functions(identity).isdisjoint(ROUNDED)
     return not {optimizer.kind, *functions(identity)}.isdisjoint(READ_BY[field])
+
+
+def realised(optimizer: Optimizer, realisation: Realisation) -> Optimizer:
+    """The optimizer with the numbers that a side really takes."""
+    return with_keras_epsilon(optimizer) if realisation.epsilon_value == "keras_default" else optimizer
 
 
 def decays_weights(optimizer: Optimizer, realisation: Realisation) -> bool:
@@ -333,13 +358,12 @@ def functions(identity: Identity) -> set[str]:
     return {node.function for node in identity.model if not isinstance(node, Layer)}
 
 
-def rounds_constants(identity: Identity, realisation: Realisation) -> bool:
-    """Whether Keras's own way of doing it has a constant that is rounded through float32."""
+def optimizer_rounds(identity: Identity, realisation: Realisation) -> bool:
+    """Whether Keras's own way of updating has a constant that is rounded through float32."""
     optimizer = identity.optimizer
     return (
         (realisation.weight_decay == "decoupled" and is_read("weight_decay", identity, realisation))
         or isinstance(optimizer, AdamW)
-        or not functions(identity).isdisjoint({"leaky_relu", "gelu", "gelu_tanh", "hard_sigmoid"})
         or (isinstance(optimizer, Adam) and realisation.adam_epsilon == "before_correction")
         or (isinstance(optimizer, Adamax) and realisation.adamax_epsilon == "in_denominator")
         or (isinstance(optimizer, SGD) and optimizer.momentum > 0)

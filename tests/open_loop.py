@@ -41,8 +41,6 @@ ALWAYS = {
 WAYS: tuple[Framework, ...] = ("torch", "tf")
 ONE_WAY = (
     "sparse_adam",
-    "nadam",
-    "adadelta",
     "rprop",
     "asgd",
     "asgd:averaging_from=100",

@@ -82,6 +82,9 @@ def variants() -> dict[str, Experiment]:
     return experiments | {
         "Keras's Adam": both_sides(relu, adam_epsilon="before_correction"),
         "Keras's Adam and constants": both_sides(relu, adam_epsilon="before_correction", constants="through_float32"),
+        "Keras's own Adam": both_sides(
+            relu, adam_epsilon="before_correction", constants="through_float32", epsilon_value="keras_default"
+        ),
         "exact slope": both_sides(leaky, constants="exact"),
         "exact slope in float64": both_sides(shortened("xor_leaky_relu", 120, dtype="float64"), constants="exact"),
     }
@@ -91,7 +94,8 @@ def variants() -> dict[str, Experiment]:
 ALIKE = {
     "activation linear", "activation sigmoid", "activation tanh", "activation leaky_relu", "init zeros",
     "init xavier_uniform", "init xavier_normal", "init he_uniform", "init he_normal", "init orthogonal",
-    "init keras_default", "batch of 7", "float64", "Keras's Adam", "exact slope", "exact slope in float64",
+    "init keras_default", "batch of 7", "float64", "Keras's Adam", "Keras's Adam and constants",
+    "exact slope", "exact slope in float64",
 }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def sgd(spec: specs.SGD, realisation: Realisation) -> keras.optimizers.Optimizer
 def adam(spec: specs.Adam | specs.AdamW, realisation: Realisation) -> keras.optimizers.Optimizer:
     stock = keras.optimizers.AdamW if isinstance(spec, specs.AdamW) else keras.optimizers.Adam
     made = stock if realisation.adam_epsilon == "before_correction" else TorchAdam
-    return made(spec.learning_rate, **betas(spec, realisation), epsilon=exact(spec.epsilon))
+    return made(spec.learning_rate, **betas(spec, realisation), **epsilon(spec, realisation))
 
 
 def sparse_adam(spec: specs.SparseAdam, realisation: Realisation) -> keras.optimizers.Optimizer:
@@ -46,33 +46,33 @@ def sparse_adam(spec: specs.SparseAdam, realisation: Realisation) -> keras.optim
 
 def adamax(spec: specs.Adamax, realisation: Realisation) -> keras.optimizers.Optimizer:
     made = keras.optimizers.Adamax if realisation.adamax_epsilon == "in_denominator" else TorchAdamax
-    return made(spec.learning_rate, **betas(spec, realisation), epsilon=exact(spec.epsilon))
+    return made(spec.learning_rate, **betas(spec, realisation), **epsilon(spec, realisation))
 
 
 def nadam(spec: specs.NAdam, realisation: Realisation) -> keras.optimizers.Optimizer:
     # The stock class has 0.96 built in, which it rounds, and no momentum_decay.
     if spec.momentum_decay == 1 and realisation.constants == "through_float32":
-        return keras.optimizers.Nadam(spec.learning_rate, spec.beta_1, spec.beta_2, epsilon=exact(spec.epsilon))
+        return keras.optimizers.Nadam(spec.learning_rate, spec.beta_1, spec.beta_2, **epsilon(spec, realisation))
     return TorchNAdam(
         spec.momentum_decay, learning_rate=spec.learning_rate, beta_1=spec.beta_1, beta_2=spec.beta_2,
-        epsilon=spec.epsilon,
+        **epsilon(spec, realisation),
     )  # fmt: skip
 
 
 def adagrad(spec: specs.Adagrad, realisation: Realisation) -> keras.optimizers.Optimizer:
     made = keras.optimizers.Adagrad if realisation.adagrad_epsilon == "inside_root" else TorchAdagrad
-    return made(spec.learning_rate, spec.initial_accumulator, epsilon=exact(spec.epsilon))
+    return made(spec.learning_rate, spec.initial_accumulator, **epsilon(spec, realisation))
 
 
 def adadelta(spec: specs.Adadelta, realisation: Realisation) -> keras.optimizers.Optimizer:
     # The stock class multiplies rho, as it is, by a variable, which a NumPy number would take for an array.
-    return keras.optimizers.Adadelta(spec.learning_rate, rho=spec.rho, epsilon=exact(spec.epsilon))
+    return keras.optimizers.Adadelta(spec.learning_rate, rho=spec.rho, **epsilon(spec, realisation))
 
 
 def rmsprop(spec: specs.RMSprop, realisation: Realisation) -> keras.optimizers.Optimizer:
     made = keras.optimizers.RMSprop if realisation.rmsprop_epsilon == "inside_root" else TorchRMSprop
-    numbers = exact(spec.rho), exact(spec.momentum), exact(spec.epsilon)
-    return made(spec.learning_rate, *numbers, centered=spec.centered)
+    numbers = {"rho": exact(spec.rho), "momentum": exact(spec.momentum), "centered": spec.centered}
+    return made(spec.learning_rate, **numbers, **epsilon(spec, realisation))
 
 
 def rprop(spec: specs.Rprop, realisation: Realisation) -> keras.optimizers.Optimizer:
@@ -90,6 +90,11 @@ def lbfgs(spec: specs.LBFGS, realisation: Realisation) -> keras.optimizers.Optim
 def betas(spec: specs.Adam | specs.AdamW | specs.Adamax, realisation: Realisation) -> dict[str, float]:
     """Both betas; Keras rounds those of its bias correction if they are Python floats."""
     return {name: constant(getattr(spec, name), realisation) for name in ("beta_1", "beta_2")}
+
+
+def epsilon(spec: Optimizer, realisation: Realisation) -> dict[str, float]:
+    """The identity's epsilon, or nothing, which leaves it to Keras's class."""
+    return {} if realisation.epsilon_value == "keras_default" else {"epsilon": exact(spec.epsilon)}
 
 
 BUILDERS = {

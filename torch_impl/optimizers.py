@@ -8,7 +8,7 @@ import torch
 
 from parity import optimizers as specs
 from parity.optimizers import Optimizer
-from parity.spec import Realisation
+from parity.spec import Realisation, realised
 from torch_impl.lbfgs import LBFGS
 from torch_impl.runtime import constant
 
@@ -20,6 +20,7 @@ def optimizer(model: torch.nn.Module, spec: Optimizer, realisation: Realisation)
     for module in model.modules():
         if isinstance(module, torch.nn.Embedding):
             module.sparse = isinstance(spec, specs.SparseAdam)
+    spec = realised(spec, realisation)
     built = BUILDERS[type(spec)](spec, realisation)(model.parameters())
     # torch's AdamW has its own.
     decay = 0.0 if isinstance(spec, specs.AdamW) else spec.weight_decay

@@ -70,7 +70,7 @@ ENTRIES = (
                 print(f"{torch.nn.LeakyReLU(float(np.float32(0.2)))(x)[0]:.12f}")
             """,
         ),
-        effect=Effect("constants", "xor_leaky_relu --dtype float64", "forward leaky_relu_1"),
+        effect=Effect("constants", "xor_leaky_relu --dtype float64", "forward leaky_relu_1", ("leaky_relu",)),
     ),
     Difference(
         id="prelu_default",
@@ -170,7 +170,9 @@ ENTRIES = (
             """,
         ),
         document=DOCUMENT,
-        effect=Effect("constants", "mnist_relu --activation gelu --dtype float64", "forward gelu_1"),
+        effect=Effect(
+            "constants", "mnist_relu --activation gelu --dtype float64", "forward gelu_1", ("gelu", "gelu_tanh")
+        ),
     ),
     Difference(
         id="hard_sigmoid_slope",
@@ -216,6 +218,11 @@ ENTRIES = (
             """,
         ),
         document=DOCUMENT,
-        effect=Effect("constants", "mnist_relu --activation hard_sigmoid --dtype float64", "backward hard_sigmoid_2"),
+        effect=Effect(
+            "constants",
+            "mnist_relu --activation hard_sigmoid --dtype float64",
+            "backward hard_sigmoid_2",
+            ("hard_sigmoid",),
+        ),
     ),
 )

@@ -1,8 +1,47 @@
-"""Differences of Adam and its relatives: where epsilon is added, and in which precision a bias is corrected."""
+"""Differences of Adam and its relatives: which epsilon, where it is added, how a bias is corrected."""
 
 from parity.differences.entry import Difference, Effect, side
 
 ENTRIES = (
+    Difference(
+        id="epsilon_default",
+        title="An epsilon that is not given is 1e-7 in all of Keras's optimizers, 1e-8, 1e-10 or 1e-6 in torch's",
+        kind="choice",
+        does="Seen where gradients are not far above epsilon, and in Adadelta's first steps, which it sets.",
+        keras=side(
+            formula="epsilon = 1e-7",
+            source="keras/src/optimizers/adadelta.py: Adadelta, epsilon",
+            code="""
+                w = keras.Variable([0.0])
+                keras.optimizers.Adadelta(1.0, rho=0.9).apply([tf.constant([1e-3])], [w])
+                print(f"{w[0]:.2e}")
+            """,
+            prints="-7.07e-04",
+            align="""
+                w = keras.Variable([0.0])
+                keras.optimizers.Adadelta(1.0, rho=0.9, epsilon=1e-6).apply([tf.constant([1e-3])], [w])
+                print(f"{w[0]:.2e}")
+            """,
+        ),
+        torch=side(
+            formula="eps = 1e-8 in Adam, AdamW, Adamax, NAdam and RMSprop, 1e-10 in Adagrad, 1e-6 in Adadelta",
+            source="torch/optim/adadelta.py: Adadelta, eps",
+            code="""
+                w = torch.zeros(1)
+                w.grad = torch.tensor([1e-3])
+                torch.optim.Adadelta([w], lr=1.0, rho=0.9).step()
+                print(f"{w[0]:.2e}")
+            """,
+            prints="-9.53e-04",
+            align="""
+                w = torch.zeros(1)
+                w.grad = torch.tensor([1e-3])
+                torch.optim.Adadelta([w], lr=1.0, rho=0.9, eps=1e-7).step()
+                print(f"{w[0]:.2e}")
+            """,
+        ),
+        effect=Effect("epsilon_value", "mnist_relu", "optimizer"),
+    ),
     Difference(
         id="adam_epsilon_position",
         title="Adam adds epsilon before the bias correction in Keras, after it in torch",
@@ -79,7 +118,12 @@ ENTRIES = (
                 print(f"{1 - beta:.8f}")
             """,
         ),
-        effect=Effect("constants", "mnist_relu --choice adam_epsilon=before_correction --dtype float64", "optimizer"),
+        effect=Effect(
+            "constants",
+            "mnist_relu --choice adam_epsilon=before_correction --dtype float64",
+            "optimizer",
+            ("adam", "adamw", "adamax"),
+        ),
     ),
     Difference(
         id="adamax_epsilon_position",

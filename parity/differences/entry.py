@@ -28,12 +28,14 @@ class Side:
 class Effect:
     """Where a choice acts: a field of `Realisation`, and what to type after parity.run for a run that reads it.
 
-    `stage` is the stage of a step where the first divergence shows.
+    `stage` is the stage of a step where the first divergence shows. Where entries share a field, `readers` are the
+    activations or optimizers that this one is about; without any it is about all others.
     """
 
     field: str
     options: str
     stage: str
+    readers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
