@@ -8,6 +8,7 @@ from pathlib import Path
 
 from parity import options as opts
 from parity import recording
+from parity.diagnosis import Diagnosis, diagnose
 from parity.errors import UsageError
 from parity.files import write_whole
 from parity.recording import Recording
@@ -21,7 +22,7 @@ example:
   python -m parity.compare --check runs/mnist_relu-20260101-120000/tf
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient
 """
-VERDICT_FORMAT = 1
+VERDICT_FORMAT = 2
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,27 +44,36 @@ def main(arguments: Sequence[str]) -> int:
         require_library("matplotlib", "use --no-figures", not options.no_figures)
         opts.make_empty(options.out)
     require_library("junitparser", "use no --junit", options.junit is not None)
-    return compare(options.first, options.second, options.out, not options.no_figures, options.quiet, options.junit)
+    judged = read_and_judge(options.first, options.second)
+    return report(judged, diagnose(*judged), options.out, not options.no_figures, options.quiet, options.junit)
 
 
-def compare(
-    first: Path, second: Path | None, out: Path | None, figures: bool, quiet: bool, junit: Path | None = None
-) -> int:
-    """Read, judge and report two recordings, or one alone, with files where asked for; returns the exit status."""
+def read_and_judge(first: Path, second: Path | None) -> tuple[list[Recording], Verdict]:
+    """Two recordings, told apart, or one alone, and the verdict on them."""
     a = recording.read(first)
     if second is None:
-        sides = [a]
-        verdict = judge_alone(a)
-    else:
-        sides = list(recording.told_apart(a, recording.read(second)))
-        verdict = judge(*sides)
+        return [a], judge_alone(a)
+    sides = recording.told_apart(a, recording.read(second))
+    return list(sides), judge(*sides)
+
+
+def report(
+    judged: tuple[list[Recording], Verdict],
+    diagnosis: Diagnosis | None,
+    out: Path | None,
+    figures: bool,
+    quiet: bool,
+    junit: Path | None = None,
+) -> int:
+    """Report what was judged, with files where asked for; returns the exit status."""
+    sides, verdict = judged
     if out is not None:
-        write_whole(out / "verdict.json", verdict_json(a, verdict).encode())
+        write_whole(out / "verdict.json", verdict_json(sides[0], verdict, diagnosis).encode())
     if junit is not None:
         from parity.report.junit import xml
 
-        write_whole(junit, xml(a.manifest.experiment, verdict))
-    console.show(sides, verdict, quiet)
+        write_whole(junit, xml(sides[0].manifest.experiment, verdict))
+    console.show(sides, verdict, diagnosis, quiet)
     if out is not None and figures and len(sides) == 2 and sides[0].lengths == sides[1].lengths:
         # Imported late: it costs as much as everything else here together.
         from parity.report.figures import draw
@@ -72,9 +82,10 @@ def compare(
     return EXIT_STATUS[verdict.verdict]
 
 
-def verdict_json(a: Recording, verdict: Verdict) -> str:
-    """The verdict as JSON: an output, never read back."""
+def verdict_json(a: Recording, verdict: Verdict, diagnosis: Diagnosis | None) -> str:
+    """The verdict and its cause, where that was sought, as JSON: an output, never read back."""
     content = {"format": VERDICT_FORMAT, "experiment": a.manifest.experiment, **asdict(verdict)}
+    content["diagnosis"] = None if diagnosis is None else asdict(diagnosis)
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 

@@ -57,6 +57,21 @@ class ReplayJob:
 
 
 @dataclass(frozen=True)
+class DiagnoseJob:
+    """Replay checkpoints of the recording in the folder `owner` in float64, as each of the `realisations` has them.
+
+    The file `out` is written with what came of it, by the positions in both tuples: the summary (parity/measure.py)
+    `<realisation>/<step>/float64/<column>`. `record` is the job of the side that replays.
+    """
+
+    record: RecordJob
+    owner: Path
+    steps: tuple[int, ...]
+    realisations: tuple[Realisation, ...]
+    out: Path
+
+
+@dataclass(frozen=True)
 class DrawJob:
     """Draw the identity's initial weights with the framework's own initializers, into the file `out`."""
 

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from types import TracebackType
 
 from parity.errors import ParityError, UsageError, WorkerError
-from parity.job import DrawJob, RecordJob, ReplayJob
-from parity.spec import Framework
+from parity.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob
+from parity.spec import FRAMEWORKS, Framework
 
 Progress = Callable[[int, int], None]
 # What a worker is given to leave an interrupted recording behind before it is killed.
@@ -88,14 +88,23 @@ class Worker:
         """Draw initial weights with this framework's own initializers."""
         self._run(job, lambda done, steps: None)
 
-    def _run(self, job: RecordJob | ReplayJob | DrawJob, progress: Progress) -> None:
+    def diagnose(self, job: DiagnoseJob) -> None:
+        """Replay checkpoints of another recording as other realisations have them."""
+        self._run(job, lambda done, steps: None, "the diagnosis took")
+
+    def _run(
+        self,
+        job: RecordJob | ReplayJob | DiagnoseJob | DrawJob,
+        progress: Progress,
+        what: str = "recording took",
+    ) -> None:
         self.wait_until_ready()
         try:
             assert self.process.stdin
             self.process.stdin.write(json.dumps(asdict(job), default=str) + "\n")
         except BrokenPipeError:
             raise self._died() from None
-        with self._limited(self.time_limit, "recording took"):
+        with self._limited(self.time_limit, what):
             self._answer(progress)
 
     @contextlib.contextmanager
@@ -144,6 +153,18 @@ class Worker:
         self.log.seek(0)
         lines = [line.rstrip() for line in self.log if line.strip()]
         return "\n".join(f"  {self.framework}: {line}" for line in lines[-LAST_LINES:])
+
+
+@contextlib.contextmanager
+def started(device: str, threads: int, time_limit: float | None) -> Iterator[dict[Framework, Worker]]:
+    """A worker of each framework, gone when the block ends."""
+    workers: dict[Framework, Worker] = {}
+    try:
+        for side in FRAMEWORKS:
+            workers[side] = Worker(side, device, threads, time_limit)
+        yield workers
+    finally:
+        stop(list(workers.values()))
 
 
 def stop(workers: list[Worker]) -> None:

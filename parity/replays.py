@@ -83,12 +83,19 @@ class Checkpoint(NamedTuple):
 
 
 class Replayer:
-    """One side's program in both precisions, to run single steps with."""
+    """One side's program in both precisions, or in those of `dtypes`, to run single steps with."""
 
-    def __init__(self, side: SimpleNamespace, job: RecordJob, phase: Phase, make: Callable[[], Program]) -> None:
+    def __init__(
+        self,
+        side: SimpleNamespace,
+        job: RecordJob,
+        phase: Phase,
+        make: Callable[[], Program],
+        dtypes: Sequence[Dtype] = DTYPES,
+    ) -> None:
         self.side, self.job, self.phase = side, job, phase
         self.programs: dict[Dtype, Program] = {}
-        for dtype in DTYPES:
+        for dtype in dtypes:
             side.runtime.set_dtype(dtype)
             self.programs[dtype] = make()
 
@@ -109,7 +116,7 @@ class Replayer:
         return {name: found.get(name, np.zeros(shapes[name])) for name in names} | {"step": found["step"]}
 
     def judged(self, at: Checkpoint, evidence: Arrays, found: Arrays | None = None) -> dict[str, NDArray[Any]]:
-        """The step, each stage on recorded inputs, summed up for both precisions as `<dtype>/<column>`.
+        """The step, each stage on recorded inputs, summed up for each precision as `<dtype>/<column>`.
 
         float64: this side's result (`found`, where this side made the evidence) against the recorded one. float32: this
         side's result on rounded inputs against its own in float64 on the same rounded inputs. Both in units of u times
@@ -121,19 +128,21 @@ class Replayer:
             "float64": (at.converted("float64"), evidence),
             "float32": (rounded, convert_all(convert_all(evidence, "float32"), "float64")),
         }
-        results: dict[Dtype, tuple[Arrays, Arrays]] = {
-            "float64": (self.step(at, evidence, "float64") if found is None else found, evidence),
-            "float32": (self.step(*fed["float32"], "float32"), self.step(*fed["float32"], "float64")),
-        }
         listed = self.phase.results(at.step)
         names = [result.name for result in listed]
         summaries: dict[str, Any] = {}
-        for dtype, (x, given) in fed.items():
+        for dtype in self.programs:
+            x, given = fed[dtype]
+            results: tuple[Arrays, Arrays]
+            if dtype == "float32":
+                results = self.step(x, given, "float32"), self.step(x, given, "float64")
+            else:
+                results = (self.step(at, evidence, "float64") if found is None else found), evidence
             allowed = self.phase.scales(self.job.realisation, x.state, given, x.inputs, x.given, dtype)
             # Either framework may take a denormal number for zero, in a factor or in a product, and each may be a term.
             largest = max(1.0, *map(measure.largest_finite, (*x.state.values(), *given.values(), x.inputs)))
             floors = {result.name: result.length * largest * float(np.finfo(dtype).tiny) for result in listed}
-            columns = measure.summary(names, *results[dtype], allowed, floors)
+            columns = measure.summary(names, *results, allowed, floors)
             summaries |= {f"{dtype}/{column}": values for column, values in columns.items()}
         return summaries
 

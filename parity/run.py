@@ -1,20 +1,25 @@
 """Train an experiment in both frameworks and say whether they computed the same."""
 
 import argparse
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from parity import options as opts
 from parity import recording
-from parity.compare import compare, require_library
+from parity.compare import read_and_judge, report, require_library
+from parity.diagnosis import diagnose
 from parity.errors import ParityError, UsageError
-from parity.job import PRETRAINED_BY, ReplayJob, in_order
-from parity.processes import Worker, available_cpus, stop
+from parity.files import unpack
+from parity.job import PRETRAINED_BY, DiagnoseJob, RecordJob, ReplayJob, in_order
+from parity.processes import Worker, available_cpus, started
+from parity.recording import Arrays, Recording
 from parity.report import console
-from parity.spec import FRAMEWORKS, Experiment, Framework
+from parity.spec import FRAMEWORKS, Experiment, Framework, Realisation
 
 EPILOG = """\
 example:
@@ -44,54 +49,83 @@ def main(arguments: Sequence[str]) -> int:
             (out / side).mkdir()
     except FileExistsError:
         raise UsageError(f"--out {out} is in use by another run; give a new folder") from None
-    record_both(options, experiment, out)
-    status = compare(out / "tf", out / "torch", out, not options.no_figures, options.quiet)
+    cpus = available_cpus()
+    at_once = min(len(FRAMEWORKS), cpus)
+    # Left in reverse: the workers end before the pool waits for its threads, which listen to them.
+    with (
+        console.Progress(options.quiet) as progress,
+        ThreadPoolExecutor(at_once) as pool,
+        started(options.device, cpus // at_once, options.time_limit) as workers,
+    ):
+        jobs = record_both(options, experiment, out, workers, pool, progress)
+        judged = read_and_judge(out / "tf", out / "torch")
+        diagnosis = diagnose(*judged, partial(replayed, workers, jobs))
+    for side in FRAMEWORKS:
+        recording.drop_evidence(out / side)
+    status = report(judged, diagnosis, out, not options.no_figures, options.quiet)
     if not options.quiet:
         print(f"written to {out}")
     return status
 
 
-def record_both(options: argparse.Namespace, experiment: Experiment, out: Path) -> None:
-    """Record both sides: at once where there is a core for each, else one after the other."""
-    cpus = available_cpus()
-    at_once = min(len(FRAMEWORKS), cpus)
-    workers: dict[Framework, Worker] = {}
-    with console.Progress(options.quiet) as progress, ThreadPoolExecutor(at_once) as pool:
-        try:
-            for side in FRAMEWORKS:
-                workers[side] = Worker(side, options.device, cpus // at_once, options.time_limit)
-            failures = outcome([pool.submit(worker.wait_until_ready) for worker in workers.values()])
-            if any(isinstance(error, UsageError) for error in failures):
-                raise together(failures)
-            device = common_device(options.device, workers)
-            if options.init_from is not None:
-                workers[options.init_from].draw(opts.draw_job(experiment, out))
-            ready = [side for side, worker in workers.items() if worker.devices is not None]
-            jobs, bars = {}, {side: progress.of(side) for side in ready}
-            for side in ready:
-                job = opts.job(options, experiment, side, device, out / side)
-                if options.init_from is not None:
-                    job = replace(job, initial_weights=out / opts.INITIAL)
-                jobs[side] = in_order(job, out / PRETRAINED_BY)
-            for phase in zip(*jobs.values(), strict=True):
-                # A side that fails does not take the other one's recording with it.
-                here = dict(zip(ready, phase, strict=True))
-                failures += outcome([pool.submit(workers[s].record, job, bars[s]) for s, job in here.items()])
-                if failures:
-                    break
-                # Each side replays the other one's checkpoints.
-                replays = [(s, ReplayJob(job, here[o].out)) for s, job in here.items() for o in here if o != s]
-                failures += outcome([pool.submit(workers[s].replay, job) for s, job in replays])
-        finally:
-            # Before the pool waits for its threads, which listen to the workers.
-            stop(list(workers.values()))
+def record_both(
+    options: argparse.Namespace,
+    experiment: Experiment,
+    out: Path,
+    workers: Mapping[Framework, Worker],
+    pool: ThreadPoolExecutor,
+    progress: console.Progress,
+) -> dict[Framework, RecordJob]:
+    """Record both sides, at once where the pool has a thread for each, and return the jobs of their training."""
+    failures = outcome([pool.submit(worker.wait_until_ready) for worker in workers.values()])
+    if any(isinstance(error, UsageError) for error in failures):
+        raise together(failures)
+    device = common_device(options.device, workers)
+    if options.init_from is not None:
+        workers[options.init_from].draw(opts.draw_job(experiment, out))
+    ready = [side for side, worker in workers.items() if worker.devices is not None]
+    jobs, bars = {}, {side: progress.of(side) for side in ready}
+    for side in ready:
+        job = opts.job(options, experiment, side, device, out / side)
+        if options.init_from is not None:
+            job = replace(job, initial_weights=out / opts.INITIAL)
+        jobs[side] = in_order(job, out / PRETRAINED_BY)
+    for phase in zip(*jobs.values(), strict=True):
+        # A side that fails does not take the other one's recording with it.
+        here = dict(zip(ready, phase, strict=True))
+        failures += outcome([pool.submit(workers[s].record, job, bars[s]) for s, job in here.items()])
+        if failures:
+            break
+        # Each side replays the other one's checkpoints.
+        replays = [(s, ReplayJob(job, here[o].out)) for s, job in here.items() for o in here if o != s]
+        failures += outcome([pool.submit(workers[s].replay, job) for s, job in replays])
     if failures:
         raise together(failures)
-    for side in FRAMEWORKS:
-        recording.drop_evidence(out / side)
+    return {side: phases[-1] for side, phases in jobs.items()}
 
 
-def common_device(wanted: str, workers: dict[Framework, Worker]) -> str:
+def replayed(
+    workers: Mapping[Framework, Worker],
+    jobs: Mapping[Framework, RecordJob],
+    side: Framework,
+    owner: Recording,
+    steps: Sequence[int],
+    realisations: Sequence[Realisation],
+) -> list[list[Arrays]]:
+    """What a side makes of another one's checkpoints under other realisations, as parity/diagnosis asks for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "replays.safetensors"
+        workers[side].diagnose(DiagnoseJob(jobs[side], owner.folder, tuple(steps), tuple(realisations), file))
+        arrays = unpack(file, file.read_bytes())
+    found: list[list[Arrays]] = []
+    for position in range(len(realisations)):
+        prefixes = [f"{position}/{number}/" for number in range(len(steps))]
+        rows = [{k.removeprefix(p): v for k, v in arrays.items() if k.startswith(p)} for p in prefixes]
+        found.append(list(rows))
+    return found
+
+
+def common_device(wanted: str, workers: Mapping[Framework, Worker]) -> str:
     """What "auto" means for a pair: a GPU only if both frameworks find one."""
     if wanted != "auto":
         return wanted

@@ -1,7 +1,8 @@
 """A worker's task: what a job asks for, read and checked, and what runs it."""
 
 from collections.abc import Callable
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from parity.phases import Pretraining, phase
 from parity.programs import Program
 from parity.recording import Arrays
 from parity.replays import Checkpoint, Replayer, checkpoint_steps, layer_checkpoints
+from parity.spec import Realisation
 
 # (identity, realisation) -> the framework's model
 Build = Callable[..., Any]
@@ -52,9 +54,10 @@ class Task:
             return layer_checkpoints(self.phase, self.job.checkpoints)
         return sorted({*checkpoint_steps(self.batches, self.job.checkpoints), *self.taken_over})
 
-    def program(self) -> Program:
-        """What runs the job's phase, in the dtype that is set."""
-        given = self.side, self.job, self.build, self.place, self.on_device
+    def program(self, realisation: Realisation | None = None) -> Program:
+        """What runs the job's phase, in the dtype that is set, as the job or another realisation has it."""
+        job = replace(self.job, realisation=realisation or self.job.realisation)
+        given = self.side, job, self.build, self.place, self.on_device
         if isinstance(self.phase, Pretraining):
             return programs.pretraining(*given, self.phase)
         return programs.training(*given)
@@ -68,6 +71,11 @@ class Task:
     def replayer(self) -> Replayer:
         """What runs single steps and segments again."""
         return Replayer(self.side, self.job, self.phase, self.program)
+
+    def replayer_as(self, realisation: Realisation) -> Replayer:
+        """What runs single steps in float64 as another realisation has them."""
+        job = replace(self.job, realisation=realisation)
+        return Replayer(self.side, job, self.phase, partial(self.program, realisation), ("float64",))
 
     def checkpoint(self, step: int, state: Arrays) -> Checkpoint:
         """A state with the batch of the step that follows it."""

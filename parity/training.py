@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import safetensors.numpy
 
 from parity import data, recording, start, twins
 from parity.errors import UsageError
+from parity.files import write_whole
 from parity.flow import flow
+from parity.job import DiagnoseJob
 from parity.phases import Phase
 from parity.programs import Program
 from parity.recording import Arrays, Manifest, Recorder, Recording
@@ -222,6 +225,19 @@ def replay(task: Task, folder: Path) -> None:
     require_same_data(reference, recorder)
     replay_other(task, reference, recorder)
     recorder.finish("complete")
+
+
+def diagnose(task: Task, asked: DiagnoseJob) -> None:
+    """Replay another recording's checkpoints in float64 as other realisations have them."""
+    owner = start.reference(asked.owner, task.identity, task.job.phase)
+    checkpoints = [(step, *owner.checkpoint(step)) for step in asked.steps]
+    found: dict[str, Any] = {}
+    for position, realisation in enumerate(asked.realisations):
+        replayer = task.replayer_as(realisation)
+        for number, (step, state, evidence) in enumerate(checkpoints):
+            summaries = replayer.judged(task.checkpoint(step, state), evidence)
+            found |= {f"{position}/{number}/{name}": column for name, column in summaries.items()}
+    write_whole(asked.out, safetensors.numpy.save(found))
 
 
 def join(pieces: list[Arrays], batches: data.Batches, phase: Phase) -> dict[str, np.ndarray]:

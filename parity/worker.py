@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 
 from parity import start, training
 from parity.errors import ParityError, UsageError
-from parity.job import DrawJob, RecordJob, ReplayJob
+from parity.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob
 from parity.spec import Framework
 from parity.task import Task
 from parity.training import STOPPING, Tell
@@ -41,7 +41,7 @@ MODULES = (
     "initializers",
 )
 PACKAGES = {"tensorflow", "keras", "torch"}
-Job = RecordJob | ReplayJob | DrawJob
+Job = RecordJob | ReplayJob | DiagnoseJob | DrawJob
 JOBS: TypeAdapter[Job] = TypeAdapter(Job)
 
 
@@ -80,6 +80,8 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, last: Task | None = Non
     task = last if last is not None and last.job == asked else Task(side, asked, load_function(asked.realisation.model))
     if isinstance(job, RecordJob):
         training.record(task, tell)
+    elif isinstance(job, DiagnoseJob):
+        training.diagnose(task, job)
     else:
         training.replay(task, job.reference)
     return task

@@ -10,6 +10,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from parity.diagnosis.value import Diagnosis
 from parity.recording import Recording
 from parity.spec import DTYPES, LABELS, Framework
 from parity.verdict import Check, Verdict
@@ -46,8 +47,8 @@ class Progress:
         return lambda done, steps: self.bars.update(task, completed=done, total=steps)
 
 
-def show(recordings: Sequence[Recording], verdict: Verdict, quiet: bool) -> None:
-    """Print the verdict; unless quiet, also one line for each level and each of the first failures."""
+def show(recordings: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis | None, quiet: bool) -> None:
+    """Print the verdict; unless quiet, also one line for each level and each of the first failures, and their cause."""
     # Wide enough for a line to stay a line where the output is a file.
     # No markup: a recording is untrusted, and "[/x]" would end the program.
     console = Console(
@@ -66,6 +67,8 @@ def show(recordings: Sequence[Recording], verdict: Verdict, quiet: bool) -> None
         if len(failed) > FAILURES_SHOWN:
             console.print(Text(f"and {len(failed) - FAILURES_SHOWN} more", "red"))
     console.print(Text.assemble("verdict: ", (verdict.verdict, COLOURS[verdict.verdict])))
+    if diagnosis is not None and not quiet:
+        console.print("\n".join(diagnosis.lines()))
 
 
 def header(a: Recording) -> str:

@@ -1,0 +1,53 @@
+"""Why two recordings do not agree: causes sought by replays of the step that failed, or in what both were given."""
+
+from collections.abc import Sequence
+
+from parity.diagnosis import given, replay
+from parity.diagnosis.replay import Ask
+from parity.diagnosis.value import Cause, Diagnosis, Residual
+from parity.errors import ParityError
+from parity.recording import Recording
+from parity.spec import is_read, own_choices
+from parity.verdict import Verdict
+
+
+def diagnose(sides: Sequence[Recording], verdict: Verdict, ask: Ask | None = None) -> Diagnosis | None:
+    """Why the verdict's first check failed; None where none did, or where no cause is sought at its level.
+
+    `ask` has a side replay checkpoints as other realisations have them; without it, only what both sides were given is
+    looked into. A diagnosis that fails says so, and takes nothing with it.
+    """
+    first = next((check for check in verdict.checks if check.result == "failed"), None)
+    if first is None or len(sides) != 2:
+        return None
+    a, b = sides
+    failed = f"{first.level}, {first.name}"
+    try:
+        if first.level in ("preflight", "consumed"):
+            names = [check.name for check in verdict.checks if check.result == "failed" and check.level == first.level]
+            return given.diagnose(a, b, failed, names)
+        if first.level == "lockstep":
+            failed = ", ".join((first.where or first.name).split(", ")[:2])
+            return replay.diagnose(a, b, failed, ask) if ask is not None else from_settings(a, b, failed)
+    except ParityError as error:
+        said = str(error).splitlines()[0]
+        return Diagnosis(failed, note=f"the cause could not be sought: {said}")
+    return None
+
+
+def from_settings(a: Recording, b: Recording, failed: str) -> Diagnosis | None:
+    """Without a framework to ask: in which choices the settings differ, if they do."""
+    ours, theirs = a.manifest.realisation, b.manifest.realisation
+    identity = a.manifest.identity
+    differing = [
+        f"{field} ({a.label} {getattr(ours, field)}, {b.label} {getattr(theirs, field)})"
+        for field in own_choices("tf")
+        if getattr(ours, field) != getattr(theirs, field) and any(is_read(field, identity, r) for r in (ours, theirs))
+    ]
+    if not differing:
+        return None
+    note = f"the settings differ in {', '.join(differing)}; python -m parity.run with these choices says which matter"
+    return Diagnosis(failed, note=note)
+
+
+__all__ = ["Ask", "Cause", "Diagnosis", "Residual", "diagnose"]

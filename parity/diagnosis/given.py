@@ -1,0 +1,129 @@
+"""What makes the data or the start state of two recordings equal: from the recordings alone, no framework is asked."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.data import scale
+from parity.diagnosis.transforms import TRIED, between, of_labels, same_rows
+from parity.diagnosis.value import Cause, Diagnosis, chosen
+from parity.differences import DIFFERENCES
+from parity.errors import IncomparableError
+from parity.recording import Recording, start_file
+from parity.spec import PixelScaling
+
+Array = NDArray[Any]
+# What a check of preflight or of what is consumed says of the first step's samples.
+OF_SAMPLES = {"data", "order", "inputs", "labels", "indices"}
+# So many names are listed.
+LISTED = 3
+SCALINGS: tuple[PixelScaling, ...] = ("division", "reciprocal")
+
+
+class Found(NamedTuple):
+    """The causes, and the names of what none was found for."""
+
+    causes: list[Cause]
+    lost: list[str]
+
+
+def diagnose(a: Recording, b: Recording, failed: str, names: Sequence[str]) -> Diagnosis | None:
+    """Which transformations make what differs equal; `names` are the checks that failed. None if none is of use here.
+
+    Weights are those of the start state; pixels and labels those of the first step.
+    """
+    parts: list[Found] = []
+    note = None
+    if "start" in names:
+        parts.append(of_states(a, b))
+    if OF_SAMPLES & {*names}:
+        try:
+            ours, theirs = (side.load(start_file("float64")) for side in (a, b))
+            parts.append(of_samples(a, b, ours, theirs))
+        except IncomparableError:
+            note = "the first step's samples are not kept here: parity.record keeps them"
+    if not parts and note is None:
+        return None
+    causes = tuple(chain.from_iterable(part.causes for part in parts))
+    lost = [name for part in parts for name in part.lost]
+    if lost:
+        note = f"nothing that was tried makes {listed(lost)} equal: {', '.join(TRIED)}"
+    elif not causes and note is None:
+        note = "what the first step was given is equal on both sides; what differs comes later"
+    return Diagnosis(failed, causes, bool(causes) and not lost, excluded=TRIED if lost else (), note=note)
+
+
+def of_states(a: Recording, b: Recording) -> Found:
+    """The tensors of the start states, those with the same change in one cause."""
+    ours, theirs = a.state(0), b.state(0)
+    changes: dict[str, list[str]] = {}
+    lost = []
+    for name in [name for name in ours if not np.array_equal(ours[name], theirs.get(name, np.empty(0)))]:
+        change = between(ours[name], theirs[name]) if name in theirs else None
+        if change is None:
+            lost.append(name)
+        else:
+            changes.setdefault(change, []).append(name)
+    said = [f"{listed(names)}: {b.label}'s is {a.label}'s, {change}" for change, names in changes.items()]
+    return Found([Cause(sentence) for sentence in said], lost)
+
+
+def of_samples(a: Recording, b: Recording, ours: dict[str, Array], theirs: dict[str, Array]) -> Found:
+    """The first step's inputs [batch, features] and labels [batch]."""
+    names = ("inputs", "labels")
+    if any(name not in arrays for name in names for arrays in (ours, theirs)):
+        return Found([], [*names])
+    (x, k), (y, m) = ((arrays["inputs"], arrays["labels"]) for arrays in (ours, theirs))
+    if x.shape == y.shape and k.shape == m.shape == x.shape[:1] and not np.array_equal(x, y):
+        if same_rows(np.column_stack([x, k]), np.column_stack([y, m])):
+            return Found([Cause("inputs and labels: the same samples in another order")], [])
+        if (scaled := of_scaling(a, b, x, y)) is not None and np.array_equal(k, m):
+            return Found([scaled], [])
+    found = Found([], [])
+    for name, p, q, compare in (("inputs", x, y, of_inputs), ("labels", k, m, of_labels)):
+        if np.array_equal(p, q):
+            continue
+        change = compare(p, q)
+        if change is None:
+            found.lost.append(name)
+        else:
+            found.causes.append(Cause(f"{name}: {b.label}'s are {a.label}'s, {change}"))
+    return found
+
+
+def of_inputs(x: Array, y: Array) -> str | None:
+    """What makes rows of pixels equal, which may be square images."""
+    side = round(x.shape[1] ** 0.5) if x.ndim == 2 else 0
+    return between(x, y, side if side > 1 and side * side == x.shape[1] else None)
+
+
+def of_scaling(a: Recording, b: Recording, x: Array, y: Array) -> Cause | None:
+    """The choice by which pixels from 0 to 1 were made of the same bytes, where both sides' can be told to the bit."""
+    acts = [scaling_of(side, pixels) for side, pixels in ((a, x), (b, y))]
+    if acts[0] is None or acts[1] is None or acts[0] == acts[1] or not np.array_equal(pixels_of(x), pixels_of(y)):
+        return None
+    return chosen("pixel_scaling", DIFFERENCES["pixel_scaling"], (a, acts[0]), (b, acts[1]))
+
+
+def scaling_of(side: Recording, pixels: Array) -> PixelScaling | None:
+    """The choice that gives these pixels, bit by bit, if one does."""
+    manifest = side.manifest
+    if manifest.identity.data != "digits" or not ((pixels >= 0) & (pixels <= 1)).all():
+        return None
+    given = pixels_of(pixels)
+    ways = (way for way in SCALINGS if np.array_equal(scale(given, manifest.identity.dtype, way), pixels))
+    return next(ways, None)
+
+
+def pixels_of(pixels: Array) -> NDArray[np.uint8]:
+    """The bytes that pixels from 0 to 1 were."""
+    return np.round(pixels * 255).astype(np.uint8)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more

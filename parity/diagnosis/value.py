@@ -1,0 +1,96 @@
+"""What a diagnosis is: why two recordings do not agree, as a value."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from parity.differences import Difference
+from parity.recording import Recording
+from parity.spec import FRAMEWORKS, Framework
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing in which the sides really differ, as a sentence.
+
+    Where it is a choice: its field of `Realisation`, the value that each side, by its label, acts by, the id and the
+    title of the difference (parity/differences), and for each side what makes it do as the other one does: the
+    `--choice` of parity.run, where that is carried out, and the lines to write in a program of one's own.
+    """
+
+    says: str
+    field: str | None = None
+    values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    difference: str | None = None
+    title: str | None = None
+    choices: Mapping[Framework, str] = dataclasses.field(default_factory=dict)
+    scripts: Mapping[Framework, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Residual:
+    """The largest deviation in float64 that the causes leave in the stages that failed, and where.
+
+    `measured` is in the tensor's own unit, `share` what it is of the stage's bound.
+    """
+
+    measured: float
+    share: float
+    where: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What failed, and why: the smallest set of causes that explains it, and what those leave.
+
+    `explained` says whether the causes are all; `excluded` names what was tried and does not explain the rest, and
+    `note` says what else is to be said.
+    """
+
+    failed: str
+    causes: tuple[Cause, ...] = ()
+    explained: bool = False
+    residual: Residual | None = None
+    excluded: tuple[str, ...] = ()
+    note: str | None = None
+
+    def lines(self) -> list[str]:
+        """The diagnosis as text, a few lines."""
+        count = len(self.causes)
+        found = f"{count} cause{'s' * (count > 1)}{', together' * (count > 1)}" if count else "no cause found"
+        lines = [f"diagnosis: {self.failed}: {found}"]
+        for cause in self.causes:
+            lines.append(f"  {cause.says}")
+            if cause.difference is not None:
+                lines.append(f"    {cause.title} (python -m parity.explain {cause.difference})")
+        ways = [" ".join(f"--choice {side}:{c.choices[side]}" for c in self.causes) for side in self.aligning]
+        if ways:
+            lines.append(f"  to align: {' or '.join(ways)}")
+        if self.residual is not None:
+            lines.append(
+                f"  residual {self.residual.measured:.1g}, {self.residual.share:.0%} of what rounding explains"
+            )
+        return lines + ([f"  {self.note}"] if self.note else [])
+
+    @property
+    def aligning(self) -> list[Framework]:
+        """The sides on which the choices of all causes can be made as the other side's."""
+        return [side for side in FRAMEWORKS if self.causes and all(side in cause.choices for cause in self.causes)]
+
+
+def chosen(field: str, entry: Difference, one: tuple[Recording, str], other: tuple[Recording, str]) -> Cause:
+    """A choice that each of two sides makes by the value given with it, whatever its settings say."""
+    said: list[str] = []
+    choices: dict[Framework, str] = {}
+    for (side, acts), (_, others) in ((one, other), (other, one)):
+        stated = getattr(side.manifest.realisation, field)
+        if stated == acts:
+            said.append(f"{side.label} {acts}")
+            if one[0].manifest.framework != other[0].manifest.framework:
+                choices[side.manifest.framework] = f"{field}={others}"
+        else:
+            # What is not carried out cannot be made otherwise by asking for it.
+            said.append(f"{side.label} does as if {acts}, though its settings say {stated}")
+    scripts: dict[Framework, str] = {"tf": entry.keras.align, "torch": entry.torch.align}
+    values = {side.label: acts for side, acts in (one, other)}
+    return Cause(f"{field}: {', '.join(said)}", field, values, entry.id, entry.title, choices, scripts)
