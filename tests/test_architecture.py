@@ -176,6 +176,7 @@ def test_import_rules():
         ("tf_impl/losses.py", "import torch", "a process loads one framework"),
         ("torch_impl/losses.py", "from tf_impl import losses", "a process loads one framework"),
         ("torch_impl/train.py", "from parity.verdict import judge", "which it may not see"),
+        ("tf_impl/replay.py", "from parity.diagnosis import diagnose", "which it may not see"),
         ("tf_impl/layers.py", "x = tf.random.normal([1])", "randomness originates"),
         ("torch_impl/randomness.py", "torch.manual_seed(1)", "randomness originates"),
         ("parity/initializers.py", "x = np.random.normal()", "randomness originates"),

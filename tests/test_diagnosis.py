@@ -12,16 +12,17 @@ import safetensors.numpy
 from commands import run
 from conftest import both_sides, shortened
 
-from parity import recording, start
+from parity import explain, recording, start
 from parity.changes import with_activation
 from parity.diagnosis import diagnose, transforms
-from parity.diagnosis.replay import acts_in
+from parity.diagnosis.replay import acts_in, entry_of
+from parity.differences import DIFFERENCES
 from parity.errors import WorkerError
 from parity.job import RecordJob, ReplayJob
 from parity.optimizers import OPTIMIZERS
 from parity.processes import Worker
 from parity.run import replayed
-from parity.spec import FRAMEWORKS, own_choices
+from parity.spec import FRAMEWORKS, LABELS, own_choices
 from parity.verdict import judge
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +56,7 @@ def diagnosed(workers, experiment, folder):
 @pytest.fixture(scope="module")
 def stock_adam(workers, tmp_path_factory):
     """What is judged where one side runs Keras's own Adam."""
-    return judged(workers, with_tf(SHORT, **STOCK_ADAM), tmp_path_factory.mktemp("stock"))[:2]
+    return judged(workers, with_tf(SHORT, **STOCK_ADAM), tmp_path_factory.mktemp("stock"))
 
 
 def with_leaky_adamax():
@@ -72,28 +73,32 @@ def with_selu_momentum():
     return with_tf(experiment, constants="through_float32", selu_at_zero="slope_above")
 
 
-CASES = {
-    "Keras's own Adam": (with_tf(SHORT, **STOCK_ADAM), {*STOCK_ADAM}, "step 0, optimizer"),
-    "two stages": (with_leaky_adamax(), {"constants", "adamax_epsilon"}, "step 0, forward leaky_relu_1"),
-    "one of two matters": (with_selu_momentum(), {"constants"}, "step 1, optimizer"),
-}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.ci] if name == "two stages" else []) for name in CASES]
-)
-def test_choices_are_named(name, workers, tmp_path):
-    """Exactly those that act, with what each side does, its difference, how to align, and a residual of rounding."""
-    experiment, fields, failed = CASES[name]
-    found = diagnosed(workers, experiment, tmp_path)
+def require_named(found, fields, failed):
+    """Exactly these choices, with what each side does, its difference, how to align, and a residual of rounding."""
     assert (found.explained, found.failed, found.excluded) == (True, failed, ())
     assert {cause.field for cause in found.causes} == fields
     for cause in found.causes:
-        assert cause.values == {label: own_choices(side)[cause.field] for side, label in recording.LABELS.items()}
+        assert cause.values == {label: own_choices(side)[cause.field] for side, label in LABELS.items()}
         assert cause.choices["tf"] == f"{cause.field}={own_choices('torch')[cause.field]}"
+        assert cause.choices["torch"] == f"{cause.field}={own_choices('tf')[cause.field]}"
         assert cause.scripts["tf"]
-        assert cause.difference in " ".join(found.lines())
+        assert f"parity.explain {cause.difference})" in " ".join(found.lines())
     assert 0 <= found.residual.share <= 1
+
+
+def test_stock_adam_is_named(stock_adam):
+    require_named(diagnose(*stock_adam), {*STOCK_ADAM}, "step 0, optimizer")
+
+
+@pytest.mark.ci
+def test_choices_of_two_stages_are_named(workers, tmp_path):
+    found = diagnosed(workers, with_leaky_adamax(), tmp_path)
+    require_named(found, {"constants", "adamax_epsilon"}, "step 0, forward leaky_relu_1")
+
+
+@pytest.mark.ci
+def test_a_choice_that_does_not_matter_is_not_named(workers, tmp_path):
+    require_named(diagnosed(workers, with_selu_momentum(), tmp_path), {"constants"}, "step 1, optimizer")
 
 
 def test_a_difference_that_no_choice_makes(stock_adam):
@@ -106,7 +111,7 @@ def test_a_difference_that_no_choice_makes(stock_adam):
         asked.extend((side, realisation) for realisation in realisations)
         return [[recordings[side].replayed(owner.checkpoints[step]) for step in steps] for _ in realisations]
 
-    found = diagnose(*stock_adam, unmoved)
+    found = diagnose(*stock_adam[:2], unmoved)
     assert (found.explained, found.causes, set(found.excluded)) == (False, (), {*STOCK_ADAM})
     assert found.note.startswith("none of the 3 known choices that act there explains step 0, optimizer, alone or")
     # Every set of choices but the empty one, in both directions, once.
@@ -117,7 +122,7 @@ def test_a_diagnosis_that_fails_says_so(stock_adam):
     def broken(*asked):
         raise WorkerError("the torch worker was killed\n  torch: its last line")
 
-    found = diagnose(*stock_adam, broken)
+    found = diagnose(*stock_adam[:2], broken)
     assert found.note == "the cause could not be sought: the torch worker was killed"
 
 
@@ -131,6 +136,19 @@ def test_the_choices_of_a_stage():
         "optimizer": {"constants", "adamax_epsilon", "epsilon_value", "weight_decay"},
     }.items():
         assert {field for field in own_choices("tf") if acts_in(field, stage, identity, widest)} == fields
+
+
+EFFECTS = {name: entry for name, entry in DIFFERENCES.items() if entry.effect is not None}
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_a_known_choice_is_tried_where_it_acts(name):
+    """And named as this difference, among all that are of the same field."""
+    effect = EFFECTS[name].effect
+    experiment, _ = explain.realised(effect)
+    assert entry_of(effect.field, experiment.identity, experiment.tf).id == name
+    # Pixels come before the first stage, and are seen in what is consumed.
+    assert acts_in(effect.field, effect.stage, experiment.identity, experiment.tf) != (effect.field == "pixel_scaling")
 
 
 # Keras's side as it is not: its stock Adam, whatever the realisation says, and a learning rate that is 1 % off.
@@ -248,21 +266,21 @@ def test_changes_of_an_array(x, y, said):
     assert transforms.between(x, y, 28 if x is PIXELS else None) == said
 
 
-LABELS = np.arange(100) % 10
+CLASSES = np.arange(100) % 10
 
 
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (LABELS + 1, "plus 1"),
-        (np.where(LABELS < 2, 1 - LABELS, LABELS), "classes renamed: 0 as 1, 1 as 0"),
-        (LABELS[ORDER], "in another order"),
-        (LABELS // 2, None),
-        (LABELS[:5], None),
+        (CLASSES + 1, "plus 1"),
+        (np.where(CLASSES < 2, 1 - CLASSES, CLASSES), "classes renamed: 0 as 1, 1 as 0"),
+        (CLASSES[ORDER], "in another order"),
+        (CLASSES // 2, None),
+        (CLASSES[:5], None),
     ],
 )
 def test_changes_of_labels(other, said):
-    assert transforms.of_labels(LABELS, other) == said
+    assert transforms.of_labels(CLASSES, other) == said
 
 
 def recorded(worker, folder, name, realisation=None, **given):
@@ -285,9 +303,9 @@ def test_a_start_and_data_that_differ(workers, tmp_path):
     np.save(tmp_path / "order.npy", order)
     reciprocal = replace(shortened("mnist_relu", 1).torch, pixel_scaling="reciprocal")
     others = {
+        "pixels": {"realisation": reciprocal},
         "weights": {"initial_weights": tmp_path / "drawn"},
         "order": {"batch_order": tmp_path / "order.npy"},
-        "pixels": {"realisation": reciprocal},
     }
     said = {
         "weights": "weights/dense_2/kernel: weights's is plain's, transposed",
@@ -301,7 +319,7 @@ def test_a_start_and_data_that_differ(workers, tmp_path):
         assert (found.explained, [cause.says for cause in found.causes]) == (True, [said[name]])
         # Of one framework there are no sides to name.
         assert found.causes[0].choices == {}
-    recording.drop_evidence(tmp_path / "pixels")
+    recording.drop_evidence(tmp_path / "order")
     found = diagnose(sides, judge(*sides))
     note = "the first step's samples are not kept here: parity.record keeps them"
     assert (found.explained, found.note) == (False, note)

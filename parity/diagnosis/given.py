@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.data import scale
-from parity.diagnosis.transforms import TRIED, between, of_labels, same_rows
+from parity.diagnosis.transforms import TRIED, between, listed, of_labels, same_rows
 from parity.diagnosis.value import Cause, Diagnosis, chosen
 from parity.differences import DIFFERENCES
 from parity.errors import IncomparableError
@@ -18,8 +18,6 @@ from parity.spec import PixelScaling
 Array = NDArray[Any]
 # What a check of preflight or of what is consumed says of the first step's samples.
 OF_SAMPLES = {"data", "order", "inputs", "labels", "indices"}
-# So many names are listed.
-LISTED = 3
 SCALINGS: tuple[PixelScaling, ...] = ("division", "reciprocal")
 
 
@@ -35,6 +33,9 @@ def diagnose(a: Recording, b: Recording, failed: str, names: Sequence[str]) -> D
 
     Weights are those of the start state; pixels and labels those of the first step.
     """
+    if "identity" in names:
+        # Other settings are told by the check itself, and explain all the rest.
+        return None
     parts: list[Found] = []
     note = None
     if "start" in names:
@@ -61,8 +62,11 @@ def of_states(a: Recording, b: Recording) -> Found:
     ours, theirs = a.state(0), b.state(0)
     changes: dict[str, list[str]] = {}
     lost = []
-    for name in [name for name in ours if not np.array_equal(ours[name], theirs.get(name, np.empty(0)))]:
-        change = between(ours[name], theirs[name]) if name in theirs else None
+    # Only names that the identity has: a recording is untrusted, and these are printed.
+    for name in [name for name in a.phase.shapes(0) if name in ours and name in theirs]:
+        if np.array_equal(ours[name], theirs[name]):
+            continue
+        change = between(ours[name], theirs[name])
         if change is None:
             lost.append(name)
         else:
@@ -73,11 +77,11 @@ def of_states(a: Recording, b: Recording) -> Found:
 
 def of_samples(a: Recording, b: Recording, ours: dict[str, Array], theirs: dict[str, Array]) -> Found:
     """The first step's inputs [batch, features] and labels [batch]."""
-    names = ("inputs", "labels")
-    if any(name not in arrays for name in names for arrays in (ours, theirs)):
-        return Found([], [*names])
+    shape = a.phase.shapes(0)["inputs"]
+    if not all(is_whole(arrays, shape) for arrays in (ours, theirs)):
+        return Found([], ["inputs", "labels"])
     (x, k), (y, m) = ((arrays["inputs"], arrays["labels"]) for arrays in (ours, theirs))
-    if x.shape == y.shape and k.shape == m.shape == x.shape[:1] and not np.array_equal(x, y):
+    if not np.array_equal(x, y):
         if same_rows(np.column_stack([x, k]), np.column_stack([y, m])):
             return Found([Cause("inputs and labels: the same samples in another order")], [])
         if (scaled := of_scaling(a, b, x, y)) is not None and np.array_equal(k, m):
@@ -94,9 +98,15 @@ def of_samples(a: Recording, b: Recording, ours: dict[str, Array], theirs: dict[
     return found
 
 
+def is_whole(arrays: dict[str, Array], shape: tuple[int, ...]) -> bool:
+    """Whether there are inputs of that shape, and a label, of any value, for each of them."""
+    expected = {"inputs": (shape, "fi"), "labels": (shape[:1], "i")}
+    return all(n in arrays and arrays[n].shape == s and arrays[n].dtype.kind in k for n, (s, k) in expected.items())
+
+
 def of_inputs(x: Array, y: Array) -> str | None:
     """What makes rows of pixels equal, which may be square images."""
-    side = round(x.shape[1] ** 0.5) if x.ndim == 2 else 0
+    side = round(x.shape[1] ** 0.5)
     return between(x, y, side if side > 1 and side * side == x.shape[1] else None)
 
 
@@ -121,9 +131,3 @@ def scaling_of(side: Recording, pixels: Array) -> PixelScaling | None:
 def pixels_of(pixels: Array) -> NDArray[np.uint8]:
     """The bytes that pixels from 0 to 1 were."""
     return np.round(pixels * 255).astype(np.uint8)
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more

@@ -1,6 +1,6 @@
 """Which simple change turns one array into another: of its places, or of its values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ Array = NDArray[Any]
 # What is computed is computed in float32, also for a float64 model: a factor, a term, the product and the sum round by
 # half a unit in the last place each, and so do the four values that the factor and the term are taken from.
 EPSILON = 4 * float(np.finfo(np.float32).eps)
+# So many names are listed.
+LISTED = 3
 TRIED = (
     "transposition", "mirroring", "permutation of rows, columns, values, samples", "scale", "shift", "reflection",
     "rounding", "map of labels",
@@ -100,6 +102,12 @@ def affine(x: Array, y: Array) -> str | None:
     return f"subtracted from {term:.6g}" if abs(slope + 1) <= unsure else f"times {slope:.6g} plus {term:.6g}"
 
 
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
 def scaled(factor: float) -> str:
     """A factor in words; one that rounding explains is none."""
     if abs(factor - 1) <= EPSILON:
@@ -121,6 +129,5 @@ def of_labels(k: Array, m: Array) -> str | None:
         return f"plus {int(steps[0])}"
     pairs = np.unique(np.column_stack([k, m]), axis=0)
     if len(pairs) == len(np.unique(k)) == len(np.unique(m)):
-        moved = ", ".join(f"{int(old)} as {int(new)}" for old, new in pairs if old != new)
-        return f"classes renamed: {moved}"
+        return f"classes renamed: {listed([f'{old} as {new}' for old, new in pairs.tolist() if old != new])}"
     return "in another order" if np.array_equal(np.sort(k), np.sort(m)) else None
