@@ -97,7 +97,8 @@ def check_segment(where: str, evaluated: Shape | None, arrays: Mapping[str, NDAr
     lengths = (arrays["costs"].size if "costs" in arrays else 0,)
     shapes: dict[str, Shape] = {"costs": lengths, "noise": lengths}
     if evaluated is not None:
-        shapes |= {"outputs": evaluated, "outputs_noise": ()}
+        whole = (4 if "evaluation" in arrays and arrays["evaluation"].size else 0,)
+        shapes |= {"outputs": evaluated, "outputs_noise": (), "evaluation": whole, "evaluation_noise": whole}
     check_exactly(where, arrays, "costs and outputs", {name: (shape, "float64") for name, shape in shapes.items()})
 
 

@@ -25,6 +25,7 @@ class Program(NamedTuple):
     chunk        (first, last) -> the trace of the steps first to last - 1
     step         (state, inputs, labels or uniforms, recorded) -> what the stages of one step gave, and the state after
     infer        (inputs) -> what the model makes of them in eval mode; None in pre-training
+    evaluate     () -> accuracy and loss on the test set, then on the training set, in float64; None in pre-training
     tested       () -> what the model makes of the test set; None in pre-training
     twin         () -> the noise of a twin, and `chunk` with it; None in pre-training
     """
@@ -34,6 +35,7 @@ class Program(NamedTuple):
     chunk: Callable[[int, int], dict[str, NDArray[Any]]]
     step: Callable[..., dict[str, NDArray[Any]]]
     infer: Callable[[NDArray[Any]], NDArray[Any]] | None
+    evaluate: Callable[[], NDArray[np.float64]] | None
     tested: Callable[[], dict[str, NDArray[Any]]] | None
     twin: Callable[[], tuple[Any, Callable[[int, int], dict[str, NDArray[Any]]]]] | None
 
@@ -49,6 +51,9 @@ def training(side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_d
         found = side.train.infer(model, side.state.to_tensor("inputs", inputs, place))
         return side.state.to_array("outputs", found)
 
+    def evaluate() -> NDArray[np.float64]:
+        return side.state.to_array("evaluation", side.train.evaluate(model, loss, on_device, identity))
+
     def twin() -> tuple[Any, Callable[[int, int], dict[str, NDArray[Any]]]]:
         noise = side.noise.Noise(model, place)
         return noise, side.train.chunk_function(model, loss, clip, updater, on_device, identity, noise)
@@ -59,6 +64,7 @@ def training(side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_d
         chunk=side.train.chunk_function(model, loss, clip, updater, on_device, identity),
         step=side.replay.replay_function(model, loss, clip, updater, identity, place),
         infer=infer,
+        evaluate=evaluate,
         tested=partial(side.train.tested, model, on_device, identity.threshold),
         twin=twin,
     )
@@ -94,6 +100,7 @@ def pretraining(
         chunk=chunk,
         step=lambda state, *given: steps[phase.layer(int(state["step"]))](state, *given),
         infer=None,
+        evaluate=None,
         tested=None,
         twin=None,
     )

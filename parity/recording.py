@@ -24,7 +24,9 @@ A recording is a folder:
     flow.safetensors            each dense layer's gradient norm and dead units at checkpoints (parity/flow.py)
     segments/<key>.safetensors  what the loop's steps from such a checkpoint cost here in float64: `costs` [steps]; and
                                 `noise` [steps], what rounding may make of them, measured by the checkpoint's owner;
-                                `outputs` [batch, units] of the model in eval mode, and their `outputs_noise` []
+                                `outputs` [batch, units] of the model in eval mode, and their `outputs_noise` [];
+                                `evaluation` and `evaluation_noise`, [4] at the last checkpoint and [0] at others:
+                                accuracy and loss on the test set and, where asked for, on the training set
     evidence/<step>.safetensors what every stage of a checkpoint's step gave in float64, which others are fed
     evidence/start-<dtype>.safetensors   the step from the start state: `inputs`, `labels` and what replay.py returns
     pretraining/                where there is pre-training, its recording, in the same format, but without flow and

@@ -183,16 +183,28 @@ class Replayer:
         program.write(at.state)
         return program.infer(at.inputs).astype(np.float64)
 
-    def own_outputs(self, at: Checkpoint) -> dict[str, NDArray[np.float64]]:
-        """The `outputs` in float64, and `outputs_noise` [], what float32 makes of them, scaled down to float64.
+    def evaluation(self, at: Checkpoint, dtype: Dtype) -> NDArray[np.float64]:
+        """[4]: what the training loop's own evaluation says of a checkpoint's model in `dtype`."""
+        self.side.runtime.set_dtype(dtype)
+        program = self.programs[dtype]
+        assert program.evaluate is not None
+        program.write(at.converted(dtype).state)
+        return program.evaluate()
 
-        Nothing where the phase has no model to evaluate.
+    def own_evaluation(self, at: Checkpoint, whole: bool) -> dict[str, NDArray[np.float64]]:
+        """`outputs` and, for the `whole` data, `evaluation` [4] or [0], in float64; and the noise of both.
+
+        That is what float32 makes of them, scaled down to float64. Nothing where the phase has no model to evaluate.
         """
         if self.phase.evaluated is None:
             return {}
         wide, narrow = self.outputs(at, "float64"), self.outputs(at, "float32")
+        evaluations = [self.evaluation(at, dtype) if whole else np.zeros(0) for dtype in DTYPES]
         with np.errstate(invalid="ignore"):
-            return {"outputs": wide, "outputs_noise": np.abs(narrow - wide).max() * FINER}
+            return {
+                "outputs": wide, "outputs_noise": np.abs(narrow - wide).max() * FINER,
+                "evaluation": evaluations[0], "evaluation_noise": np.abs(evaluations[1] - evaluations[0]) * FINER,
+            }  # fmt: skip
 
     def own_segment(
         self, at: Checkpoint, evidence: Arrays, first: int, last: int, costs: NDArray[np.floating]

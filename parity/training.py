@@ -153,7 +153,9 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
             flows.append(flow(task.identity, task.job.realisation, at.state, evidence))
         recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
         segment = replayer.own_segment(at, evidence, step, stops[step], costs)
-        recorder.save_segment(key, segment | replayer.own_outputs(at))
+        # The whole test set takes its time, so it is gone through once.
+        last = step == max(trained.states)
+        recorder.save_segment(key, segment | replayer.own_evaluation(at, whole=last))
         summary = replayer.loop(at, evidence, whole[task.identity.dtype], trained.looped[step])
         loop |= {f"{step}/{column}": values for column, values in summary.items()}
         if step == 0 and task.job.phase == "training":
@@ -215,6 +217,8 @@ def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
             found = {"costs": costs}
             if task.phase.evaluated is not None:
                 found["outputs"] = task.replayer.outputs(at, "float64")
+                if segment["evaluation"].size:
+                    found["evaluation"] = task.replayer.evaluation(at, "float64")
             recorder.save_segment(key, segment | found)
 
 

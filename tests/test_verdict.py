@@ -320,5 +320,5 @@ def test_outputs_in_eval_mode(ours, theirs, noise, result, where, clean_pair):
 
 def test_both_sides_evaluate_every_checkpoint(clean_pair):
     found = evaluation.checks(*clean_pair)
-    assert len({check.name for check in found}) == len(found) == 8
+    assert len({check.name for check in found}) == len(found) == 12
     assert {check.result for check in found} == {"passed"}

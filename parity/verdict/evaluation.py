@@ -1,8 +1,9 @@
-"""Do both models, from the same state, make the same of a batch in eval mode?
+"""Do both models, from the same state, make the same of a batch in eval mode, and of the test set?
 
-Through the training loops' own evaluation, in float64: with running statistics, and without dropout. What rounding
-makes of the outputs is measured where the checkpoint was recorded (`own_outputs` in parity/replays.py): what lies
-between them in float32 and in float64, of which float64's rounding is 2**-29.
+Through the training loops' own evaluation, in float64: with running statistics, and without dropout; at the last
+checkpoint also the accuracy and loss it finds. What rounding makes of all this is measured where the checkpoint was
+recorded (`own_evaluation` in parity/replays.py): what lies between float32 and float64, of which float64's rounding is
+2**-29.
 """
 
 from dataclasses import replace
@@ -18,11 +19,39 @@ from parity.verdict.segments import common
 # One measurement of noise stands for all there might be; honest pairs use some 5 % of this. Also in units in the last
 # place of the largest output, where the noise happened to be none.
 FACTOR = 50.0
+# The numbers of an evaluation, in order (`evaluate` in tf_impl/train.py).
+MEASURED = ("test accuracy", "test loss", "training accuracy", "training loss")
 
 
 def checks(a: Recording, b: Recording) -> list[Check]:
     """One check for each checkpoint whose model both sides evaluated, and one for each side's last accuracy."""
-    return [judged(a, b, *segment) for segment in common(a, b)] + [counted(side) for side in (a, b)]
+    segments = list(common(a, b))
+    found = [judged(a, b, *segment) for segment in segments]
+    found += [check for segment in segments for check in measured(a, b, *segment)]
+    return found + [counted(side) for side in (a, b)]
+
+
+def measured(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, theirs: Arrays) -> list[Check]:
+    """Are accuracy and loss the same, where both measured them?"""
+    return [
+        apart(a, b, f"{name}, on {owner}'s checkpoint", f"step {step}, {name}", ours, theirs, number)
+        for number, name in enumerate(MEASURED[: min(ours["evaluation"].size, theirs["evaluation"].size)])
+        # A training set that nobody asks for is not gone through.
+        if a.manifest.identity.schedule.evaluate_training or not name.startswith("training")
+    ]
+
+
+def apart(a: Recording, b: Recording, name: str, where: str, ours: Arrays, theirs: Arrays, number: int) -> Check:
+    """Is one of the numbers of an evaluation the same?"""
+    x, y = (side["evaluation"][number] for side in (ours, theirs))
+    noise = max(side["evaluation_noise"][number] for side in (ours, theirs))
+    # A loss rounds as the largest output does that it is made of.
+    largest = max(1.0, abs(x), abs(y), largest_finite(np.stack([ours["outputs"], theirs["outputs"]])))
+    bound = float(FACTOR * (noise + UNIT_ROUNDOFF["float64"] * largest))
+    if not (np.isfinite(bound) and (np.isfinite(x) | np.isfinite(y))):
+        return Check(name, "loop", "not_judged", None, None, where, "it is not a finite number on both sides")
+    entry = worst(np.array(x), np.array(y), np.array(bound), 0.0)
+    return replace(judge("loop", name, where, (), entry, 1.0, "float64", (a.label, b.label)), side=None)
 
 
 def counted(side: Recording) -> Check:
