@@ -238,6 +238,7 @@ CHANGES = [
     (PIXELS, rounded(2 * PIXELS - 1), "times 2 plus -1"),
     (PIXELS, PIXELS * (1 + 2**-24), "but for the rounding of float32"),
     (PIXELS, PIXELS * 0, "all zero"),
+    (PIXELS, PIXELS * 1e-310, "times 1e-310"),
     (PIXELS, PIXELS[ORDER], "its rows in another order"),
     (PIXELS, images(lambda x: x.transpose(0, 2, 1)), "each image transposed"),
     (PIXELS, images(lambda x: x[:, :, ::-1]), "each image mirrored left to right"),

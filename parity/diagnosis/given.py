@@ -54,7 +54,7 @@ def diagnose(a: Recording, b: Recording, failed: str, names: Sequence[str]) -> D
         note = f"nothing that was tried makes {listed(lost)} equal: {', '.join(TRIED)}"
     elif not causes and note is None:
         note = "what the first step was given is equal on both sides; what differs comes later"
-    return Diagnosis(failed, causes, bool(causes) and not lost, excluded=TRIED if lost else (), note=note)
+    return Diagnosis(failed, causes, bool(causes) and note is None, excluded=TRIED if lost else (), note=note)
 
 
 def of_states(a: Recording, b: Recording) -> Found:

@@ -114,9 +114,8 @@ def scaled(factor: float) -> str:
         return "but for the rounding of float32"
     if not factor:
         return "all zero"
-    inverse = 1 / factor
-    if abs(factor) < 1 and abs(inverse - round(inverse)) <= EPSILON * abs(inverse):
-        return f"divided by {round(inverse)}"
+    if EPSILON < abs(factor) < 1 and abs(1 / factor - round(1 / factor)) <= EPSILON / abs(factor):
+        return f"divided by {round(1 / factor)}"
     return f"times {factor:.6g}"
 
 
