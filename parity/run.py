@@ -117,12 +117,12 @@ def replayed(
         file = Path(folder) / "replays.safetensors"
         workers[side].diagnose(DiagnoseJob(jobs[side], owner.folder, tuple(steps), tuple(realisations), file))
         arrays = unpack(file, file.read_bytes())
-    found: list[list[Arrays]] = []
-    for position in range(len(realisations)):
-        prefixes = [f"{position}/{number}/" for number in range(len(steps))]
-        rows = [{k.removeprefix(p): v for k, v in arrays.items() if k.startswith(p)} for p in prefixes]
-        found.append(list(rows))
-    return found
+    return [[inside(arrays, f"{i}/{j}/") for j in range(len(steps))] for i in range(len(realisations))]
+
+
+def inside(arrays: Arrays, prefix: str) -> Arrays:
+    """The arrays whose names start with `prefix`, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def common_device(wanted: str, workers: Mapping[Framework, Worker]) -> str:

@@ -151,34 +151,40 @@ def test_a_known_choice_is_tried_where_it_acts(name):
     assert acts_in(effect.field, effect.stage, experiment.identity, experiment.tf) != (effect.field == "pixel_scaling")
 
 
-# Keras's side as it is not: its stock Adam, whatever the realisation says, and a learning rate that is 1 % off.
-EDITS = (
-    ("    made = stock if", "    return stock(spec.learning_rate)\n    made = stock if"),
-    ("return keras.optimizers.SGD(spec.learning_rate", "return keras.optimizers.SGD(1.01 * spec.learning_rate"),
-)
+# The sides as they are not. Keras: its stock Adam, whatever the realisation says, and a learning rate that is 1 % off.
+# torch: epsilon before the correction, whatever the realisation says.
+EDITS = {
+    "tf": (
+        ("    made = stock if", "    return stock(spec.learning_rate)\n    made = stock if"),
+        ("return keras.optimizers.SGD(spec.learning_rate", "return keras.optimizers.SGD(1.01 * spec.learning_rate"),
+    ),
+    "torch": (('if realisation.adam_epsilon == "after_correction":', "if False:"),),
+}
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
-    """A process of Keras whose code is not what its realisation says."""
+    """A process of either framework whose code is not what its realisation says."""
     folder = tmp_path_factory.mktemp("planted")
-    shutil.copytree(ROOT / "tf_impl", folder / "tf_impl", ignore=shutil.ignore_patterns("__pycache__"))
-    path = folder / "tf_impl" / "optimizers.py"
-    for old, new in EDITS:
-        assert old in path.read_text()
-        path.write_text(path.read_text().replace(old, new))
+    for side, edits in EDITS.items():
+        package = f"{side}_impl"
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        path = folder / package / "optimizers.py"
+        for old, new in edits:
+            assert old in path.read_text()
+            path.write_text(path.read_text().replace(old, new))
     with pytest.MonkeyPatch.context() as patch:
         # Where Python looks first.
         patch.chdir(folder)
-        worker = Worker("tf", "cpu", 1)
-    with worker:
-        yield worker
+        started = {side: Worker(side, "cpu", 1) for side in FRAMEWORKS}
+    with started["tf"], started["torch"]:
+        yield started
 
 
 @pytest.mark.ci
 def test_code_that_does_not_do_as_it_says(planted, workers, tmp_path):
     """Both sides' settings are equal, and Keras's code is its stock Adam."""
-    found = diagnosed(workers | {"tf": planted}, SHORT, tmp_path)
+    found = diagnosed(workers | {"tf": planted["tf"]}, SHORT, tmp_path)
     assert found.explained
     assert {cause.field for cause in found.causes} == {*STOCK_ADAM}
     for cause in found.causes:
@@ -189,9 +195,20 @@ def test_code_that_does_not_do_as_it_says(planted, workers, tmp_path):
 
 
 @pytest.mark.ci
+def test_the_other_side_is_asked_where_one_does_not_do_as_it_says(planted, workers, tmp_path):
+    """torch's code makes the same choice whatever it is asked for, so that Keras must replay torch's checkpoints."""
+    found = diagnosed(workers | {"torch": planted["torch"]}, SHORT, tmp_path)
+    assert found.explained
+    (cause,) = found.causes
+    said = "torch does as if before_correction, though its settings say after_correction, Keras after_correction"
+    assert cause.says == f"adam_epsilon: {said}"
+    assert cause.choices == {"tf": "adam_epsilon=before_correction"}
+
+
+@pytest.mark.ci
 def test_a_fault_without_a_known_cause(planted, workers, tmp_path):
     experiment = shortened("mnist_softmax", 2, optimizer=replace(OPTIMIZERS["sgd"], momentum=0.9))
-    found = diagnosed(workers | {"tf": planted}, experiment, tmp_path)
+    found = diagnosed(workers | {"tf": planted["tf"]}, experiment, tmp_path)
     assert (found.explained, found.causes, found.excluded) == (False, (), ("constants",))
     assert found.note == "the one known choice that acts there does not explain step 0, optimizer: constants"
 
