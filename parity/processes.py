@@ -9,9 +9,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from types import TracebackType
+from typing import Any
 
 from parity.errors import ParityError, UsageError, WorkerError
 from parity.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob
@@ -34,9 +35,18 @@ class Worker:
     """One framework's process. Use it as a context manager; it is gone when the block ends, however it ends.
 
     `time_limit` is how many seconds the import, and then each job, may take; None stops only an import that hangs.
+    `environment` are variables that the process gets besides this one's own, `module` is what it runs.
     """
 
-    def __init__(self, framework: Framework, device: str, threads: int, time_limit: float | None = None) -> None:
+    def __init__(
+        self,
+        framework: Framework,
+        device: str,
+        threads: int,
+        time_limit: float | None = None,
+        environment: Mapping[str, str] | None = None,
+        module: str = "parity.worker",
+    ) -> None:
         self.framework = framework
         self.time_limit = time_limit
         # Why the process was stopped from here, once it was.
@@ -50,13 +60,13 @@ class Worker:
             # Spares TensorFlow its search for a GPU, and torch the memory of a context on one.
             quiet["CUDA_VISIBLE_DEVICES"] = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "parity.worker", framework, "--threads", str(threads)],
+            [sys.executable, "-m", module, framework, "--threads", str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
             bufsize=1,
-            env=os.environ | quiet,
+            env=os.environ | quiet | dict(environment or {}),
             # Ctrl-C reaches this process alone, which then stops the workers in order.
             start_new_session=True,
         )
@@ -78,26 +88,22 @@ class Worker:
 
     def record(self, job: RecordJob, progress: Progress) -> None:
         """Record to the end; `progress` is called with (steps done, steps in all)."""
-        self._run(job, progress)
+        self.run(job, progress)
 
     def replay(self, job: ReplayJob) -> None:
         """Add the replay of another recording to one of this side's."""
-        self._run(job, lambda done, steps: None)
+        self.run(job, lambda done, steps: None)
 
     def draw(self, job: DrawJob) -> None:
         """Draw initial weights with this framework's own initializers."""
-        self._run(job, lambda done, steps: None)
+        self.run(job, lambda done, steps: None)
 
     def diagnose(self, job: DiagnoseJob) -> None:
         """Replay checkpoints of another recording as other realisations have them."""
-        self._run(job, lambda done, steps: None, "the diagnosis took")
+        self.run(job, lambda done, steps: None, "the diagnosis took")
 
-    def _run(
-        self,
-        job: RecordJob | ReplayJob | DiagnoseJob | DrawJob,
-        progress: Progress,
-        what: str = "recording took",
-    ) -> None:
+    def run(self, job: Any, progress: Progress, what: str = "recording took") -> None:
+        """Have a job done, a dataclass of a kind that the process takes; `what` took too long if it does."""
         self.wait_until_ready()
         try:
             assert self.process.stdin

@@ -43,6 +43,8 @@ MODULES = (
 PACKAGES = {"tensorflow", "keras", "torch"}
 Job = RecordJob | ReplayJob | DiagnoseJob | DrawJob
 JOBS: TypeAdapter[Job] = TypeAdapter(Job)
+# (side, job, tell, the last job's task) -> the job's task
+Perform = Callable[[SimpleNamespace, Any, Tell, Task | None], Task | None]
 
 
 def load_function(path: str) -> Callable[..., Any]:
@@ -87,14 +89,14 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, last: Task | None = Non
     return task
 
 
-def serve(framework: Framework, threads: int, jobs: TextIO, tell: Tell) -> None:
+def serve(framework: Framework, threads: int, jobs: TextIO, tell: Tell, kinds: TypeAdapter[Any], do: Perform) -> None:
     """Take jobs until there are no more; one that fails does not keep the next from running."""
     side = load_side(framework, threads)
     tell({"done": sorted(side.runtime.devices())})
     task: Task | None = None
     for line in jobs:
         try:
-            task = perform(side, JOBS.validate_json(line), tell, task)
+            task = do(side, kinds.validate_json(line), tell, task)
             tell({"done": "job"})
         except Exception as error:
             if STOPPING.is_set():
@@ -120,7 +122,8 @@ def interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def main() -> None:
+def main(kinds: TypeAdapter[Any] = JOBS, do: Perform = perform) -> None:
+    """Take jobs of these kinds, each done by `do`."""
     parser = argparse.ArgumentParser(prog="parity.worker", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("framework", choices=["tf", "torch"])
     parser.add_argument("--threads", type=int, required=True)
@@ -135,7 +138,7 @@ def main() -> None:
 
     try:
         try:
-            serve(options.framework, options.threads, sys.stdin, tell)
+            serve(options.framework, options.threads, sys.stdin, tell, kinds, do)
         except Exception as error:
             tell(described(error))
     except (KeyboardInterrupt, BrokenPipeError):

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
+from benchmarks.families import pretrained, shortened, xor_lbfgs
 from parity import pairs
-from parity.changes import COSTS, chosen_optimizer, initializer
-from parity.experiments import EXPERIMENTS, activation, mlp
+from parity.changes import initializer
+from parity.experiments import activation
 from parity.nodes import Dense, Node
 from parity.options import DEFAULT_DATA, EMBEDDED
 from parity.processes import Worker
 from parity.recording import Recording
-from parity.spec import Experiment, Framework, Pretraining
+from parity.spec import Experiment, Framework
 
+__all__ = ["pretrained", "shortened", "xor_lbfgs"]
 Pair = tuple[Recording, Recording]
 # Also of the commands that tests start: nothing is downloaded, on no machine.
 os.environ[DEFAULT_DATA] = EMBEDDED
@@ -57,30 +59,6 @@ def workers() -> Iterator[dict[Framework, Worker]]:
     """A process for each framework that lives as long as the tests."""
     with Worker("tf", "cpu", 1) as tf, Worker("torch", "cpu", 1) as torch:
         yield {"tf": tf, "torch": torch}
-
-
-def shortened(name: str, steps: int, **changes: Any) -> Experiment:
-    """An experiment cut to so many steps, with other fields of its identity changed."""
-    experiment = EXPERIMENTS[name]
-    schedule = replace(experiment.identity.schedule, duration=steps, unit="steps")
-    identity = replace(experiment.identity, **({"schedule": schedule} | changes))
-    return replace(experiment, identity=identity)
-
-
-def pretrained(steps: int, **changes: Any) -> Experiment:
-    """mnist_rbm with narrow layers, an epoch of pre-training each, and few steps, with other fields changed."""
-    kernel, bias = initializer("normal:0.01"), initializer("zeros")
-    model = mlp([784, 16, 8, 10], "sigmoid", "linear", kernel, bias)
-    return shortened("mnist_rbm", steps, **({"model": model, "pretraining": Pretraining(100, 1, 0.1)} | changes))
-
-
-def xor_lbfgs(steps: int, numbers: str = "learning_rate=0.5,history_size=3", **changes: Any) -> Experiment:
-    """XOR through two hidden layers of tanh, by L-BFGS. Seed 0 learns it, and at step 1 it has no curvature to keep."""
-    normal = initializer("normal")
-    model = mlp([2, 5, 5, 1], "tanh", "linear", normal, normal)
-    chosen = chosen_optimizer(f"lbfgs:{numbers}" if numbers else "lbfgs")
-    kept = {"model": model, "loss": COSTS["logits"], "optimizer": chosen}
-    return shortened("xor_tanh", steps, **(kept | changes))
 
 
 def both_sides(experiment: Experiment, **choices: Any) -> Experiment:

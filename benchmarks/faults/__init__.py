@@ -1,0 +1,13 @@
+"""Faults, as edits of the code on either side, and where each must be found.
+
+The list was written before the bounds of parity/stages.py were settled, and what joined it later before the noise of
+trajectories was judged.
+"""
+
+from benchmarks.faults import choices, layers, precision, pretraining, runs, updates
+from benchmarks.faults.fault import Edit, Fault, Kind
+
+PARTS = (layers, updates, choices, runs, pretraining, precision)
+FAULTS = {name: fault for part in PARTS for name, fault in part.FAULTS.items()}
+
+__all__ = ["FAULTS", "PARTS", "Edit", "Fault", "Kind"]

@@ -1,0 +1,201 @@
+"""Faults of layers, forward and backward, and of the loss."""
+
+from benchmarks.faults.fault import (
+    TF_COST,
+    TF_DENSE_LINE,
+    TORCH_COST,
+    TORCH_DENSE_LINE,
+    Fault,
+    tf_activation,
+    tf_dense,
+    tf_relu,
+    torch_activation,
+    torch_dense,
+    torch_relu,
+)
+
+FAULTS = {
+    # Forward
+    "an activation lets a billionth through": Fault(
+        "forward", "lockstep", "outputs/relu_1", 0,
+        tf_relu("tf.nn.relu(x) + 1e-9 * x"), torch_relu("torch.relu(x) + 1e-9 * x"),
+    ),
+    "an activation's kink is moved": Fault(
+        "forward", "lockstep", "outputs/relu_1", 0,
+        tf_relu("tf.nn.relu(x - 1e-6)"), torch_relu("torch.relu(x - 1e-6)"),
+    ),
+    "a layer is 1e-12 too large": Fault(
+        "forward", "lockstep", "outputs/dense_2", 0,
+        tf_dense("stock(x) * (1 + 1e-12)", "dense_2"), torch_dense("stock(x) * (1 + 1e-12)", "dense_2"),
+    ),
+    "one unit is dead": Fault(
+        "forward", "lockstep", "outputs/dense_2", 0,
+        tf_dense("stock(x) * tf.cast(tf.range(256) != 7, x.dtype)", "dense_2"),
+        torch_dense("stock(x) * (torch.arange(256) != 7).to(x)", "dense_2"),
+    ),
+    "a square kernel is transposed": Fault(
+        "forward", "lockstep", "outputs/dense_2", 0,
+        tf_dense("x @ tf.transpose(made.kernel) + made.bias", "dense_2"),
+        torch_dense("x @ made.weight + made.bias", "dense_2"),
+    ),
+    "a bias is added twice": Fault(
+        "forward", "lockstep", "outputs/dense_3", 0,
+        tf_dense("stock(x) + made.bias", "dense_3"), torch_dense("stock(x) + made.bias", "dense_3"),
+    ),
+    "the cost is averaged over 99 samples": Fault(
+        "forward", "lockstep", "cost", 0,
+        ("losses.py", TF_COST, TF_COST.replace("(labels, outputs)", "(labels[1:], outputs[1:])")),
+        ("losses.py", TORCH_COST, TORCH_COST.replace("(outputs, labels)", "(outputs[1:], labels[1:])")),
+    ),
+    "the logits are scaled": Fault(
+        "forward", "lockstep", "cost", 0,
+        ("losses.py", TF_COST, TF_COST.replace("outputs)", "outputs * (1 + 1e-11))")),
+        ("losses.py", TORCH_COST, TORCH_COST.replace("(outputs,", "(outputs * (1 + 1e-11),")),
+    ),
+    "a penalty on the logits": Fault(
+        "forward", "lockstep", "cost", 0,
+        ("losses.py", TF_COST, TF_COST + " + 1e-10 * tf.reduce_mean(outputs**2)"),
+        ("losses.py", TORCH_COST, TORCH_COST + " + 1e-10 * torch.mean(outputs**2)"),
+    ),
+    "the loop's forward pass is another one": Fault(
+        "forward", "loop", "cost", 0,
+        ("models.py", "x = outputs[name] = node(", "x = outputs[name] = 1.01 * node("),
+        ("models.py", "x = outputs[name] = node(", "x = outputs[name] = 1.01 * node("),
+    ),
+    "Keras's epsilon for a batch norm": Fault(
+        "forward", "lockstep", "outputs/batch_norm_1", 0,
+        ("layers.py", "epsilon=node.epsilon", "epsilon=1e-3"), ("layers.py", "eps=node.epsilon", "eps=1e-3"),
+        "mnist_batchnorm",
+    ),
+    "the momentum of a batch norm is the other share": Fault(
+        "forward", "lockstep", "statistics/batch_norm_1/moving_mean", 0,
+        ("layers.py", "momentum=node.momentum", "momentum=1 - node.momentum"),
+        ("layers.py", "momentum=1 - node.momentum", "momentum=node.momentum"),
+        "mnist_batchnorm",
+    ),
+    "the loop trains in eval mode": Fault(
+        "forward", "loop", "cost", 0,
+        ("train.py", "forward(model, inputs, training=True", "forward(model, inputs, training=False"),
+        ("train.py", "forward(model, inputs, training=True", "forward(model, inputs, training=False"),
+        "mnist_batchnorm",
+    ),
+    "what is kept is not scaled": Fault(
+        "forward", "lockstep", "outputs/dropout_1", 0,
+        ("layers.py", "tf.constant(1 / (1 - self.rate), inputs.dtype)", "1"), ("layers.py", " / (1 - self.rate)", ""),
+        "mnist_dropout",
+    ),
+    "rate and share kept are confused": Fault(
+        "forward", "lockstep", "outputs/dropout_1", 0,
+        ("layers.py", "(1 - self.rate)", "self.rate"), ("layers.py", "(1 - self.rate)", "self.rate"),
+        "mnist_dropout",
+    ),
+    "a word of each sample is left out": Fault(
+        "forward", "lockstep", "outputs/embedding_1", 0,
+        ("layers.py", "super().call(inputs)", "super().call(inputs)[:, 1:]"),
+        ("layers.py", "super().forward(inputs).sum", "super().forward(inputs)[:, 1:].sum"),
+        "mnist_tokens",
+    ),
+    "leaky ReLU's slope is torch's own": Fault(
+        "forward", "lockstep", "outputs/leaky_relu_1", 0,
+        ("activations.py", "negative_slope=node.slope, name", "negative_slope=0.01, name"),
+        ("activations.py", "constant(node.slope, realisation)", "constant(0.01, realisation)"),
+        "xor_leaky_relu",
+    ),
+    "tanh is a billionth too large": Fault(
+        "forward", "lockstep", "outputs/tanh_1", 0,
+        tf_activation("tf.tanh(x) * (1 + 1e-9)", 'node.function == "tanh"'),
+        torch_activation("torch.tanh(x) * (1 + 1e-9)", 'node.function == "tanh"'),
+        "xor_tanh",
+    ),
+    "one layer has no activation": Fault(
+        "forward", "lockstep", "outputs/tanh_9", 0,
+        tf_activation("x", 'node.name == "tanh_9"'), torch_activation("x", 'node.name == "tanh_9"'),
+        "xor_tanh",
+    ),
+    # Backward
+    "an activation's gradient is a thousandth too large": Fault(
+        "backward", "lockstep", "deltas/dense_2", 0,
+        tf_relu("tf.nn.relu(x) * 1.001 - tf.stop_gradient(tf.nn.relu(x) * 1.001 - tf.nn.relu(x))"),
+        torch_relu("torch.relu(x) * 1.001 - (torch.relu(x) * 1.001 - torch.relu(x)).detach()"),
+    ),
+    "a bias has no gradient": Fault(
+        "backward", "lockstep", "gradients/dense_2/bias", 0,
+        tf_dense("x @ made.kernel + tf.stop_gradient(made.bias)", "dense_2"),
+        torch_dense("x @ made.weight.T + made.bias.detach()", "dense_2"),
+    ),
+    "a kernel's gradient is a billionth too large": Fault(
+        "backward", "lockstep", "gradients/dense_3/kernel", 0,
+        tf_dense(
+            "stock(x) + (lambda e: e - tf.stop_gradient(e))(1e-9 * (tf.stop_gradient(x) @ made.kernel))", "dense_3"
+        ),
+        torch_dense("stock(x) + (lambda e: e - e.detach())(1e-9 * (x.detach() @ made.weight.T))", "dense_3"),
+    ),
+    "one unit's gradient is lost": Fault(
+        "backward", "lockstep", "gradients/dense_2/kernel", 0,
+        tf_dense("(lambda y: tf.concat([y[:, :7], tf.stop_gradient(y[:, 7:8]), y[:, 8:]], 1))(stock(x))", "dense_2"),
+        torch_dense("(lambda y: torch.cat([y[:, :7], y[:, 7:8].detach(), y[:, 8:]], 1))(stock(x))", "dense_2"),
+    ),
+    "one layer is frozen": Fault(
+        "backward", "lockstep", "gradients/dense_2/kernel", 0,
+        ("layers.py", TF_DENSE_LINE, TF_DENSE_LINE.replace("name=", 'trainable=node.name != "dense_2", name=')),
+        ("layers.py", TORCH_DENSE_LINE, TORCH_DENSE_LINE + '.requires_grad_(node.name != "dense_2")'),
+    ),
+    "gradients are clipped inside the loop": Fault(
+        "backward", "loop", "slots/first_moment/dense_1/kernel", 0,
+        ("train.py", "    updater.apply(",
+         "    gradients = [tf.clip_by_value(g, -1e-3, 1e-3) for g in gradients]\n    updater.apply("),
+        ("train.py", "    updater.step()\n",
+         "    torch.nn.utils.clip_grad_value_(model.parameters(), 1e-3)\n    updater.step()\n"),
+    ),
+    "a batch norm's gradient stops at its mean": Fault(
+        "backward", "lockstep", "deltas/dense_2", 0,
+        ("layers.py", "    return made(momentum=node.momentum, epsilon=node.epsilon, name=node.name)",
+         "    made = made(momentum=node.momentum, epsilon=node.epsilon, name=node.name)\n"
+         "    stock = made._moments\n"
+         "    made._moments = lambda x, mask: (tf.stop_gradient(stock(x, mask)[0]), stock(x, mask)[1])\n"
+         "    return made"),
+        ("layers.py", "    return made(node.units, momentum=1 - node.momentum, eps=node.epsilon)",
+         "    made = made(node.units, momentum=1 - node.momentum, eps=node.epsilon)\n"
+         "    stock = made.forward\n"
+         "    made.forward = lambda x: stock(x) + (lambda m: m - m.detach())(x.mean(0) * made.weight.detach())\n"
+         "    return made"),
+        "mnist_batchnorm",
+    ),
+    "dropout's gradient is that of the identity": Fault(
+        "backward", "lockstep", "deltas/relu_2", 0,
+        ("layers.py", "return tf.where(kept, inputs *",
+         "return inputs - tf.stop_gradient(inputs) + tf.where(kept, tf.stop_gradient(inputs) *"),
+        ("layers.py", "return inputs * (", "return inputs - inputs.detach() + inputs.detach() * ("),
+        "mnist_dropout",
+    ),
+    "the uses of a row are averaged": Fault(
+        "backward", "loop", "slots/first_moment", 0,
+        ("optimizers.py", "unsorted_segment_sum", "unsorted_segment_mean"),
+        ("train.py", "    cost.backward()\n", "    cost.backward()\n    for weight in model.parameters():\n"
+         "        (rows,), values = weight.grad._indices(), weight.grad._values()\n"
+         "        values = values / torch.bincount(rows)[rows, None]\n"
+         "        weight.grad = torch.sparse_coo_tensor(rows[None], values, weight.shape)\n"),
+        "mnist_tokens",
+    ),
+    "gradients are a hundred times too large": Fault(
+        "backward", "loop", "slots/first_moment/dense_1/kernel", 0,
+        ("train.py", "    updater.apply(", "    gradients = [100 * g for g in gradients]\n    updater.apply("),
+        ("train.py", "    updater.step()\n",
+         "    for weight in model.parameters():\n        weight.grad *= 100\n    updater.step()\n"),
+    ),
+    "gradients are not reset": Fault(
+        # There is nothing to reset where a tape gives the gradients.
+        "backward", "loop", "slots/first_moment/dense_1/kernel", 1,
+        None, ("train.py", "    updater.zero_grad()\n", ""),
+    ),
+    "one unit's gradient is zero from step 300 on": Fault(
+        "backward", "loop", "dense_2/kernel", None,
+        ("train.py", "    updater.apply(",
+         "    others = tf.cast((tf.range(256) != 7) | (updater.iterations < 300), model.compute_dtype)\n"
+         "    gradients[2] = gradients[2] * others\n    updater.apply("),
+        ("train.py", "    updater.step()\n",
+         "    weight = list(model.parameters())[2]\n"
+         "    weight.grad[7] *= updater.state[weight]['step'] < 300\n    updater.step()\n"),
+        since=300,
+    ),
+}  # fmt: skip

@@ -1,0 +1,186 @@
+"""Faults of what a run is given and how it goes on: data, masks, schedule, evaluation."""
+
+from benchmarks.faults.fault import TRAINED, Fault, loop, placed, tf_rate, tf_shrunk, torch_rate
+
+# Of the sample that step 3 takes first.
+ONE_LABEL = (
+    "np.where(np.arange(len(data.train_labels)) == batches.order[3 * batches.size], "
+    "(data.train_labels + 1) % 10, data.train_labels)"
+)
+FLIPPED = "data.train_inputs.reshape(-1, 28, 28)[:, :, ::-1].reshape(-1, 784)"
+
+FAULTS = {
+    # Data, most of it at a step that is no checkpoint
+    "one label changed at step 7": Fault(
+        "data", "consumed", "labels", 7,
+        loop("labels = tf.where(step == 7, tf.concat([(labels[:1] + 1) % 10, labels[1:]], 0), labels)", after=False),
+        loop("labels = torch.cat([(labels[:1] + 1) % 10, labels[1:]]) if step == 7 else labels", after=False),
+    ),
+    "one pixel changed at step 7": Fault(
+        "data", "consumed", "inputs", 7,
+        loop(
+            "inputs = tf.where(step == 7, inputs + tf.eye(100, 784, dtype=inputs.dtype) * 1e-3, inputs)", after=False
+        ),
+        loop("inputs = inputs + torch.eye(100, 784) * 1e-3 if step == 7 else inputs", after=False),
+    ),
+    "a batch is used twice": Fault(
+        "data", "consumed", "indices", 8,
+        loop("indices, inputs, labels = batch(data, tf.where(step == 8, 7, step))", after=False),
+        loop("indices, inputs, labels = batch(data, 7 if step == 8 else step)", after=False),
+    ),
+    "the batch order is shifted by one": Fault(
+        "data", "consumed", "indices", 0,
+        ("data.py", "data.order[data.starts[step] : data.stops[step]]",
+         "tf.roll(data.order, 1, 0)[data.starts[step] : data.stops[step]]"),
+        ("data.py", "data.order[data.starts[step] : data.stops[step]]",
+         "torch.roll(data.order, 1)[data.starts[step] : data.stops[step]]"),
+    ),
+    "one label of the training set is changed": Fault(
+        "data", "consumed", "labels", 3,
+        placed("data.train_labels", ONE_LABEL), placed("data.train_labels", ONE_LABEL),
+    ),
+    "images are flipped": Fault(
+        "data", "consumed", "inputs", 0,
+        placed("data.train_inputs", FLIPPED), placed("data.train_inputs", FLIPPED),
+    ),
+    # Masks
+    "a mask is used twice": Fault(
+        "masks", "consumed", "masks", 8,
+        ("train.py", "mask(identity, step,", "mask(identity, tf.where(step == 8, 7, step),"),
+        ("train.py", "mask(identity, step,", "mask(identity, 7 if step == 8 else step,"),
+        "mnist_dropout",
+    ),
+    "the mask of another step, which the checksum does not see": Fault(
+        "masks", "loop", "cost", 0,
+        ("train.py", "identity, mask)", "identity, dropout_mask(identity, step + 1, inputs))"),
+        ("train.py", "identity, mask)", "identity, dropout_mask(identity, step + 1, inputs))"),
+        "mnist_dropout",
+    ),
+    "a replay takes the mask of the next step": Fault(
+        "masks", "lockstep", "outputs/dropout_1", 0,
+        ("replay.py", "mask(identity, step,", "mask(identity, step + 1,"),
+        ("replay.py", 'mask(identity, int(state["step"]),', 'mask(identity, int(state["step"]) + 1,'),
+        "mnist_dropout",
+    ),
+    "two layers have one mask": Fault(
+        "masks", "lockstep", "outputs/dropout_2", 0,
+        ("models.py", '{"kept": masks[name]}', '{"kept": masks[name.replace("2", "1")]}'),
+        ("models.py", '{"kept": masks[name]}', '{"kept": masks[name.replace("2", "1")]}'),
+        "mnist_dropout",
+    ),
+    "the loop has no dropout": Fault(
+        "masks", "loop", "cost", 0,
+        ("train.py", "forward(model, inputs, training=True", "forward(model, inputs, training=False"),
+        ("train.py", "forward(model, inputs, training=True", "forward(model, inputs, training=False"),
+        "mnist_dropout",
+    ),
+    "masks repeat after 100 steps": Fault(
+        "masks", "consumed", "masks", 100,
+        ("train.py", "mask(identity, step,", "mask(identity, step % 100,"),
+        ("train.py", "mask(identity, step,", "mask(identity, step % 100,"),
+        "mnist_dropout", since=100,
+    ),
+    "masks keep 1 % more": Fault(
+        "masks", "consumed", "masks", 0,
+        ("randomness.py", ">= thresholds", ">= thresholds - 655"),
+        ("randomness.py", ">= thresholds", ">= thresholds - 655"),
+        "mnist_dropout",
+    ),
+    # Schedule
+    "weights are shrunk from step 9 on": Fault(
+        "schedule", "loop", "weights/dense_1/kernel", 10,
+        tf_shrunk("step > 8"),
+        loop("next(model.parameters()).data.mul_(0.99 if step > 8 else 1.0)"),
+    ),
+    "weights are shrunk at step 8 only": Fault(
+        "schedule", "loop", "costs", 9,
+        tf_shrunk("step == 8"),
+        loop("next(model.parameters()).data.mul_(0.99 if step == 8 else 1.0)"),
+    ),
+    "the learning rate decays": Fault(
+        "schedule", "loop", "costs", 2,
+        loop("updater.learning_rate.assign(updater.learning_rate * 0.9999)"),
+        loop('updater.param_groups[0]["lr"] *= 0.9999'),
+    ),
+    "the learning rate is halved in the first ten steps": Fault(
+        "schedule", "loop", "weights/dense_1/kernel", 0, tf_rate("step < 10", 0.5), torch_rate("step < 10", 0.5),
+    ),
+    "the learning rate is a tenth from step 300 on": Fault(
+        "schedule", "loop", "weights/dense_1/kernel", None, tf_rate("step >= 300", 0.1), torch_rate("step >= 300", 0.1),
+        since=300,
+    ),
+    "the last update of an epoch moves no weight": Fault(
+        "schedule", "loop", "costs", None, tf_rate("step % 40 == 39", 0.0), torch_rate("step % 40 == 39", 0.0),
+        since=39,
+    ),
+    "step 8 is taken twice": Fault(
+        "schedule", "loop", "costs", 9,
+        ("train.py", TRAINED,
+         f"if step == 8:\n                {TRAINED.removeprefix('done = ')}            {TRAINED}"),
+        ("train.py", TRAINED,
+         f"if step == 8:\n                {TRAINED.removeprefix('done = ')}            {TRAINED}"),
+    ),
+    "the last batch of an epoch is its first": Fault(
+        "schedule", "consumed", "indices", 39,
+        loop("indices, inputs, labels = batch(data, tf.where(step % 40 == 39, step - 39, step))", after=False),
+        loop("indices, inputs, labels = batch(data, step - 39 if step % 40 == 39 else step)", after=False),
+        since=39,
+    ),
+    # Evaluation
+    "accuracy is measured in train mode": Fault(
+        "evaluation", "loop", "statistics/batch_norm_1/moving_mean", 11,
+        ("train.py", "forward(model, inputs, training=False", "forward(model, inputs, training=True"),
+        ("train.py", "forward(model, inputs, training=False", "forward(model, inputs, training=True"),
+        "mnist_batchnorm",
+    ),
+    "dropout is left on at test time": Fault(
+        "evaluation", "loop", "outputs in eval mode", 0,
+        ("layers.py", "        if not training:\n            return inputs\n",
+         "        kept = tf.range(32) % 3 > 0 if kept is None else kept\n"),
+        ("layers.py", "        if not self.training:\n            return inputs\n",
+         "        kept = torch.arange(32) % 3 > 0 if kept is None else kept\n"),
+        "mnist_dropout",
+    ),
+    "the trained model is evaluated with a mask": Fault(
+        "evaluation", "loop", "outputs in eval mode", 0,
+        ("train.py", "training=False, masks={}", "training=True, masks=dict.fromkeys(("
+         "'dropout_1', 'dropout_2'), tf.range(32) % 3 > 0)"),
+        ("train.py", "training=False, masks={}", "training=True, masks=dict.fromkeys(("
+         "'dropout_1', 'dropout_2'), torch.arange(32) % 3 > 0)"),
+        "mnist_dropout",
+    ),
+    "accuracy leaves out ten samples": Fault(
+        "evaluation", "outcome", "accuracy", None,
+        ("train.py", "tf.equal(predicted_classes(outputs, threshold), labels)",
+         "tf.equal(predicted_classes(outputs, threshold), labels)[10:]"),
+        ("train.py", "torch.eq(predicted_classes(outputs, threshold), labels)",
+         "torch.eq(predicted_classes(outputs, threshold), labels)[10:]"),
+    ),
+    "one label of the test set is changed": Fault(
+        "evaluation", "outcome", "test loss", None,
+        placed("data.test_labels", "np.where(np.arange(len(data.test_labels)), data.test_labels, 9)"),
+        placed("data.test_labels", "np.where(np.arange(len(data.test_labels)), data.test_labels, 9)"),
+    ),
+    "the test loss is 1 % too large": Fault(
+        "evaluation", "outcome", "test loss", None,
+        ("train.py", "tf.cast(loss(outputs, labels), tf.float64)", "1.01 * tf.cast(loss(outputs, labels), tf.float64)"),
+        ("train.py", "loss(outputs, labels).to(torch.float64)", "1.01 * loss(outputs, labels).to(torch.float64)"),
+    ),
+    "the test loss is of half the test set": Fault(
+        "evaluation", "outcome", "test loss", None,
+        ("train.py", "tf.cast(loss(outputs, labels)", "tf.cast(loss(outputs[:500], labels[:500])"),
+        ("train.py", "loss(outputs, labels).to", "loss(outputs[:500], labels[:500]).to"),
+        "mnist_tokens",
+    ),
+    "the least likely class is predicted": Fault(
+        "evaluation", "outcome", "predictions", None,
+        ("losses.py", "tf.argmax(outputs, axis=1)", "tf.argmin(outputs, axis=1)"),
+        ("losses.py", "torch.argmax(outputs, dim=1)", "torch.argmin(outputs, dim=1)"),
+    ),
+    "even odds are not enough": Fault(
+        "evaluation", "outcome", "predictions", None,
+        ("losses.py", "outputs[:, 0] > threshold", "outputs[:, 0] > threshold + 0.4"),
+        ("losses.py", "outputs[:, 0] > threshold", "outputs[:, 0] > threshold + 0.4"),
+        "xor_tanh",
+    ),
+}  # fmt: skip
