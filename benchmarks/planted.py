@@ -14,11 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from benchmarks.faults import FAULTS, Edit
-from parity import worker
+from benchmarks.faults import FAULTS
+from parity import start, training, worker
 from parity.job import RecordJob
 from parity.processes import Worker
 from parity.spec import Framework
@@ -36,22 +40,40 @@ class PlantedJob:
     record: RecordJob
 
 
+@dataclass(frozen=True)
+class PlainJob:
+    """The run alone, from its own start, with a fault or with none: its trace goes into the file `trace`.
+
+    Each weight it starts from is the next number above (`moved` 1), the one below (-1), or as it is (0).
+    """
+
+    fault: str | None
+    record: RecordJob
+    moved: int
+    trace: Path
+
+
 class Planter(Worker):
-    """The process of a framework in whose implementation faults can be planted, each for one recording."""
+    """The process of a framework in whose implementation faults can be planted, each for one job."""
 
     def __init__(self, framework: Framework, threads: int = 1, time_limit: float | None = None) -> None:
         super().__init__(framework, "cpu", threads, time_limit, module="benchmarks.planted")
 
-    def plant(self, fault: str | None, job: RecordJob) -> None:
-        """Make a recording with a fault, or with none."""
-        self.run(job if fault is None else PlantedJob(fault, job), lambda done, steps: None)
+    def plant(self, fault: str, job: RecordJob) -> None:
+        """Make a recording with a fault."""
+        self.run(PlantedJob(fault, job), lambda done, steps: None)
+
+    def trace(self, fault: str | None, job: RecordJob, moved: int, file: Path) -> dict[str, NDArray[Any]]:
+        """The trace of the run alone, which is left in a file."""
+        self.run(PlainJob(fault, job, moved, file), lambda done, steps: None)
+        return safetensors.numpy.load_file(file)
 
 
 @contextlib.contextmanager
-def planted(framework: Framework, edit: Edit) -> Iterator[SimpleNamespace]:
-    """The implementation with the edit made, which is also what Python finds under its name meanwhile."""
+def planted(framework: Framework, fault: str) -> Iterator[SimpleNamespace]:
+    """The implementation with a fault's edit made, which is also what Python finds under its name meanwhile."""
     package = f"{framework}_impl"
-    file, old, new = edit
+    file, old, new = FAULTS[fault].edits[framework]
     own = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == package}
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / package, Path(folder) / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -76,15 +98,34 @@ def forget(package: str) -> None:
         del sys.modules[name]
 
 
-def perform(side: SimpleNamespace, job: worker.Job | PlantedJob, tell: Tell, last: Task | None) -> Task | None:
-    """Do one job, a planted one with its fault; return its task, where that may serve again."""
-    if not isinstance(job, PlantedJob):
+def run_plainly(side: SimpleNamespace, job: PlainJob) -> None:
+    """Do all steps in one go, and write the trace."""
+    task = Task(side, job.record, worker.load_function(job.record.realisation.model))
+    side.runtime.set_dtype(task.identity.dtype)
+    program = task.program()
+    state = start.state(task.identity, None, None, task.job.phase)
+    if job.moved:
+        weights = [name for name in state if name.startswith("weights/")]
+        state |= {name: np.nextafter(state[name], state[name].dtype.type(job.moved * np.inf)) for name in weights}
+    program.write(state)
+    steps = len(task.batches)
+    trace = training.join([program.chunk(0, steps)], task.batches, task.phase)
+    safetensors.numpy.save_file(trace, job.trace)
+
+
+def perform(
+    side: SimpleNamespace, job: worker.Job | PlantedJob | PlainJob, tell: Tell, last: Task | None
+) -> Task | None:
+    """Do one job, with its fault where it names one; return its task, where that may serve again."""
+    if not isinstance(job, PlantedJob | PlainJob):
         return worker.perform(side, job, tell, last)
-    edit = FAULTS[job.fault].edits[side.name]
-    with planted(side.name, edit) as changed:
-        worker.perform(changed, job.record, tell)
+    with contextlib.nullcontext(side) if job.fault is None else planted(side.name, job.fault) as changed:
+        if isinstance(job, PlainJob):
+            run_plainly(changed, job)
+        else:
+            worker.perform(changed, job.record, tell)
     return None
 
 
 if __name__ == "__main__":
-    worker.main(TypeAdapter(PlantedJob | worker.Job), perform)
+    worker.main(TypeAdapter(PlantedJob | PlainJob | worker.Job), perform)

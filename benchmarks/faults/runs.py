@@ -38,6 +38,7 @@ FAULTS = {
     "one label of the training set is changed": Fault(
         "data", "consumed", "labels", 3,
         placed("data.train_labels", ONE_LABEL), placed("data.train_labels", ONE_LABEL),
+        "mnist_clipped",
     ),
     "images are flipped": Fault(
         "data", "consumed", "inputs", 0,
@@ -124,7 +125,7 @@ FAULTS = {
         "schedule", "consumed", "indices", 39,
         loop("indices, inputs, labels = batch(data, tf.where(step % 40 == 39, step - 39, step))", after=False),
         loop("indices, inputs, labels = batch(data, step - 39 if step % 40 == 39 else step)", after=False),
-        since=39,
+        "mnist_clipped", since=39,
     ),
     # Evaluation
     "accuracy is measured in train mode": Fault(

@@ -1,0 +1,180 @@
+"""What the verdict finds, and other tools' rules: faults that were planted, and honest pairs.
+
+    python -m benchmarks.detection                    all faults and all honest pairs, within 45 minutes on two cores
+    python -m benchmarks.detection --reduced          a few of either
+    python -m benchmarks.detection --faults NAME ...  these faults alone
+    python -m benchmarks.detection --calibrate        the honest pairs alone, and how much of its bounds each level uses
+
+Each fault of benchmarks/faults is planted on one side, whose process replays the checkpoints of the other, clean side;
+the pair is judged by `parity.verdict.judge` and by the rules of benchmarks/rules.py. Whether a fault is visible at all
+is decided before (benchmarks/visibility.py). Honest pairs are of benchmarks/nulls.py. Tables in Markdown are printed;
+the exit status is 1 where the verdict missed a visible fault or raised a false alarm.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import nulls
+from benchmarks.campaign import Campaign, Row, alternating
+from benchmarks.faults import FAULTS
+from benchmarks.judged import Judgement
+from benchmarks.nulls import Nulls
+from benchmarks.rules import RULES
+from parity.spec import LABELS
+
+OURS = "ours"
+# Of most kinds, in experiments that take seconds.
+REDUCED = (
+    "the limit of clipping is 1 % off", "one label of the training set is changed",
+    "the last batch of an epoch is its first", "dropout's gradient is that of the identity", "a mask is used twice",
+    "dropout is left on at test time", "tanh is a billionth too large", "one layer has no activation",
+)  # fmt: skip
+CONFIDENCE = 0.95
+QUANTILES = (0.5, 0.9, 0.99, 1.0)
+NOTHING = "-"
+
+
+def finds(rule: str, judgement: Judgement) -> bool:
+    """Whether a rule, or our verdict, finds two recordings different."""
+    return judgement.found if rule == OURS else rule in judgement.rules
+
+
+def upper_bound(alarms: int, pairs: int) -> float:
+    """The one-sided bound on the rate of false alarms (Clopper and Pearson): about 3 / pairs where there were none."""
+    # SciPy is for developers only.
+    from scipy.stats import beta
+
+    return float(beta.ppf(CONFIDENCE, alarms + 1, pairs - alarms)) if alarms < pairs else 1.0
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    lines = [f"| {' | '.join(head)} |", f"{'|---' * len(head)}|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def rules_table(rows: Sequence[Row], honest: Nulls | None) -> str:
+    """What each rule found, and how often it was wrong."""
+    seen = [row.judgement for row in rows if row.visible and row.judgement]
+    pairs = [pair.judgement for pair in honest.pairs] if honest else []
+    lines = []
+    for rule in (OURS, *RULES):
+        hits, alarms = (sum(finds(rule, judgement) for judgement in some) for some in (seen, pairs))
+        bound = f"{upper_bound(alarms, len(pairs)):.1%}" if pairs else NOTHING
+        lines.append((rule, f"{hits} of {len(seen)}", f"{alarms} of {len(pairs)}", bound))
+    head = ("rule", "visible faults found", "false alarms on honest pairs", f"{CONFIDENCE:.0%} upper bound")
+    return markdown(head, lines)
+
+
+def faults_table(rows: Sequence[Row]) -> str:
+    """Where the verdict found each fault, and which of the other rules did; their numbers are those of the list."""
+    lines = []
+    for row in rows:
+        name, side = row.planting
+        if row.judgement is None:
+            place, others = f"not recorded: {row.reason}", NOTHING
+        else:
+            first = row.judgement.first
+            place = f"{first.level}: {first.where or first.name}" if first else row.judgement.verdict.verdict
+            others = (
+                " ".join(str(number) for number, rule in enumerate(RULES, 1) if finds(rule, row.judgement)) or NOTHING
+            )
+        lines.append((name, LABELS[side], row.planting.fault.kind, "yes" if row.visible else "no", place, others))
+    return markdown(("fault", "side", "kind", "visible", "found by our verdict", "by rules"), lines)
+
+
+def calibration_table(honest: Nulls) -> str:
+    """How much of their bounds honest pairs use of the levels that are judged by measured noise."""
+    shares: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for pair in honest.pairs:
+        for check in pair.judgement.verdict.checks:
+            if check.level in ("trajectory", "outcome") and check.measured is not None and check.bound is not None:
+                for experiment in (pair.cell.experiment, "all"):
+                    shares[f"{check.level}: {check.name}", experiment].append(check.share)
+    lines = [
+        (name, experiment, str(len(found)), *(f"{share:.2g}" for share in np.quantile(found, QUANTILES)))
+        for (name, experiment), found in sorted(shares.items())
+    ]
+    return markdown(("check", "experiment", "pairs", *(f"{q:.0%}" for q in QUANTILES)), lines)
+
+
+def faults_summary(rows: Sequence[Row]) -> Iterator[str]:
+    """The faults one by one, and which of them do not count."""
+    yield "\n".join(f"{number}. {rule}" for number, rule in enumerate(RULES, 1))
+    yield faults_table(rows)
+    causes = sum(bool(row.planting.fault.cause) for row in rows)
+    hidden = [row.planting.name for row in rows if row.visible is False]
+    lost = [f"{row.planting.name} ({row.reason})" for row in rows if row.judgement is None]
+    yield f"{len(rows)} faults, of which a choice of the realisation expresses {causes}."
+    yield f"Invisible in a plain run in float64, and not counted above: {'; '.join(hidden) or 'none'}."
+    yield f"Not recorded: {'; '.join(lost) or 'none'}."
+
+
+def honest_summary(honest: Nulls) -> Iterator[str]:
+    """What the honest pairs are, each false alarm, and the shares of the bounds."""
+    pairs, cells = honest.pairs, len({pair.cell for pair in honest.pairs})
+    across = sum(pair.across for pair in pairs)
+    yield (
+        f"{len(pairs)} honest pairs, {across} of them across frameworks, of {honest.recordings} recordings of {cells} "
+        f"experiments. Left out: {honest.repeated} recordings whose costs another one of the same framework has to the "
+        f"bit, and {honest.identical} pairs whose costs are the same on both sides."
+    )
+    for pair in pairs:
+        first = pair.judgement.first
+        if pair.judgement.found and first:
+            where = f"{pair.cell.name}, {' against '.join(pair.ways)}"
+            yield f"False alarm: {where}: {first.level}, {first.name}: {first.reason}"
+    yield calibration_table(honest)
+
+
+def status(rows: Sequence[Row], honest: Nulls | None) -> int:
+    """0 if the verdict found every visible fault, and nothing in honest pairs."""
+    missed = any(row.judgement is None or (row.visible and not row.judgement.found) for row in rows)
+    return int(missed or (honest is not None and any(pair.judgement.found for pair in honest.pairs)))
+
+
+def progress() -> Callable[[str], None]:
+    """A function that prints a line on standard error, with the minutes since now."""
+    began = time.monotonic()
+    return lambda text: print(f"{(time.monotonic() - began) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument(
+        "--faults", nargs="+", choices=FAULTS, metavar="NAME", help="plant these, and judge nothing else"
+    )
+    parser.add_argument("--reduced", action="store_true", help="a few faults and pairs, in short runs")
+    parser.add_argument("--both-sides", action="store_true", help="plant each fault on both sides, not by turns")
+    parser.add_argument("--calibrate", action="store_true", help="honest pairs alone")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process that plants faults")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="honest recordings made at once")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="keep the recordings there, without their evidence")
+    options = parser.parse_args()
+    names = options.faults or (REDUCED if options.reduced else tuple(FAULTS))
+    say, keep = progress(), options.out is not None
+    rows: list[Row] = []
+    honest: Nulls | None = None
+    with nullcontext(options.out) if keep else tempfile.TemporaryDirectory() as place:
+        if not options.calibrate:
+            plantings = alternating(names, options.both_sides)
+            rows = Campaign(Path(place), plantings, options.reduced, options.threads, keep, say).run()
+        if not options.faults:
+            honest = nulls.measure(Path(place) / "honest", options.reduced, options.jobs, keep, say)
+    sections = [rules_table(rows, honest)]
+    sections += [*faults_summary(rows)] if rows else []
+    sections += [*honest_summary(honest)] if honest else []
+    print("\n\n".join(sections))
+    raise SystemExit(status(rows, honest))
+
+
+if __name__ == "__main__":
+    main()

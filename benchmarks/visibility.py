@@ -1,0 +1,56 @@
+"""Is a fault visible at all? Decided in one framework, clean against faulty, in float64, with no judge involved.
+
+A fault is visible if a cost, an epoch's cost, or an accuracy or loss of an evaluation of the faulty run is further from
+the clean run's than FACTOR times what rounding may make of it by then. That is measured: by two clean runs that start
+from the next number above and below each weight. What acts only where a state is saved, restored or replayed is not
+visible so. With pre-training, it is the run that is looked at: nothing is planted behind it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.judged import jobs
+from benchmarks.planted import Planter
+from parity.rounded import UNIT_ROUNDOFF
+from parity.spec import Experiment
+
+Trace = Mapping[str, NDArray[Any]]
+# Two measurements of noise stand for all there might be.
+FACTOR = 1000.0
+LOOKED_AT = ("cost", "epoch_cost", "accuracy", "test_loss", "train_accuracy", "train_loss")
+
+
+def plain_trace(planter: Planter, fault: str | None, experiment: Experiment, folder: Path, moved: int = 0) -> Trace:
+    """The trace of one framework's run in float64, with a fault or none, from weights moved so (`PlainJob`)."""
+    wide = replace(experiment, identity=replace(experiment.identity, dtype="float64"))
+    job = jobs(wide, planter.framework, folder, None)[0]
+    return planter.trace(fault, job, moved, folder / f"plain_{planter.framework}_{experiment.name}.safetensors")
+
+
+def clean_traces(planter: Planter, experiment: Experiment, folder: Path) -> list[Trace]:
+    """The clean run's trace, and those of the two that start beside it."""
+    return [plain_trace(planter, None, experiment, folder, moved) for moved in (0, 1, -1)]
+
+
+def visible(faulty: Trace, clean: Trace, beside: Sequence[Trace]) -> bool:
+    """Whether anything that is looked at differs by more than rounding explains; `beside` are the clean runs' twins."""
+    return any(
+        parted(faulty[name], clean[name], [twin[name] for twin in beside]) for name in LOOKED_AT if name in clean
+    )
+
+
+def parted(x: NDArray[Any], y: NDArray[Any], beside: Sequence[NDArray[Any]]) -> bool:
+    """Whether x is at any step further from y than FACTOR times what `beside` is, or has been, and y's rounding."""
+    if x.shape != y.shape:
+        return True
+    with np.errstate(invalid="ignore"):
+        # Where a twin's is no number, anything may be rounding.
+        noise = np.nan_to_num(np.max([np.abs(twin - y) for twin in beside], axis=0), nan=np.inf)
+        allowed = FACTOR * (np.maximum.accumulate(noise) + UNIT_ROUNDOFF["float64"] * np.abs(y))
+        same = (x == y) | (np.isnan(x) & np.isnan(y)) | (np.abs(x - y) <= allowed)
+    return not same.all()
