@@ -87,7 +87,7 @@ FAULTS = {
         ("randomness.py", ">= thresholds", ">= thresholds - 655"),
         "mnist_dropout",
     ),
-    # Schedule
+    # Schedule. An optimizer keeps the learning rate that a loop sets, and the replays behind it take that.
     "weights are shrunk from step 9 on": Fault(
         "schedule", "loop", "weights/dense_1/kernel", 10,
         tf_shrunk("step > 8"),
@@ -99,23 +99,26 @@ FAULTS = {
         loop("next(model.parameters()).data.mul_(0.99 if step == 8 else 1.0)"),
     ),
     "the learning rate decays": Fault(
-        "schedule", "loop", "costs", 2,
+        "schedule", "lockstep", "weights/dense_1/kernel", None,
         loop("updater.learning_rate.assign(updater.learning_rate * 0.9999)"),
         loop('updater.param_groups[0]["lr"] *= 0.9999'),
     ),
     "the learning rate is halved in the first ten steps": Fault(
-        "schedule", "loop", "weights/dense_1/kernel", 0, tf_rate("step < 10", 0.5), torch_rate("step < 10", 0.5),
+        "schedule", "lockstep", "weights/dense_1/kernel", None,
+        tf_rate("step < 10", 0.5), torch_rate("step < 10", 0.5),
     ),
     "the learning rate is a tenth from step 300 on": Fault(
-        "schedule", "loop", "weights/dense_1/kernel", None, tf_rate("step >= 300", 0.1), torch_rate("step >= 300", 0.1),
+        "schedule", "loop", "weights/dense_1/kernel", None,
+        tf_rate("step >= 300", 0.1), torch_rate("step >= 300", 0.1),
         since=300,
     ),
     "the last update of an epoch moves no weight": Fault(
         "schedule", "loop", "costs", None, tf_rate("step % 40 == 39", 0.0), torch_rate("step % 40 == 39", 0.0),
         since=39,
     ),
+    # The optimizer's own counter is one ahead of the loop's from then on.
     "step 8 is taken twice": Fault(
-        "schedule", "loop", "costs", 9,
+        "schedule", "loop", "weights/dense_1/kernel", 10,
         ("train.py", TRAINED,
          f"if step == 8:\n                {TRAINED.removeprefix('done = ')}            {TRAINED}"),
         ("train.py", TRAINED,

@@ -1,0 +1,253 @@
+"""The benchmark of what is found: other tools' rules on numbers made here, what is visible, and the command itself.
+
+And that the verdict has none of the defects that public tools were seen to have.
+"""
+
+import ast
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import run
+
+from benchmarks import detection, nulls, visibility
+from benchmarks.campaign import Planting, Row, alternating
+from benchmarks.families import FAMILIES
+from benchmarks.faults import FAULTS, PARTS
+from benchmarks.rules import RULES, Run, found_by
+from parity import compare, measure
+from parity.spec import Realisation
+from parity.verdict import Verdict, checks
+
+ROOT = Path(__file__).parents[1]
+NAN, INF = float("nan"), float("inf")
+ELEMENTWISE, HISTORIES, EXACT, MEAN, MEANS, COSINE, ACCURACY = RULES
+
+
+def made(costs=(1.0, 2.0), history=(1.5,), weight=((1.0, 2.0), (3.0, 4.0)), accuracy=0.9):
+    arrays = (np.array(values) for values in (costs, history, weight))
+    costs, history, weight = arrays
+    return Run(costs, {"epoch_cost": history}, {"weights/dense_1/kernel": weight}, accuracy)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "found"),
+    [
+        ({}, {}, set()),
+        ({}, {"costs": (1.0, 2.0 + 1e-12)}, {EXACT}),
+        ({}, {"costs": (1.0, 2.0 + 5e-6)}, {EXACT, MEAN, MEANS}),
+        ({}, {"costs": (1.0, 2.0 + 1e-4)}, {ELEMENTWISE, EXACT, MEAN, MEANS}),
+        # The same mean, and nothing else in common.
+        ({}, {"costs": (2.0, 1.0)}, {ELEMENTWISE, EXACT, MEAN}),
+        ({}, {"history": (1.5 + 5e-4,)}, set()),
+        ({}, {"history": (1.5 + 2e-3,)}, {HISTORIES}),
+        ({}, {"weight": ((1.0, 2.0), (3.0, 4.5))}, {ELEMENTWISE, MEAN, MEANS}),
+        ({}, {"weight": ((4.0, 3.0), (2.0, 1.0))}, {ELEMENTWISE, MEAN, COSINE}),
+        # A cosine does not see a factor.
+        ({}, {"weight": ((2.0, 4.0), (6.0, 8.0))}, {ELEMENTWISE, MEAN, MEANS}),
+        ({}, {"accuracy": 0.905}, set()),
+        ({}, {"accuracy": 0.88}, {ACCURACY}),
+        # No distance is larger than a tolerance where it is NaN.
+        ({}, {"costs": (1.0, NAN)}, {ELEMENTWISE, EXACT}),
+        ({"costs": (1.0, NAN)}, {"costs": (1.0, NAN)}, {ELEMENTWISE, EXACT}),
+        ({}, {"weight": ((NAN, 2.0), (3.0, 4.0))}, {ELEMENTWISE}),
+        ({"costs": (1.0, INF)}, {"costs": (1.0, -INF)}, {ELEMENTWISE, EXACT, MEAN, MEANS}),
+        ({"costs": (1.0, INF)}, {"costs": (1.0, INF)}, set()),
+        ({}, {"history": (NAN,)}, {HISTORIES}),
+        ({}, {"accuracy": NAN}, set()),
+    ],
+)
+def test_rules(ours, theirs, found):
+    assert found_by(made(**ours), made(**theirs)) == found
+    assert found_by(made(**theirs), made(**ours)) == found
+
+
+def test_a_rule_neither_transposes_nor_broadcasts():
+    matrix = np.arange(6.0).reshape(2, 3)
+    for other in (matrix.T, matrix[:1], matrix[None]):
+        assert {ELEMENTWISE, MEAN, MEANS, COSINE} <= found_by(made(weight=matrix), made(weight=other))
+
+
+def test_a_weight_without_a_counterpart_is_a_difference():
+    run = made()
+    more = run._replace(weights={**run.weights, "weights/dense_2/kernel": np.ones(2)})
+    assert {ELEMENTWISE, MEAN, MEANS, COSINE} <= found_by(run, more)
+
+
+def test_the_list_of_faults():
+    """At least 60, at least half of which no choice expresses, of every kind, each with a name of its own."""
+    assert len(FAULTS) == sum(len(part.FAULTS) for part in PARTS) >= 60
+    assert sum(not fault.cause for fault in FAULTS.values()) >= len(FAULTS) / 2
+    assert min(Counter(fault.kind for fault in FAULTS.values()).values()) >= 5
+    assert len(set(Counter(fault.kind for fault in FAULTS.values()))) == 9
+    assert {fault.experiment for fault in FAULTS.values()} <= set(FAMILIES)
+
+
+def test_a_cause_is_a_choice_of_the_realisation():
+    # `epsilon_value` is to be one.
+    named = {field for fault in FAULTS.values() for field in fault.cause} - {"epsilon_value"}
+    assert named
+    assert named <= set(Realisation.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_changes_code_that_is_there(name):
+    for side, (file, old, new) in FAULTS[name].edits.items():
+        text = (ROOT / f"{side}_impl" / file).read_text()
+        assert old in text
+        assert ast.dump(ast.parse(text)) != ast.dump(ast.parse(text.replace(old, new, 1)))
+
+
+def test_faults_take_turns():
+    names = list(FAULTS)
+    sides = Counter(planting.side for planting in alternating(names, both_sides=False))
+    assert abs(sides["tf"] - sides["torch"]) <= 4
+    both = alternating(names, both_sides=True)
+    assert len(both) == sum(len(fault.edits) for fault in FAULTS.values()) > 1.9 * len(names)
+
+
+CLEAN = {"cost": np.array([2.0, 1.0, 0.5])}
+BESIDE = [{"cost": CLEAN["cost"] + np.array([0.0, 1e-15, 1e-12])}]
+
+
+@pytest.mark.parametrize(
+    ("cost", "seen"),
+    [
+        ([2.0, 1.0, 0.5], False),
+        ([2.0 + 1e-13, 1.0, 0.5], False),
+        ([2.0 + 1e-12, 1.0, 0.5], True),
+        ([2.0, 1.0, 0.5 + 5e-10], False),
+        ([2.0, 1.0, 0.5 + 2e-9], True),
+        ([2.0, 1.0, NAN], True),
+        ([2.0, 1.0], True),
+    ],
+)
+def test_what_is_visible(cost, seen):
+    assert visibility.visible({"cost": np.array(cost)}, CLEAN, BESIDE) is seen
+
+
+def test_what_is_no_number_on_both_sides_is_not_visible():
+    ended = {"cost": np.array([2.0, NAN])}
+    assert not visibility.visible(ended, ended, [ended])
+
+
+def judgement(verdict, rules=(), found=()):
+    return detection.Judgement(Verdict(verdict, tuple(found)), frozenset(rules))
+
+
+def test_tables_and_exit_status():
+    planting = Planting("a bias is added twice", "tf")
+    hit = Row(planting, True, judgement("mismatch", {EXACT}))
+    missed = Row(planting, True, judgement("parity", {EXACT, MEAN}))
+    hidden = Row(planting, False, judgement("parity"))
+    lost = Row(planting, True, None, "the tf worker died")
+    cell = nulls.CELLS[0]
+    quiet = nulls.NullPair(cell, ("Keras", "torch"), judgement("parity", {EXACT}))
+    alarm = nulls.NullPair(cell, ("Keras", "torch"), judgement("mismatch", {EXACT}))
+    honest = nulls.Nulls([quiet] * 99 + [alarm], 8, 1, 2)
+    lines = detection.rules_table([hit, missed, hidden], honest).splitlines()
+    cells = {row[1].strip(): [text.strip() for text in row[2:-1]] for row in (line.split("|") for line in lines)}
+    assert cells["ours"] == ["1 of 2", "1 of 100", "4.7%"]
+    assert cells[EXACT] == ["2 of 2", "100 of 100", "100.0%"]
+    assert cells[MEAN] == ["1 of 2", "0 of 100", "3.0%"]
+    assert detection.status([hit, hidden], None) == 0
+    assert detection.status([hit, missed], None) == detection.status([lost], None) == detection.status([], honest) == 1
+    assert "not recorded: the tf worker died" in detection.faults_table([lost])
+
+
+def test_shares_of_bounds_are_those_of_what_is_judged():
+    judged, shown = (
+        checks.Check("largest ratio", "trajectory", "passed", 3.0, bound, None, "") for bound in (10.0, None)
+    )
+    pair = nulls.NullPair(nulls.CELLS[0], ("Keras", "torch"), judgement("parity", found=[judged, shown]))
+    table = detection.calibration_table(nulls.Nulls([pair], 2, 0, 0))
+    assert "| trajectory: largest ratio | mnist_relu | 1 | 0.3 | 0.3 | 0.3 | 0.3 |" in table
+
+
+def test_honest_recordings_that_repeat_others_are_left_out(clean_pair):
+    found = {"Keras": clean_pair[0], "torch": clean_pair[1], "Keras, XLA": clean_pair[0]}
+    assert list(nulls.distinct(found)) == ["Keras", "torch"]
+
+
+def within(ours, theirs, bound):
+    entry = measure.worst(ours, theirs, np.full(ours.shape, bound), 0.0)
+    return checks.judge("lockstep", "t", "t", ours.shape, entry, 1.0, "float64", ("a", "b"))
+
+
+def test_the_verdict_compares_elements_and_not_means():
+    assert within(np.array([1.0, 2.0]), np.array([2.0, 1.0]), 1e-9).result == "failed"
+
+
+def test_the_verdict_does_not_print_equal_numbers_for_different_ones():
+    failed = within(np.array([1.0000001]), np.array([1.0000002]), 1e-9)
+    assert failed.result == "failed"
+    first, second = failed.reason.split(":")[0].split(", ")
+    assert float(first.removeprefix("a ")) == 1.0000001
+    assert float(second.removeprefix("b ")) == 1.0000002
+
+
+@pytest.mark.parametrize("verdict", checks.EXIT_STATUS)
+def test_the_verdict_reaches_the_exit_status(verdict, monkeypatch, clean_pair, capsys):
+    monkeypatch.setattr(compare, "judge", lambda a, b: Verdict(verdict, ()))
+    status = compare.main([str(recording.folder) for recording in clean_pair] + ["--no-figures"])
+    assert status == checks.EXIT_STATUS[verdict] == {"parity": 0, "mismatch": 1}.get(verdict, 3)
+    assert verdict in capsys.readouterr().out
+
+
+def read_of_options(*files):
+    """What files read of the options that were parsed."""
+    trees = [ast.parse((ROOT / file).read_text()) for file in files]
+    return {
+        node.attr
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("options", "asked")
+    }
+
+
+def added_options(file):
+    """The names of the options that a file adds to a parser."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
+            names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+            long = next((name for name in names if name.startswith("--")), names[0])
+            found.add(long.removeprefix("--").replace("-", "_"))
+    return found
+
+
+@pytest.mark.parametrize(
+    "file", ["parity/compare.py", "parity/explain.py", "parity/matrix.py", "parity/published.py",
+             "benchmarks/detection.py", "benchmarks/lockstep.py", "benchmarks/coverage.py"],
+)  # fmt: skip
+def test_no_option_does_nothing(file):
+    # Some hand all their options to a function of parity/options.py.
+    assert added_options(file) - read_of_options(file, "parity/options.py") == set()
+
+
+def test_no_option_of_an_experiment_does_nothing():
+    files = ("parity/options.py", "parity/run.py", "parity/record.py")
+    added = set().union(*map(added_options, files))
+    assert len(added) > 20
+    # These two are read in a loop over their names.
+    assert added - read_of_options(*files) == {"epochs", "steps"}
+
+
+def test_a_name_that_is_no_fault_is_refused():
+    command = [sys.executable, "-m", "benchmarks.detection", "--faults", "nothing"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "invalid choice: 'nothing'" in done.stderr
+
+
+@pytest.mark.ci
+def test_the_command():
+    done = run("benchmarks.detection", "--reduced", folder=ROOT, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    assert "| ours | 8 of 8 | 0 of" in done.stdout
+    assert "Not recorded: none." in done.stdout
