@@ -9,7 +9,7 @@ from benchmarks.families import family
 from benchmarks.faults import FAULTS, Fault
 from benchmarks.judged import Judgement, jobs, judged, tidy
 from benchmarks.planted import Planter
-from benchmarks.visibility import Trace, clean_traces, plain_trace, visible
+from benchmarks.visibility import Trace, plain_traces, visible
 from parity import recording
 from parity.errors import ParityError
 from parity.processes import stop
@@ -104,7 +104,7 @@ class Campaign:
                 self.planter(side).record(job, lambda done, steps: None)
             self.say(f"{side}: {name}, clean")
         for name in self.families(side):
-            self.plain[side, name] = clean_traces(self.planter(side), self.experiment(name), self.folder)
+            self.plain[side, name] = plain_traces(self.planter(side), None, self.experiment(name), self.folder)
 
     def clean(self, side: Framework, name: str) -> Path:
         """Where the clean recording of a family is."""
@@ -127,7 +127,8 @@ class Campaign:
         other = self.clean(OTHER[side], experiment.name)
         try:
             clean, *beside = self.plain[side, experiment.name]
-            seen = visible(plain_trace(self.planter(side), name, experiment, self.folder), clean, beside)
+            (faulty,) = plain_traces(self.planter(side), name, experiment, self.folder)
+            seen = visible(faulty, clean, beside)
             for job in jobs(experiment, side, out, other):
                 self.planter(side).plant(name, job)
             pair = {side: recording.read(out), OTHER[side]: recording.read(other)}

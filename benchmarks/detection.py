@@ -99,6 +99,8 @@ def calibration_table(honest: Nulls) -> str:
             if check.level in ("trajectory", "outcome") and check.measured is not None and check.bound is not None:
                 for experiment in (pair.cell.experiment, "all"):
                     shares[f"{check.level}: {check.name}", experiment].append(check.share)
+    if not shares:
+        return "No check of a trajectory or an outcome has a bound."
     lines = [
         (name, experiment, str(len(found)), *(f"{share:.2g}" for share in np.quantile(found, QUANTILES)))
         for (name, experiment), found in sorted(shares.items())

@@ -25,6 +25,7 @@ from benchmarks.faults import FAULTS
 from parity import start, training, worker
 from parity.job import RecordJob
 from parity.processes import Worker
+from parity.replays import convert_all
 from parity.spec import Framework
 from parity.task import Task
 from parity.training import Tell
@@ -42,14 +43,15 @@ class PlantedJob:
 
 @dataclass(frozen=True)
 class PlainJob:
-    """The run alone, from its own start, with a fault or with none: its trace goes into the file `trace`.
+    """The run alone, from its own start, with a fault or with none, once for each entry of `moved`.
 
-    Each weight it starts from is the next number above (`moved` 1), the one below (-1), or as it is (0).
+    Each weight it starts from is the next number above (1), the one below (-1), or as it is (0). The trace of the i-th
+    goes into the file `trace` as `<i>/<name>`.
     """
 
     fault: str | None
     record: RecordJob
-    moved: int
+    moved: tuple[int, ...]
     trace: Path
 
 
@@ -63,10 +65,16 @@ class Planter(Worker):
         """Make a recording with a fault."""
         self.run(PlantedJob(fault, job), lambda done, steps: None)
 
-    def trace(self, fault: str | None, job: RecordJob, moved: int, file: Path) -> dict[str, NDArray[Any]]:
-        """The trace of the run alone, which is left in a file."""
+    def traces(
+        self, fault: str | None, job: RecordJob, moved: tuple[int, ...], file: Path
+    ) -> list[dict[str, NDArray[Any]]]:
+        """The traces of the run alone, by way of a file."""
         self.run(PlainJob(fault, job, moved, file), lambda done, steps: None)
-        return safetensors.numpy.load_file(file)
+        found = safetensors.numpy.load_file(file).items()
+        return [
+            {name.partition("/")[2]: values for name, values in found if name.startswith(f"{i}/")}
+            for i in range(len(moved))
+        ]
 
 
 @contextlib.contextmanager
@@ -99,18 +107,21 @@ def forget(package: str) -> None:
 
 
 def run_plainly(side: SimpleNamespace, job: PlainJob) -> None:
-    """Do all steps in one go, and write the trace."""
+    """Do all steps in one go, each time from another start, and write the traces."""
     task = Task(side, job.record, worker.load_function(job.record.realisation.model))
     side.runtime.set_dtype(task.identity.dtype)
     program = task.program()
-    state = start.state(task.identity, None, None, task.job.phase)
-    if job.moved:
-        weights = [name for name in state if name.startswith("weights/")]
-        state |= {name: np.nextafter(state[name], state[name].dtype.type(job.moved * np.inf)) for name in weights}
-    program.write(state)
-    steps = len(task.batches)
-    trace = training.join([program.chunk(0, steps)], task.batches, task.phase)
-    safetensors.numpy.save_file(trace, job.trace)
+    traces = {}
+    for i, towards in enumerate(job.moved):
+        # Drawn in float32, whose next number is far away in float64.
+        state = convert_all(start.state(task.identity, None, None, task.job.phase), task.identity.dtype)
+        if towards:
+            weights = [name for name in state if name.startswith("weights/")]
+            state |= {name: np.nextafter(state[name], towards * np.inf, dtype=state[name].dtype) for name in weights}
+        program.write(state)
+        trace = training.join([program.chunk(0, len(task.batches))], task.batches, task.phase)
+        traces |= {f"{i}/{name}": values for name, values in trace.items()}
+    safetensors.numpy.save_file(traces, job.trace)
 
 
 def perform(

@@ -25,16 +25,12 @@ FACTOR = 1000.0
 LOOKED_AT = ("cost", "epoch_cost", "accuracy", "test_loss", "train_accuracy", "train_loss")
 
 
-def plain_trace(planter: Planter, fault: str | None, experiment: Experiment, folder: Path, moved: int = 0) -> Trace:
-    """The trace of one framework's run in float64, with a fault or none, from weights moved so (`PlainJob`)."""
+def plain_traces(planter: Planter, fault: str | None, experiment: Experiment, folder: Path) -> list[Trace]:
+    """The trace of one framework's run in float64 with a fault; without, those of the clean run and its twins."""
     wide = replace(experiment, identity=replace(experiment.identity, dtype="float64"))
     job = jobs(wide, planter.framework, folder, None)[0]
-    return planter.trace(fault, job, moved, folder / f"plain_{planter.framework}_{experiment.name}.safetensors")
-
-
-def clean_traces(planter: Planter, experiment: Experiment, folder: Path) -> list[Trace]:
-    """The clean run's trace, and those of the two that start beside it."""
-    return [plain_trace(planter, None, experiment, folder, moved) for moved in (0, 1, -1)]
+    moved = (0, 1, -1) if fault is None else (0,)
+    return planter.traces(fault, job, moved, folder / f"plain_{planter.framework}_{experiment.name}.safetensors")
 
 
 def visible(faulty: Trace, clean: Trace, beside: Sequence[Trace]) -> bool:
