@@ -89,7 +89,9 @@ class Campaign:
 
     def planter(self, side: Framework) -> Planter:
         """The side's process; another one where it has died."""
-        if side not in self.planters or self.planters[side].process.poll() is not None:
+        if side in self.planters and self.planters[side].process.poll() is not None:
+            stop([self.planters.pop(side)])
+        if side not in self.planters:
             self.planters[side] = Planter(side, self.threads, TIME_LIMIT)
         return self.planters[side]
 

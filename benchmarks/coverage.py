@@ -16,14 +16,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from benchmarks.families import shortened
 from benchmarks.lockstep import deviations
 from parity.changes import COSTS, chosen_optimizer, initializer, with_activation, with_cost
-from parity.experiments import EXPERIMENTS, activation, mlp, normalised, with_dropout
+from parity.experiments import activation, mlp, normalised, with_dropout
 from parity.nodes import NUMBERED, ActivationName, Dense, InitializerName, Node, PReLU
 from parity.optimizers import LBFGS, OPTIMIZERS, ClipBy, Clipping
 from parity.pairs import record_pair
 from parity.processes import Worker
-from parity.spec import FRAMEWORKS, LABELS, Experiment, Framework, Identity, own_choices
+from parity.spec import FRAMEWORKS, LABELS, Experiment, Framework, own_choices
 from parity.stages import ALLOWED
 from parity.verdict import judge
 from parity.verdict.checks import VerdictName
@@ -47,18 +48,10 @@ class Run(NamedTuple):
     experiment: Experiment
 
 
-def short(name: str, steps: int, **changes: object) -> Experiment:
-    """An experiment of so many steps, its hidden layers narrow."""
-    chosen = EXPERIMENTS[name]
-    identity: Identity = chosen.identity
-    schedule = replace(identity.schedule, duration=steps, unit="steps")
-    return replace(chosen, identity=replace(identity, schedule=schedule, **changes))
-
-
 def narrow(steps: int) -> Experiment:
     """Digits through two hidden layers of 16 units."""
     normal = initializer("normal:0.1")
-    return short("mnist_relu", steps, model=mlp([784, 16, 16, 10], "relu", "linear", normal, normal))
+    return shortened("mnist_relu", steps, model=mlp([784, 16, 16, 10], "relu", "linear", normal, normal))
 
 
 def in_own_way(experiment: Experiment, way: Framework) -> Experiment:
@@ -71,7 +64,7 @@ def activations() -> Iterator[Run]:
     """Every activation behind a layer of every initializer: all activations in one network, one behind each layer."""
     functions = get_args(ActivationName)
     widths = [784, *[16] * len(functions)]
-    base = short("mnist_relu", STEPS)
+    base = shortened("mnist_relu", STEPS)
     for name in get_args(InitializerName):
         kernel = initializer(f"{name}:{NUMBERS[name]}" if name in NUMBERED else name)
         bias = kernel if name in ("torch_default", "keras_default") else initializer("normal:0.1")
@@ -92,9 +85,9 @@ def activations() -> Iterator[Run]:
 
 def optimizers() -> Iterator[Run]:
     """Every optimizer in both frameworks' ways, on digits and on XOR; SparseAdam has an embedding to train."""
-    yield Run("sparse_adam", {"both frameworks' way, digits as words": None}, short("mnist_tokens", STEPS))
+    yield Run("sparse_adam", {"both frameworks' way, digits as words": None}, shortened("mnist_tokens", STEPS))
     for text, way in itertools.product(VARIANTS, FRAMEWORKS):
-        for base in (narrow(STEPS), short("xor_tanh", STEPS)):
+        for base in (narrow(STEPS), shortened("xor_tanh", STEPS)):
             identity = replace(base.identity, optimizer=chosen_optimizer(text))
             if isinstance(identity.optimizer, LBFGS) and identity.data == "digits":
                 # It takes the whole training set at once.
@@ -106,7 +99,7 @@ def optimizers() -> Iterator[Run]:
 def losses() -> Iterator[Run]:
     """Every loss on data it is for."""
     for name in COSTS:
-        base = short("xor_tanh", STEPS) if not name.startswith("softmax") else narrow(STEPS)
+        base = shortened("xor_tanh", STEPS) if not name.startswith("softmax") else narrow(STEPS)
         yield Run(name, {"cost": None}, replace(base, identity=with_cost(base.identity, name)))
     base = narrow(STEPS)
     yield Run("mse on digits", {"cost": None}, replace(base, identity=with_cost(base.identity, "mse")))
@@ -124,7 +117,7 @@ def layers() -> Iterator[Run]:
         **{f"clipping by {by}": {"clipping": Clipping(by, 0.01)} for by in get_args(ClipBy)},
     }
     rows = {row: replace(digits, identity=replace(digits.identity, **changes)) for row, changes in changed.items()}
-    rows["embedding"] = short("mnist_tokens", STEPS, optimizer=OPTIMIZERS["adam"])
+    rows["embedding"] = shortened("mnist_tokens", STEPS, optimizer=OPTIMIZERS["adam"])
     for (row, base), way in itertools.product(rows.items(), FRAMEWORKS):
         yield Run(row, {f"{LABELS[way]}'s way": None}, in_own_way(base, way))
 

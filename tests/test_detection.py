@@ -14,11 +14,14 @@ import pytest
 from commands import run
 
 from benchmarks import detection, nulls, visibility
-from benchmarks.campaign import Planting, Row, alternating
+from benchmarks.campaign import Campaign, Planting, Row, alternating
 from benchmarks.families import FAMILIES
 from benchmarks.faults import FAULTS, PARTS
+from benchmarks.planted import Planter
 from benchmarks.rules import RULES, Run, found_by
 from parity import compare, measure
+from parity.errors import WorkerError
+from parity.processes import stop
 from parity.spec import Realisation
 from parity.verdict import Verdict, checks
 
@@ -107,6 +110,38 @@ def test_faults_take_turns():
     assert abs(sides["tf"] - sides["torch"]) <= 4
     both = alternating(names, both_sides=True)
     assert len(both) == sum(len(fault.edits) for fault in FAULTS.values()) > 1.9 * len(names)
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    """One that plants two faults in Keras, with the process that it has begun."""
+    plantings = [Planting("tanh is a billionth too large", "tf"), Planting("one layer has no activation", "tf")]
+    made = Campaign(tmp_path, plantings, True, 1, False, lambda text: None)
+    made.planter("tf")
+    yield made
+    stop(list(made.planters.values()))
+
+
+def test_a_process_that_died_is_replaced(campaign):
+    first = campaign.planter("tf")
+    assert campaign.planter("tf") is first
+    first.process.kill()
+    first.process.wait()
+    assert campaign.planter("tf") is not first
+    assert campaign.planter("tf").process.poll() is None
+
+
+def test_a_fault_that_cannot_be_recorded_does_not_keep_the_next_from_it(campaign, monkeypatch):
+    def die(planter, fault, job, moved, file):
+        raise WorkerError(f"died of {fault}\nand more")
+
+    monkeypatch.setattr(Planter, "traces", die)
+    campaign.plain["tf", "xor_tanh"] = [CLEAN]
+    rows = campaign.plant_all("tf")
+    assert [(row.judgement, row.visible, row.reason) for row in rows] == [
+        (None, None, f"died of {planting.name}") for planting in campaign.plantings
+    ]
+    assert detection.status(rows, None) == 1
 
 
 CLEAN = {"cost": np.array([2.0, 1.0, 0.5])}
