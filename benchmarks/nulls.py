@@ -69,12 +69,11 @@ class Cell(NamedTuple):
 
 CELLS = [
     *(Cell("mnist_relu", 400, seed, "float32") for seed in (0, 1)),
-    *(Cell("mnist_relu", 400, 2, dtype) for dtype in ("float32", "float64")),
+    Cell("mnist_relu", 400, 2, "float64"),
     *(Cell(name, 400, 3, "float32") for name in ("mnist_softmax", "mnist_sigmoid", "mnist_xavier", "mnist_dropout")),
     *(Cell("mnist_batchnorm", 400, seed, dtype) for seed, dtype in ((4, "float32"), (5, "float64"))),
-    *(Cell(name, 1000, 6, "float32") for name in ("xor_sigmoid", "xor_relu", "xor_leaky_relu")),
+    *(Cell(name, 1000, 6, "float32") for name in ("xor_sigmoid", "xor_relu")),
     *(Cell("xor_tanh", 1000, seed, dtype) for seed, dtype in ((7, "float32"), (8, "float64"))),
-    Cell("mnist_tokens", 400, 9, "float32"),
 ]
 REDUCED_CELLS = [Cell("mnist_softmax", 60, 0, "float32"), Cell("xor_tanh", 200, 0, "float32")]
 REDUCED_WAYS = ("Keras", "torch", "Keras, no oneDNN", "torch, no vector kernels")

@@ -108,12 +108,13 @@ FAULTS = {
         tf_rate("step < 10", 0.5), torch_rate("step < 10", 0.5),
     ),
     "the learning rate is a tenth from step 300 on": Fault(
-        "schedule", "loop", "weights/dense_1/kernel", None,
+        "schedule", "lockstep", "weights/dense_1/kernel", None,
         tf_rate("step >= 300", 0.1), torch_rate("step >= 300", 0.1),
         since=300,
     ),
     "the last update of an epoch moves no weight": Fault(
-        "schedule", "loop", "costs", None, tf_rate("step % 40 == 39", 0.0), torch_rate("step % 40 == 39", 0.0),
+        "schedule", "lockstep", "weights/dense_1/kernel", None,
+        tf_rate("step % 40 == 39", 0.0), torch_rate("step % 40 == 39", 0.0),
         since=39,
     ),
     # The optimizer's own counter is one ahead of the loop's from then on.
