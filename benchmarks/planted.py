@@ -21,7 +21,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from benchmarks.faults import FAULTS
+from benchmarks.faults import FAULTS, Edit
 from parity import start, training, worker
 from parity.job import RecordJob
 from parity.processes import Worker
@@ -78,10 +78,10 @@ class Planter(Worker):
 
 
 @contextlib.contextmanager
-def planted(framework: Framework, fault: str) -> Iterator[SimpleNamespace]:
-    """The implementation with a fault's edit made, which is also what Python finds under its name meanwhile."""
+def planted(framework: Framework, edit: Edit) -> Iterator[SimpleNamespace]:
+    """The implementation with the edit made, which is also what Python finds under its name meanwhile."""
     package = f"{framework}_impl"
-    file, old, new = FAULTS[fault].edits[framework]
+    file, old, new = edit
     own = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == package}
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / package, Path(folder) / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -130,7 +130,8 @@ def perform(
     """Do one job, with its fault where it names one; return its task, where that may serve again."""
     if not isinstance(job, PlantedJob | PlainJob):
         return worker.perform(side, job, tell, last)
-    with contextlib.nullcontext(side) if job.fault is None else planted(side.name, job.fault) as changed:
+    edit = None if job.fault is None else FAULTS[job.fault].edits[side.name]
+    with contextlib.nullcontext(side) if edit is None else planted(side.name, edit) as changed:
         if isinstance(job, PlainJob):
             run_plainly(changed, job)
         else:

@@ -24,6 +24,8 @@ __all__ = ["pretrained", "shortened", "xor_lbfgs"]
 Pair = tuple[Recording, Recording]
 # Also of the commands that tests start: nothing is downloaded, on no machine.
 os.environ[DEFAULT_DATA] = EMBEDDED
+# Of their scripts, which find the packages of this folder, installed or not.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -16,8 +16,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from faulty import plant
 
+from benchmarks.planted import planted
 from parity import worker
 from parity.experiments import EXPERIMENTS, activation
 from parity.replays import convert
@@ -81,10 +81,9 @@ def main(side: Framework, job: dict[str, Any], folder: Path) -> None:
     loaded = worker.load_side(side, threads=1)
     (folder / "clean.json").write_text(json.dumps(computed(side, loaded, job)))
     for number, (edit, name) in enumerate(job["faults"][side]):
-        plant(side, edit, folder / str(number))
         of_one = job | {"outputs": {name: job["outputs"][name]}}
-        (folder / f"{number}.json").write_text(json.dumps(computed(side, worker.import_side(side), of_one)))
-        sys.path.pop(0)
+        with planted(side, edit) as changed:
+            (folder / f"{number}.json").write_text(json.dumps(computed(side, changed, of_one)))
 
 
 if __name__ == "__main__":

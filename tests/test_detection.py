@@ -90,8 +90,7 @@ def test_the_list_of_faults():
 
 
 def test_a_cause_is_a_choice_of_the_realisation():
-    # `epsilon_value` is to be one.
-    named = {field for fault in FAULTS.values() for field in fault.cause} - {"epsilon_value"}
+    named = {field for fault in FAULTS.values() for field in fault.cause}
     assert named
     assert named <= set(Realisation.__dataclass_fields__)
 

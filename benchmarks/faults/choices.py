@@ -20,14 +20,15 @@ FAULTS = {
     ),
     "stock Keras Adam": Fault(
         "optimizer", "lockstep", "weights/dense_1/kernel", 0,
-        ("optimizers.py", "made(spec.learning_rate, **betas(spec, realisation), epsilon=exact(spec.epsilon))",
+        ("optimizers.py", "made(spec.learning_rate, **betas(spec, realisation), **epsilon(spec, realisation))",
          "stock(spec.learning_rate)"),
         ("optimizers.py", '    if realisation.adam_epsilon == "after_correction":\n', TORCH_STOCK_ADAM),
         cause=frozenset({"adam_epsilon", "constants", "epsilon_value"}),
     ),
     "the optimizer's epsilon is Keras's": Fault(
         "optimizer", "lockstep", "weights/dense_1/kernel", 0,
-        ("optimizers.py", "epsilon=exact(spec.epsilon)", "epsilon=exact(1e-7)"), torch_numbers('numbers["eps"] = 1e-7'),
+        ("optimizers.py", 'realisation.epsilon_value == "keras_default"', "True"),
+        torch_numbers('numbers["eps"] = 1e-7'),
         cause=frozenset({"epsilon_value"}),
     ),
     "Keras's Adamax": Fault(
