@@ -12,6 +12,8 @@ from parity.verdict import Check, Verdict, judge
 
 # About so many states of a run are replayed.
 CHECKPOINTS = 4
+# Reruns that measure a run's noise, by which its trajectory and outcome are judged.
+TWINS = 3
 
 
 class Judgement(NamedTuple):
@@ -40,7 +42,14 @@ def jobs(experiment: Experiment, side: Framework, out: Path, reference: Path | N
     """The jobs of a recording, which replays the checkpoints of `reference`, too, and starts as that did."""
     realisation = getattr(experiment, side)
     job = RecordJob(
-        experiment.name, experiment.identity, realisation, "cpu", out, reference=reference, checkpoints=CHECKPOINTS
+        experiment.name,
+        experiment.identity,
+        realisation,
+        "cpu",
+        out,
+        reference=reference,
+        checkpoints=CHECKPOINTS,
+        twins=TWINS,
     )
     return in_order(job)
 
