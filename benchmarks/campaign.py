@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.causes import named
 from benchmarks.families import family
 from benchmarks.faults import FAULTS, Fault
 from benchmarks.judged import Judgement, jobs, judged, tidy
@@ -47,6 +48,8 @@ class Row(NamedTuple):
     visible: bool | None
     judgement: Judgement | None
     reason: str = ""
+    # The choices that the diagnosis names, where choices express the fault.
+    causes: frozenset[str] = frozenset()
 
 
 def alternating(names: Sequence[str], both_sides: bool) -> list[Planting]:
@@ -83,6 +86,7 @@ class Campaign:
             with ThreadPoolExecutor(len(FRAMEWORKS)) as pool:
                 list(pool.map(self.record_clean, FRAMEWORKS))
                 rows = [row for some in pool.map(self.plant_all, FRAMEWORKS) for row in some]
+            rows = [self.explained(row) for row in rows]
         finally:
             stop(list(self.planters.values()))
             tidy(self.folder / "clean", self.keep)
@@ -129,7 +133,7 @@ class Campaign:
         """One fault: is it visible, and what is said of the pair?"""
         name, side = planting
         experiment, seen = self.experiment(planting.fault.experiment), None
-        out = self.folder / "faulty" / side / name.replace(" ", "_").replace("/", "_")
+        out = self.faulty(planting)
         other = self.clean(OTHER[side], experiment.name)
         try:
             clean, *beside = self.plain[side, experiment.name]
@@ -142,7 +146,27 @@ class Campaign:
         except ParityError as error:
             return Row(planting, seen, None, str(error).splitlines()[0])
         finally:
-            tidy(out, self.keep)
+            if not planting.fault.cause:
+                tidy(out, self.keep)
+
+    def faulty(self, planting: Planting) -> Path:
+        """Where the recording with a fault is."""
+        return self.folder / "faulty" / planting.side / planting.name.replace(" ", "_").replace("/", "_")
+
+    def explained(self, row: Row) -> Row:
+        """The row with the causes that the diagnosis names, where choices express the fault."""
+        name, side = row.planting
+        if not row.planting.fault.cause or row.judgement is None:
+            return row
+        experiment = self.experiment(row.planting.fault.experiment)
+        folders = {side: self.faulty(row.planting), OTHER[side]: self.clean(OTHER[side], experiment.name)}
+        try:
+            planters = {framework: self.planter(framework) for framework in FRAMEWORKS}
+            causes = named(planters, side, name, experiment, folders)
+        finally:
+            tidy(folders[side], self.keep)
+        self.say(f"{side}: {name}: {', '.join(sorted(causes)) or 'no cause'} named")
+        return row._replace(causes=causes)
 
 
 def outcome(row: Row) -> str:

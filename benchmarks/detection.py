@@ -69,9 +69,23 @@ def rules_table(rows: Sequence[Row], honest: Nulls | None) -> str:
     for rule in (OURS, *RULES):
         hits, alarms = (sum(finds(rule, judgement) for judgement in some) for some in (seen, pairs))
         bound = f"{upper_bound(alarms, len(pairs)):.1%}" if pairs else NOTHING
-        lines.append((rule, f"{hits} of {len(seen)}", f"{alarms} of {len(pairs)}", bound))
-    head = ("rule", "visible faults found", "false alarms on honest pairs", f"{CONFIDENCE:.0%} upper bound")
+        named = caused(rows) if rule == OURS else NOTHING
+        lines.append((rule, f"{hits} of {len(seen)}", f"{alarms} of {len(pairs)}", bound, named))
+    head = (
+        "rule",
+        "visible faults found",
+        "false alarms on honest pairs",
+        f"{CONFIDENCE:.0%} upper bound",
+        "cause named",
+    )
     return markdown(head, lines)
+
+
+def caused(rows: Sequence[Row]) -> str:
+    """Of how many faults that choices express the diagnosis names these choices, and no other."""
+    expressed = [row for row in rows if row.planting.fault.cause]
+    named = sum(row.causes == row.planting.fault.cause for row in expressed)
+    return f"{named} of {len(expressed)}"
 
 
 def faults_table(rows: Sequence[Row]) -> str:
@@ -87,8 +101,10 @@ def faults_table(rows: Sequence[Row]) -> str:
             others = (
                 " ".join(str(number) for number, rule in enumerate(RULES, 1) if finds(rule, row.judgement)) or NOTHING
             )
-        lines.append((name, LABELS[side], row.planting.fault.kind, "yes" if row.visible else "no", place, others))
-    return markdown(("fault", "side", "kind", "visible", "found by our verdict", "by rules"), lines)
+        causes = ", ".join(sorted(row.causes)) or "none" if row.planting.fault.cause else NOTHING
+        seen = "yes" if row.visible else "no"
+        lines.append((name, LABELS[side], row.planting.fault.kind, seen, place, causes, others))
+    return markdown(("fault", "side", "kind", "visible", "found by our verdict", "causes named", "by rules"), lines)
 
 
 def calibration_table(honest: Nulls) -> str:

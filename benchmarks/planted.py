@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from benchmarks.faults import FAULTS, Edit
 from parity import start, training, worker
-from parity.job import RecordJob
+from parity.job import DiagnoseJob, RecordJob
 from parity.processes import Worker
 from parity.replays import convert_all
 from parity.spec import Framework
@@ -35,10 +35,10 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class PlantedJob:
-    """A recording that is made with the fault of that name in the framework's implementation."""
+    """A recording, or replays, made with the fault of that name in the framework's implementation."""
 
     fault: str
-    record: RecordJob
+    job: RecordJob | DiagnoseJob
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Planter(Worker):
     def __init__(self, framework: Framework, threads: int = 1, time_limit: float | None = None) -> None:
         super().__init__(framework, "cpu", threads, time_limit, module="benchmarks.planted")
 
-    def plant(self, fault: str, job: RecordJob) -> None:
-        """Make a recording with a fault."""
+    def plant(self, fault: str, job: RecordJob | DiagnoseJob) -> None:
+        """Do a job with a fault."""
         self.run(PlantedJob(fault, job), lambda done, steps: None)
 
     def traces(
@@ -135,7 +135,7 @@ def perform(
         if isinstance(job, PlainJob):
             run_plainly(changed, job)
         else:
-            worker.perform(changed, job.record, tell)
+            worker.perform(changed, job.job, tell)
     return None
 
 
