@@ -26,8 +26,9 @@ example:
   python -m parity.run mnist_relu --epochs 5 --seed 1
 
 writes DIR/tf and DIR/torch (one recording each), DIR/verdict.json,
-DIR/costs.png, DIR/accuracy.png and DIR/flow.png; where there is pre-training,
-each recording holds that of its own, and DIR/pretraining.png shows both
+DIR/costs.png, DIR/accuracy.png, DIR/flow.png and, where there are twins,
+DIR/noise.png; where there is pre-training, each recording holds that of its
+own, and DIR/pretraining.png shows both
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient, 4 a worker failed, 130 interrupted
 """
 

@@ -160,6 +160,21 @@ def test_without_twins_nothing_is_judged(pair):
     assert judge(*bare).verdict == "parity"
 
 
+def test_twins_without_a_checkpoint_judge_nothing(pair):
+    """There is nothing that their noise was measured at."""
+
+    @dataclass(frozen=True)
+    class Bare(Recording):
+        def twins(self):
+            own = next(side for side in pair if side.folder == self.folder)
+            return own.twins() | {"cost_rounding": np.zeros(0)}
+
+    bare = [Bare(s.folder, replace(s.manifest, checkpoints={}), s.trace, s.label) for s in pair]
+    found = [c for level in (trajectory, outcome) for c in level.checks(*bare)]
+    assert {c.result for c in found} == {"not_judged"}
+    assert "no checkpoint" in check(found, "cost against noise").reason
+
+
 def test_one_sides_twins_are_enough(pair):
     ours, theirs = pair
     assert check(trajectory.checks(without_twins(ours), theirs), "cost against noise").result == "passed"

@@ -12,12 +12,14 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from parity.files import write_whole
 from parity.recording import Recording
 from parity.spec import LABELS, Framework
+from parity.verdict import noise, trajectory
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.
 COLOURS = ("#E69F00", "#0072B2", "#555555")
@@ -25,12 +27,14 @@ STYLES = ("-", "--")
 
 
 def draw(a: Recording, b: Recording, out: Path) -> None:
-    """Write costs.png, accuracy.png and flow.png to `out`, and pretraining.png where there is any."""
+    """Write costs.png, accuracy.png and flow.png to `out`, and noise.png and pretraining.png where there is any."""
     steps = np.arange(len(a.trace["cost"]))
     costs = pair(a, b, "cost", steps, "step", "cost of the batch", logarithmic=True)
     epochs = np.arange(1, len(a.trace["accuracy"]) + 1)
     accuracies = pair(a, b, "accuracy", epochs, "epoch", "accuracy on the test set", logarithmic=False)
     figures = {"costs.png": costs, "accuracy.png": accuracies, "flow.png": flow(a, b)}
+    if noise.missing(a, b) is None and noise.finite_steps(a, b):
+        figures["noise.png"] = against_noise(a, b)
     x, y = a.pretraining, b.pretraining
     if x is not None and y is not None and x.lengths == y.lengths:
         x, y = replace(x, label=a.label), replace(y, label=b.label)
@@ -72,6 +76,37 @@ def pair(
     for axes in (above, below):
         axes.grid(alpha=0.3)
     return figure
+
+
+def against_noise(a: Recording, b: Recording) -> Figure:
+    """How far both sides' costs are apart, against twins: shares of the cost around each step."""
+    steps = noise.finite_steps(a, b)
+    scale = noise.smoothed(a, b, steps)
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    for side, colour in zip((a, b), COLOURS[:2], strict=True):
+        run, *twins = (noise.costs(run)[:steps] for run in noise.runs(side))
+        for number, twin in enumerate(twins):
+            label = f"{side.label} and its twins" if not number else None
+            visible(axes, np.abs(twin - run) / scale, "-", color=colour, linewidth=0.6, alpha=0.7, label=label)
+    allowed = trajectory.FACTOR * (noise.envelope(a, b, steps) + noise.rounding(a, b, scale)) / scale
+    axes.plot(allowed, "--", color=COLOURS[2], linewidth=1, label=f"allowed: {trajectory.FACTOR:g} times the noise")
+    x, y = (noise.costs(side.trace)[:steps] for side in (a, b))
+    visible(axes, np.abs(x - y) / scale, ".", color="black", markersize=3, label=f"{a.label} and {b.label}")
+    horizon = trajectory.horizon(a, b, steps)
+    if horizon < steps:
+        axes.axvline(horizon, color=COLOURS[2], linestyle=":", label="horizon")
+    axes.set_yscale("log")
+    axes.set_xlabel("step")
+    axes.set_ylabel("|difference| of costs / cost")
+    axes.set_title(f"{a.manifest.experiment}: {a.label} against {b.label}, and either against itself")
+    axes.legend(fontsize="small")
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def visible(axes: Axes, values: NDArray[np.float64], style: str, **looks: Any) -> None:
+    """Draw values on a logarithmic axis, which has no zero: equal costs show as gaps."""
+    axes.plot(np.where(values > 0, values, np.nan), style, **looks)
 
 
 def published(

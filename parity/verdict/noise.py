@@ -21,6 +21,9 @@ RECENT = 3
 
 def missing(a: Recording, b: Recording) -> str | None:
     """Why there is no noise to judge by; None where a side has twins."""
+    for side in (a, b):
+        if side.manifest.twins and not side.checkpoints:
+            return f"{side.label} has twins and no checkpoint, at which their noise was measured; record it again"
     if a.manifest.twins or b.manifest.twins:
         return None
     return f"no noise was measured: {'; '.join(f'{side.label}, {side.manifest.without_twins}' for side in (a, b))}"
@@ -65,6 +68,7 @@ def rounding(a: Recording, b: Recording, scale: Costs) -> Costs:
             measured = twins["cost_rounding"]
             recent = np.array([measured[max(0, i - RECENT + 1) : i + 1].max() for i in range(len(measured))])
             last = np.searchsorted(list(side.checkpoints), np.arange(len(scale)), side="right") - 1
+            last = np.maximum(last, 0)
             found = np.maximum(found, recent[last])
     return found
 

@@ -36,25 +36,30 @@ def against_noise(a: Recording, b: Recording) -> Check:
     if reason is not None:
         return Check(name, "trajectory", "not_judged", None, FACTOR, None, reason)
     steps = noise.finite_steps(a, b)
-    scale = noise.smoothed(a, b, steps) if steps else np.zeros(0)
-    twins = noise.envelope(a, b, steps)
-    informative = twins <= HORIZON * scale
-    horizon = steps if informative.all() else int(np.argmin(informative))
-    if horizon == 0:
+    end = horizon(a, b, steps)
+    if end == 0:
         reason = "not informative: from the first step on, twins have nothing in common, or no finite cost"
         return Check(name, "trajectory", "not_judged", None, FACTOR, "step 0", reason)
-    x, y = (noise.costs(side.trace)[:horizon] for side in (a, b))
-    allowed = (twins + noise.rounding(a, b, scale))[:horizon]
+    x, y = (noise.costs(side.trace)[:end] for side in (a, b))
+    allowed = (noise.envelope(a, b, steps) + noise.rounding(a, b, noise.smoothed(a, b, steps)))[:end]
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(x == y, 0.0, np.abs(x - y) / allowed)
     at = int(np.argmax(ratio))
     measured = float(ratio[at])
     total = len(a.trace["cost"])
-    behind = f"; not informative after step {horizon}, where twins are as far apart" if horizon < total else ""
-    found = f"up to step {horizon} of {total}, costs differ by at most {measured:.2g} times the noise"
+    behind = f"; not informative after step {end}, where twins are as far apart" if end < total else ""
+    found = f"up to step {end} of {total}, costs differ by at most {measured:.2g} times the noise"
     reason = f"{found} of twins ({noise.described(a, b)}); {FACTOR:g} is allowed{behind}"
     result: Result = "passed" if measured <= FACTOR else "failed"
     return Check(name, "trajectory", result, measured if np.isfinite(measured) else None, FACTOR, f"step {at}", reason)
+
+
+def horizon(a: Recording, b: Recording, steps: int) -> int:
+    """The first of so many steps where twins are HORIZON of the cost apart; their number if there is none."""
+    if steps == 0:
+        return 0
+    informative = noise.envelope(a, b, steps) <= HORIZON * noise.smoothed(a, b, steps)
+    return steps if informative.all() else int(np.argmin(informative))
 
 
 def agreement(a: Recording, b: Recording, digits: int) -> Check:
