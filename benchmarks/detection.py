@@ -15,20 +15,22 @@ import argparse
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from benchmarks import nulls
 from benchmarks.campaign import Campaign, Row, alternating
-from benchmarks.faults import FAULTS
+from benchmarks.faults import FAULTS, Kind
 from benchmarks.judged import Judgement
 from benchmarks.nulls import Nulls
 from benchmarks.rules import RULES
 from parity.spec import LABELS
+from parity.verdict.checks import Level
 
 OURS = "ours"
 # Of most kinds, in experiments that take seconds.
@@ -39,7 +41,7 @@ REDUCED = (
 )  # fmt: skip
 CONFIDENCE = 0.95
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
-NOTHING = "-"
+NOTHING, NOBODY = "-", "not found"
 
 
 def finds(rule: str, judgement: Judgement) -> bool:
@@ -107,6 +109,19 @@ def faults_table(rows: Sequence[Row]) -> str:
     return markdown(("fault", "side", "kind", "visible", "found by our verdict", "causes named", "by rules"), lines)
 
 
+def levels_table(rows: Sequence[Row]) -> str:
+    """How many faults of each kind, visible or not, each level finds first."""
+    levels = [*get_args(Level), NOBODY]
+    counts = Counter(
+        (row.planting.fault.kind, row.judgement.first.level if row.judgement.first else NOBODY)
+        for row in rows
+        if row.judgement
+    )
+    used = [level for level in levels if any(counts[kind, level] for kind in get_args(Kind))]
+    lines = [(kind, *(str(counts[kind, level] or "") for level in used)) for kind in get_args(Kind)]
+    return markdown(("kind of fault", *used), lines)
+
+
 def calibration_table(honest: Nulls) -> str:
     """How much of their bounds honest pairs use of the levels that are judged by measured noise."""
     shares: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -127,6 +142,7 @@ def calibration_table(honest: Nulls) -> str:
 def faults_summary(rows: Sequence[Row]) -> Iterator[str]:
     """The faults one by one, and which of them do not count."""
     yield "\n".join(f"{number}. {rule}" for number, rule in enumerate(RULES, 1))
+    yield levels_table(rows)
     yield faults_table(rows)
     causes = sum(bool(row.planting.fault.cause) for row in rows)
     hidden = [row.planting.name for row in rows if row.visible is False]

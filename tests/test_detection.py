@@ -182,14 +182,21 @@ def test_tables_and_exit_status():
     quiet = nulls.NullPair(cell, ("Keras", "torch"), judgement("parity", {EXACT}))
     alarm = nulls.NullPair(cell, ("Keras", "torch"), judgement("mismatch", {EXACT}))
     honest = nulls.Nulls([quiet] * 99 + [alarm], 8, 1, 2)
-    lines = detection.rules_table([hit, missed, hidden], honest).splitlines()
+    stock = Planting("stock Keras Adam", "tf")
+    named = Row(stock, False, judgement("mismatch"), "", stock.fault.cause)
+    half = named._replace(causes=frozenset({"adam_epsilon"}))
+    lines = detection.rules_table([hit, missed, hidden, named, half], honest).splitlines()
     cells = {row[1].strip(): [text.strip() for text in row[2:-1]] for row in (line.split("|") for line in lines)}
-    assert cells["ours"] == ["1 of 2", "1 of 100", "4.7%"]
-    assert cells[EXACT] == ["2 of 2", "100 of 100", "100.0%"]
-    assert cells[MEAN] == ["1 of 2", "0 of 100", "3.0%"]
+    assert cells["ours"] == ["1 of 2", "1 of 100", "4.7%", "1 of 2"]
+    assert cells[EXACT] == ["2 of 2", "100 of 100", "100.0%", "-"]
+    assert cells[MEAN] == ["1 of 2", "0 of 100", "3.0%", "-"]
     assert detection.status([hit, hidden], None) == 0
     assert detection.status([hit, missed], None) == detection.status([lost], None) == detection.status([], honest) == 1
     assert "not recorded: the tf worker died" in detection.faults_table([lost])
+    found = checks.Check("cost", "lockstep", "failed", None, None, None, "")
+    levels = detection.levels_table([Row(planting, True, judgement("mismatch", found=[found])), missed, lost])
+    assert "| kind of fault | lockstep | not found |" in levels
+    assert f"| {planting.fault.kind} | 1 | 1 |" in levels
 
 
 def test_shares_of_bounds_are_those_of_what_is_judged():
