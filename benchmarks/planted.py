@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from benchmarks.faults import FAULTS, Edit
-from parity import start, training, worker
+from parity import start, worker
+from parity.chunks import Tell, join
 from parity.job import DiagnoseJob, RecordJob
 from parity.processes import Worker
 from parity.replays import convert_all
 from parity.spec import Framework
 from parity.task import Task
-from parity.training import Tell
 
 ROOT = Path(__file__).parents[1]
 
@@ -119,7 +119,7 @@ def run_plainly(side: SimpleNamespace, job: PlainJob) -> None:
             weights = [name for name in state if name.startswith("weights/")]
             state |= {name: np.nextafter(state[name], towards * np.inf, dtype=state[name].dtype) for name in weights}
         program.write(state)
-        trace = training.join([program.chunk(0, len(task.batches))], task.batches, task.phase)
+        trace = join([program.chunk(0, len(task.batches))], task.batches, task.phase)
         traces |= {f"{i}/{name}": values for name, values in trace.items()}
     safetensors.numpy.save_file(traces, job.trace)
 

@@ -3,33 +3,25 @@
 import platform
 import resource
 import sys
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
 
-from parity import data, recording, start, twins
+from parity import recording, start, twins
+from parity.chunks import STOPPING, Tell, chunks, join
 from parity.errors import UsageError
 from parity.files import write_whole
 from parity.flow import flow
 from parity.job import DiagnoseJob
-from parity.phases import Phase
 from parity.programs import Program
 from parity.recording import Arrays, Manifest, Recorder, Recording
 from parity.replays import segment_stops
 from parity.spec import DTYPES, digest
 from parity.task import Task
-
-# How long a chunk of steps should take: short enough to stop within it, long enough to cost nothing.
-CHUNK_SECONDS = 0.25
-# Set by a request to stop, since a framework may turn the exception that it raises into one of its own.
-STOPPING = threading.Event()
-Tell = Callable[[dict[str, Any]], None]
 
 
 class Trained(NamedTuple):
@@ -64,7 +56,7 @@ def record(task: Task, tell: Tell) -> None:
         if task.reference is not None:
             replay_other(task, task.reference, recorder)
         replayed = time.perf_counter()
-        twins, without = twins_of(task, program, rounding, done - ready, recorder, tell)
+        count, without = twins.record(task, program, rounding, done - ready, recorder, tell)
     except (KeyboardInterrupt, BrokenPipeError):
         recorder.abandon("interrupted")
         raise
@@ -75,7 +67,7 @@ def record(task: Task, tell: Tell) -> None:
         "prepare": ready - began, "train": done - ready, "replay": replayed - done,
         "twins": time.perf_counter() - replayed,
     }  # fmt: skip
-    recorder.finish("complete", seconds=seconds, peak_memory_bytes=peak_memory(), twins=twins, without_twins=without)
+    recorder.finish("complete", seconds=seconds, peak_memory_bytes=peak_memory(), twins=count, without_twins=without)
 
 
 def train(
@@ -113,20 +105,6 @@ def train(
         tell({"progress": last, "of": steps})
     pass_by(steps)
     return trained
-
-
-def chunks(stops: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The first step and the end of each chunk, from 0 to the last of the stops; none goes beyond a stop.
-
-    A chunk is as long as CHUNK_SECONDS allow, by the time that the one before took.
-    """
-    first, length = 0, 1
-    while first < stops[-1]:
-        last, began = min(first + length, next(stop for stop in stops if stop > first)), time.perf_counter()
-        yield first, last
-        # The first chunk's time is that of its compilation, and says nothing of a step's.
-        growth = 10 if first == 0 else CHUNK_SECONDS * (last - first) / length / (time.perf_counter() - began)
-        first, length = last, max(1, int(length * min(growth, 10)))
 
 
 def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Recorder) -> dict[int, Arrays]:
@@ -167,32 +145,6 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
         rows = {name: np.stack([row[name] for row in flows]) for name in flows[0]}
         recorder.save(recording.FLOW, {"steps": np.array(list(trained.states), np.int64), **rows})
     return rounding
-
-
-def twins_of(
-    task: Task, program: Program, rounding: Mapping[int, Arrays], seconds: float, recorder: Recorder, tell: Tell
-) -> tuple[int, str]:
-    """Run the twins that the job asks for; how many there are, and if none, why.
-
-    `seconds` is what the training took. A twin that fails takes nothing else of the recording with it.
-    """
-    job = task.job
-    if not job.twins:
-        return 0, "no twins were asked for"
-    if job.twin_seconds is not None and seconds * job.twins > job.twin_seconds:
-        return 0, f"{job.twins} twins would have taken about {seconds * job.twins:.0f} s (--verdict full takes them)"
-    found: list[dict[str, np.ndarray]] = []
-    try:
-        task.side.runtime.set_dtype(task.identity.dtype)
-        for pieces, tested in twins.runs(task, program, rounding, chunks, tell):
-            found.append({**join(pieces, task.batches, task.phase), **tested})
-    except Exception as error:
-        if STOPPING.is_set() or isinstance(error, BrokenPipeError):
-            raise
-        traceback.print_exception(error)
-        return 0, f"a twin failed with {type(error).__name__}"
-    recorder.save(recording.TWINS, twins.together(found, rounding))
-    return job.twins, ""
 
 
 def require_same_data(reference: Recording, recorder: Recorder) -> None:
@@ -242,25 +194,6 @@ def diagnose(task: Task, asked: DiagnoseJob) -> None:
             summaries = replayer.judged(task.checkpoint(step, state), evidence)
             found |= {f"{position}/{number}/{name}": column for name, column in summaries.items()}
     write_whole(asked.out, safetensors.numpy.save(found))
-
-
-def join(pieces: list[Arrays], batches: data.Batches, phase: Phase) -> dict[str, np.ndarray]:
-    """The chunks' traces as the arrays of trace.safetensors, but for the predictions."""
-    trace = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    ends = np.flatnonzero(batches.epoch_ends)
-    samples = batches.stops - batches.starts
-    weights = samples if phase.schedule.epoch_cost == "sample_mean" else np.ones_like(samples)
-    epochs = [np.split(array, ends[:-1] + 1) for array in (trace["cost"].astype(np.float64), weights)]
-    consumed = {f"consumed/{name}": trace[name] for name in phase.consumed}
-    averages = np.array([np.average(costs, weights=shares) for costs, shares in zip(*epochs, strict=True)])
-    evaluations: dict[str, np.ndarray] = {}
-    if "evaluation" in trace:
-        # Each in a column: accuracy and loss on the test set, then on the training set.
-        names = ("accuracy", "test_loss", "train_accuracy", "train_loss")
-        evaluations = dict(zip(names, trace["evaluation"][ends].T, strict=True))
-        if not phase.schedule.evaluate_training:
-            evaluations |= {name: values[:0] for name, values in evaluations.items() if name.startswith("train")}
-    return {**consumed, "cost": trace["cost"], "epoch_cost": averages, **evaluations}
 
 
 def new_manifest(task: Task, first_state: Arrays) -> Manifest:

@@ -3,24 +3,50 @@
 How far they end up from the run, and from each other, is the noise that its trajectory and outcome are judged by.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parity import randomness, start
+from parity.chunks import STOPPING, Tell, chunks, join
 from parity.layout import OF_TWINS
 from parity.programs import Program
-from parity.recording import Arrays
+from parity.recording import TWINS, Arrays, Recorder
 from parity.spec import FRAMEWORKS
 from parity.task import Task
 
-Chunks = Callable[[Sequence[int]], Iterator[tuple[int, int]]]
+
+def record(
+    task: Task, program: Program, rounding: Mapping[int, Arrays], seconds: float, recorder: Recorder, tell: Tell
+) -> tuple[int, str]:
+    """Run the twins that the job asks for; how many there are, and if none, why.
+
+    `seconds` is what the training took. A twin that fails takes nothing else of the recording with it.
+    """
+    job = task.job
+    if not job.twins:
+        return 0, "no twins were asked for"
+    if job.twin_seconds is not None and seconds * job.twins > job.twin_seconds:
+        return 0, f"{job.twins} twins would have taken about {seconds * job.twins:.0f} s (--verdict full takes them)"
+    found: list[dict[str, np.ndarray]] = []
+    try:
+        task.side.runtime.set_dtype(task.identity.dtype)
+        for pieces, tested in runs(task, program, rounding, tell):
+            found.append({**join(pieces, task.batches, task.phase), **tested})
+    except Exception as error:
+        if STOPPING.is_set() or isinstance(error, BrokenPipeError):
+            raise
+        traceback.print_exception(error)
+        return 0, f"a twin failed with {type(error).__name__}"
+    recorder.save(TWINS, together(found, rounding))
+    return job.twins, ""
 
 
 def runs(
-    task: Task, program: Program, rounding: Mapping[int, Arrays], chunks: Chunks, tell: Callable[[dict[str, Any]], None]
+    task: Task, program: Program, rounding: Mapping[int, Arrays], tell: Tell
 ) -> Iterator[tuple[list[Arrays], Arrays]]:
     """The chunks' traces of each twin, and what it makes of the test set.
 

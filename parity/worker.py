@@ -21,11 +21,11 @@ from typing import Any, TextIO
 from pydantic import TypeAdapter
 
 from parity import start, training
+from parity.chunks import STOPPING, Tell
 from parity.errors import ParityError, UsageError
 from parity.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob
 from parity.spec import Framework
 from parity.task import Task
-from parity.training import STOPPING, Tell
 
 MODULES = (
     "runtime",

@@ -13,7 +13,7 @@ import pytest
 import safetensors.numpy
 from conftest import shortened
 
-from parity import data, randomness, training
+from parity import chunks, data, randomness
 from parity.changes import COSTS, with_cost
 from parity.experiments import EXPERIMENTS, NORMAL, mlp
 from parity.losses import rounding
@@ -227,5 +227,5 @@ def test_epochs_with_a_partial_batch(epoch_cost, expected):
     batches = data.plan(schedule, np.arange(7)[None].repeat(2, 0))
     columns = dict.fromkeys(("indices", "inputs", "labels"), np.zeros(5)) | {"evaluation": np.zeros((5, 4))}
     phase = Training(replace(EXPERIMENTS["xor_tanh"].identity, schedule=schedule))
-    trace = training.join([{"cost": np.array([1, 3, 8, 2, 3], np.float32), **columns}], batches, phase)
+    trace = chunks.join([{"cost": np.array([1, 3, 8, 2, 3], np.float32), **columns}], batches, phase)
     np.testing.assert_allclose(trace["epoch_cost"], expected)
