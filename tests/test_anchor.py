@@ -17,7 +17,7 @@ HIDDEN = {
 HIDDEN["mnist_relu"] = HIDDEN["mnist_softmax"] = HIDDEN["xor_relu"]
 
 
-@pytest.mark.parametrize("epsilon", ["after_correction", pytest.param("before_correction", marks=pytest.mark.ci)])
+@pytest.mark.parametrize("epsilon", ["after_correction", pytest.param("before_correction", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", HIDDEN)
 def test_step_is_numpys(name, epsilon, record_pair, tmp_path):
     if name.startswith("xor") and epsilon == "before_correction":

@@ -90,7 +90,7 @@ def test_stock_adam_is_named(stock_adam):
     require_named(diagnose(*stock_adam), {*STOCK_ADAM}, "step 0, optimizer")
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_choices_of_two_stages_are_named(workers, tmp_path):
     found = diagnosed(workers, with_leaky_adamax(), tmp_path)
     require_named(found, {"constants", "adamax_epsilon"}, "step 0, forward leaky_relu_1")
@@ -205,7 +205,7 @@ def test_the_other_side_is_asked_where_one_does_not_do_as_it_says(planted, worke
     assert cause.choices == {"tf": "adam_epsilon=before_correction"}
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_fault_without_a_known_cause(planted, workers, tmp_path):
     experiment = shortened("mnist_softmax", 2, optimizer=replace(OPTIMIZERS["sgd"], momentum=0.9))
     found = diagnosed(workers | {"tf": planted["tf"]}, experiment, tmp_path)

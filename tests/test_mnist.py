@@ -105,7 +105,19 @@ def test_the_loader_gives_the_original_digits(side, mnist_folder, tmp_path):
 def test_training_on_all_of_it(mnist_folder, tmp_path):
     """As a user does it: each framework by its own loader, and the same digits to the hash."""
     folder = put(mnist_folder, tmp_path / "cache")
-    options = ["--data", "mnist", "--data-dir", folder, "--steps", 20, "--checkpoints", 2, "--no-figures"]
+    options = [
+        "--data",
+        "mnist",
+        "--data-dir",
+        folder,
+        "--steps",
+        20,
+        "--checkpoints",
+        2,
+        "--no-figures",
+        "--verdict",
+        "quick",
+    ]
     done = run("parity.run", "mnist_softmax", *options, "--out", "out", folder=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "verdict: parity" in done.stdout
