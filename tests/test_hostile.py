@@ -20,11 +20,11 @@ ENDS: Counter[str] = Counter()
 
 @pytest.fixture(scope="module")
 def small_pair(record_pair, tmp_path_factory):
-    """The smallest recordings with slots: two stages, two checkpoints."""
+    """The smallest recordings with slots: two stages, two checkpoints, a twin."""
     model = EXPERIMENTS["xor_leaky_relu"].identity.model
     last = replace(model[-2], inputs=2)
     experiment = shortened("xor_leaky_relu", 2, optimizer=OPTIMIZERS["adam"], model=(last, model[-1]))
-    return record_pair(experiment, tmp_path_factory.mktemp("small"))
+    return record_pair(experiment, tmp_path_factory.mktemp("small"), twins=1)
 
 
 @pytest.mark.parametrize("changed", [0, 1])

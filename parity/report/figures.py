@@ -87,11 +87,12 @@ def against_noise(a: Recording, b: Recording) -> Figure:
         run, *twins = (noise.costs(run)[:steps] for run in noise.runs(side))
         for number, twin in enumerate(twins):
             label = f"{side.label} and its twins" if not number else None
-            visible(axes, np.abs(twin - run) / scale, "-", color=colour, linewidth=0.6, alpha=0.7, label=label)
-    allowed = trajectory.FACTOR * (noise.envelope(a, b, steps) + noise.rounding(a, b, scale)) / scale
-    axes.plot(allowed, "--", color=COLOURS[2], linewidth=1, label=f"allowed: {trajectory.FACTOR:g} times the noise")
+            visible(axes, np.abs(twin - run), scale, "-", color=colour, linewidth=0.6, alpha=0.7, label=label)
+    allowed = trajectory.FACTOR * (noise.envelope(a, b, steps) + noise.rounding(a, b, scale))
+    label = f"allowed: {trajectory.FACTOR:g} times the noise"
+    visible(axes, allowed, scale, "--", color=COLOURS[2], linewidth=1, label=label)
     x, y = (noise.costs(side.trace)[:steps] for side in (a, b))
-    visible(axes, np.abs(x - y) / scale, ".", color="black", markersize=3, label=f"{a.label} and {b.label}")
+    visible(axes, np.abs(x - y), scale, ".", color="black", markersize=3, label=f"{a.label} and {b.label}")
     horizon = trajectory.horizon(a, b, steps)
     if horizon < steps:
         axes.axvline(horizon, color=COLOURS[2], linestyle=":", label="horizon")
@@ -104,9 +105,10 @@ def against_noise(a: Recording, b: Recording) -> Figure:
     return figure
 
 
-def visible(axes: Axes, values: NDArray[np.float64], style: str, **looks: Any) -> None:
-    """Draw values on a logarithmic axis, which has no zero: equal costs show as gaps."""
-    axes.plot(np.where(values > 0, values, np.nan), style, **looks)
+def visible(axes: Axes, values: NDArray[np.float64], scale: NDArray[np.float64], style: str, **looks: Any) -> None:
+    """Draw shares of `scale` on a logarithmic axis, which has no zero: equal costs show as gaps."""
+    with np.errstate(all="ignore"):
+        axes.plot(np.where(values > 0, values / scale, np.nan), style, **looks)
 
 
 def published(

@@ -49,13 +49,17 @@ def finite_steps(a: Recording, b: Recording) -> int:
 
 def smoothed(a: Recording, b: Recording, steps: int) -> Costs:
     """[steps]: the mean of both sides' costs around each step."""
-    mean = np.mean([np.abs(costs(side.trace)[:steps]) for side in (a, b)], axis=0)
+    # Shares first, since the sum of large costs may overflow.
+    mean = sum(np.abs(costs(side.trace)[:steps]) / 2 for side in (a, b))
     return np.convolve(np.pad(mean, REACH, mode="edge"), np.full(2 * REACH + 1, 1 / (2 * REACH + 1)), mode="valid")
 
 
 def envelope(a: Recording, b: Recording, steps: int) -> Costs:
     """[steps]: the largest difference so far between a twin's cost and its run's, on either side."""
-    apart = [np.abs(costs(twin) - costs(run))[:steps] for run, *twins in map(runs, (a, b)) for twin in twins]
+    with np.errstate(over="ignore"):
+        apart = [
+            np.abs(costs(twin)[:steps] - costs(run)[:steps]) for run, *twins in map(runs, (a, b)) for twin in twins
+        ]
     return np.maximum.accumulate(np.max(apart, axis=0))
 
 

@@ -50,7 +50,8 @@ def figures(a: Recording) -> dict[str, Figure]:
         unit, probability = UNIT_ROUNDOFF[a.manifest.identity.dtype], probabilities(a.manifest.identity.threshold)
 
         def largest(x: Arrays, y: Arrays) -> float:
-            return float(np.abs(probability(x) - probability(y)).max())
+            with np.errstate(all="ignore"):
+                return float(np.abs(probability(x) - probability(y)).max())
 
         found["probabilities"] = Figure(
             largest,

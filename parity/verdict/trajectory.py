@@ -41,8 +41,8 @@ def against_noise(a: Recording, b: Recording) -> Check:
         reason = "not informative: from the first step on, twins have nothing in common, or no finite cost"
         return Check(name, "trajectory", "not_judged", None, FACTOR, "step 0", reason)
     x, y = (noise.costs(side.trace)[:end] for side in (a, b))
-    allowed = (noise.envelope(a, b, steps) + noise.rounding(a, b, noise.smoothed(a, b, steps)))[:end]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
+        allowed = (noise.envelope(a, b, steps) + noise.rounding(a, b, noise.smoothed(a, b, steps)))[:end]
         ratio = np.where(x == y, 0.0, np.abs(x - y) / allowed)
     at = int(np.argmax(ratio))
     measured = float(ratio[at])
