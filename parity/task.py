@@ -65,7 +65,10 @@ class Task:
     @cached_property
     def on_device(self) -> Any:
         """The data and the batches as the framework's tensors."""
-        return self.side.data.place(self.content, self.batches, sum(self.identity.mask_widths.values()), self.place)
+        units = sum(self.identity.mask_widths.values())
+        placed = self.side.data.place(self.content, self.batches, units, self.place)
+        self.content = self.side.data.held(self.content, placed)
+        return placed
 
     @cached_property
     def replayer(self) -> Replayer:

@@ -1,5 +1,7 @@
 """Inputs, and how a run is cut into steps."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,7 @@ from parity import data
 from parity.errors import UsageError
 from parity.experiments import EXPERIMENTS
 from parity.randomness import batch_order, checksum_weights
-from parity.spec import Schedule
+from parity.spec import FRAMEWORKS, Schedule
 from parity.verdict import judge
 
 
@@ -104,3 +106,20 @@ def test_checksums_are_numpys(record_pair, tmp_path):
             assert recording.trace["consumed/inputs"][step] == (bits * factors).sum()
             assert recording.trace["consumed/indices"][step] == (used * factors[:, 0]).sum()
             assert recording.trace["consumed/labels"][step] == (content.train_labels[used] * factors[:, 0]).sum()
+
+
+@pytest.mark.parametrize("side", FRAMEWORKS)
+def test_images_are_held_once(side):
+    """What a framework trains on and what replays read is the same memory."""
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from parity import worker\n"
+        "from parity.experiments import EXPERIMENTS; from parity.job import RecordJob; from parity.task import Task\n"
+        "side, chosen = worker.load_side(sys.argv[1], 1), EXPERIMENTS['mnist_softmax']\n"
+        "job = RecordJob('mnist_softmax', chosen.identity, getattr(chosen, sys.argv[1]), 'cpu', Path('unused'))\n"
+        "task = Task(side, job, None)\n"
+        "tensor = task.on_device.train_inputs\n"
+        "view = np.asarray(memoryview(tensor)) if sys.argv[1] == 'tf' else tensor.numpy()\n"
+        "print(np.shares_memory(view, task.content.train_inputs), view.shape, view.dtype)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, side], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "True (4000, 784) float32\n", done.stderr[-2000:]

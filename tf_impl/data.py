@@ -1,5 +1,6 @@
 """MNIST by tensorflow_datasets, batches of data that lives on the device, and checksums of what a step really used."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,6 +72,14 @@ def place(data: Data, batches: Batches, mask_units: int, device: str) -> OnDevic
     )  # fmt: skip
     with tf.device(device):
         return OnDevice(*(tf.constant(array) for array in arrays))
+
+
+def held(data: Data, placed: OnDevice) -> Data:
+    """The data as NumPy sees the tensors on the CPU, whose memory it shares, so that images are held once."""
+    names = "train_inputs", "train_labels", "test_inputs", "test_labels"
+    tensors = {name: getattr(placed, name) for name in names}
+    on_cpu = {name: tensor for name, tensor in tensors.items() if tensor.device.endswith("CPU:0")}
+    return replace(data, **{name: np.asarray(memoryview(tensor)) for name, tensor in on_cpu.items()})
 
 
 def batch(data: OnDevice, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -68,6 +68,12 @@ def place(data: Data, batches: Batches, mask_units: int, device: str) -> OnDevic
     return OnDevice(*tensors, *bounds, *(torch.tensor(array, device=device) for array in weights))
 
 
+def held(data: Data, placed: OnDevice) -> Data:
+    """The data as NumPy sees the tensors on the CPU, whose memory it shares, so that images are held once."""
+    # `place` has not copied what is on the CPU.
+    return data
+
+
 def batch(data: OnDevice, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Indices [batch], inputs [batch, features] and labels [batch] of one step."""
     indices = data.order[data.starts[step] : data.stops[step]]
