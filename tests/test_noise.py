@@ -82,20 +82,24 @@ def test_twins_start_as_the_run_and_part_from_it_by_rounding(pair):
         assert (twins[0] != twins[1]).any()
 
 
-@pytest.mark.parametrize("side", ["torch", pytest.param("tf", marks=pytest.mark.ci)])
-def test_a_twin_without_noise_is_the_run(side, tmp_path):
+@pytest.fixture(scope="module", params=["torch", pytest.param("tf", marks=pytest.mark.ci)])
+def odd_twins(request, tmp_path_factory):
+    """The folder of a side's recordings with odd twins."""
+    folder = tmp_path_factory.mktemp("odd")
+    subprocess.run([sys.executable, SCRIPT, request.param, folder], check=True, capture_output=True)
+    return folder
+
+
+def test_a_twin_without_noise_is_the_run(odd_twins):
     """To the bit: nothing but the impulses tells a twin's program from the run's."""
-    subprocess.run([sys.executable, SCRIPT, side, "silent", tmp_path / "out"], check=True, capture_output=True)
-    found = recording.read(tmp_path / "out")
+    found = recording.read(odd_twins / "silent")
     for name, twins in found.twins().items():
         if name != "cost_rounding":
             assert (twins[0] == found.trace[name]).all(), name
 
 
-@pytest.mark.parametrize("side", ["torch", pytest.param("tf", marks=pytest.mark.ci)])
-def test_a_twin_that_fails_leaves_the_run(side, tmp_path, pair):
-    subprocess.run([sys.executable, SCRIPT, side, "failing", tmp_path / "out"], check=True, capture_output=True)
-    found = recording.read(tmp_path / "out")
+def test_a_twin_that_fails_leaves_the_run(odd_twins):
+    found = recording.read(odd_twins / "failing")
     assert found.manifest.status == "complete"
     assert (found.manifest.twins, found.manifest.without_twins) == (0, "a twin failed with RuntimeError")
     alone = check(trajectory.checks(found, found), "cost against noise")

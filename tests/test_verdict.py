@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from parity import measure
+from benchmarks import nulls
+from parity import compare, measure
 from parity.recording import Recording
 from parity.verdict import Verdict, checks, evaluation, judge, segments
 from parity.verdict.checks import Check
@@ -322,3 +323,16 @@ def test_both_sides_evaluate_every_checkpoint(clean_pair):
     found = evaluation.checks(*clean_pair)
     assert len({check.name for check in found}) == len(found) == 12
     assert {check.result for check in found} == {"passed"}
+
+
+@pytest.mark.parametrize("verdict", checks.EXIT_STATUS)
+def test_the_verdict_reaches_the_exit_status(verdict, monkeypatch, clean_pair, capsys):
+    monkeypatch.setattr(compare, "judge", lambda a, b: Verdict(verdict, ()))
+    status = compare.main([str(recording.folder) for recording in clean_pair] + ["--no-figures"])
+    assert status == checks.EXIT_STATUS[verdict] == {"parity": 0, "mismatch": 1}.get(verdict, 3)
+    assert verdict in capsys.readouterr().out
+
+
+def test_honest_recordings_that_repeat_others_are_left_out(clean_pair):
+    found = {"Keras": clean_pair[0], "torch": clean_pair[1], "Keras, XLA": clean_pair[0]}
+    assert list(nulls.distinct(found)) == ["Keras", "torch"]

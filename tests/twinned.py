@@ -1,6 +1,7 @@
-"""Record one side with a twin of which something is off: python tests/twinned.py tf|torch silent|failing FOLDER
+"""Record one side with odd twins: python tests/twinned.py tf|torch FOLDER
 
-silent: its impulses are all zero; failing: it raises an error. A script, since a process loads one framework.
+FOLDER/silent: its impulses are all zero; FOLDER/failing: it raises an error. A script, since a process loads one
+framework.
 """
 
 import sys
@@ -22,12 +23,16 @@ def failing(seed: int, number: int, weights: int, steps: int) -> randomness.Impu
     raise RuntimeError("a twin's own fault")
 
 
-def main(side: Framework, kind: str, out: Path) -> None:
-    randomness.impulses = {"silent": silent, "failing": failing}[kind]
-    experiment = shortened("mnist_softmax", 12)
-    job = RecordJob(experiment.name, experiment.identity, getattr(experiment, side), "cpu", out, checkpoints=2, twins=1)
-    worker.perform(worker.load_side(side, threads=1), job, lambda message: None)
+def main(side: Framework, folder: Path) -> None:
+    loaded, experiment = worker.load_side(side, threads=1), shortened("mnist_softmax", 12)
+    for kind in (silent, failing):
+        randomness.impulses = kind
+        out = folder / kind.__name__
+        job = RecordJob(
+            experiment.name, experiment.identity, getattr(experiment, side), "cpu", out, checkpoints=2, twins=1
+        )
+        worker.perform(loaded, job, lambda message: None)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))  # type: ignore[arg-type]
+    main(sys.argv[1], Path(sys.argv[2]))  # type: ignore[arg-type]
