@@ -68,13 +68,15 @@ class Cell(NamedTuple):
         return replace(made, identity=replace(made.identity, seed=self.seed, dtype=self.dtype))
 
 
+DIGITS, XOR = 300, 600
 CELLS = [
-    *(Cell("mnist_relu", 400, seed, "float32") for seed in (0, 1)),
-    Cell("mnist_relu", 400, 2, "float64"),
-    *(Cell(name, 400, 3, "float32") for name in ("mnist_softmax", "mnist_sigmoid", "mnist_xavier", "mnist_dropout")),
-    *(Cell("mnist_batchnorm", 400, seed, dtype) for seed, dtype in ((4, "float32"), (5, "float64"))),
-    *(Cell(name, 1000, 6, "float32") for name in ("xor_sigmoid", "xor_relu")),
-    *(Cell("xor_tanh", 1000, seed, dtype) for seed, dtype in ((7, "float32"), (8, "float64"))),
+    Cell("mnist_relu", DIGITS, 0, "float32"),
+    Cell("mnist_relu", DIGITS, 1, "float64"),
+    *(Cell(name, DIGITS, 2, "float32") for name in ("mnist_softmax", "mnist_sigmoid")),
+    Cell("mnist_dropout", DIGITS, 3, "float32"),
+    *(Cell("mnist_batchnorm", DIGITS, seed, dtype) for seed, dtype in ((4, "float32"), (5, "float64"))),
+    *(Cell(name, XOR, 6, "float32") for name in ("xor_sigmoid", "xor_relu")),
+    *(Cell("xor_tanh", XOR, seed, dtype) for seed, dtype in ((7, "float32"), (8, "float64"))),
 ]
 REDUCED_CELLS = [Cell("mnist_softmax", 60, 0, "float32"), Cell("xor_tanh", 200, 0, "float32")]
 REDUCED_WAYS = ("Keras", "torch", "Keras, no oneDNN", "torch, no vector kernels")

@@ -86,8 +86,10 @@ def against_noise(a: Recording, b: Recording) -> Figure:
     for side, colour in zip((a, b), COLOURS[:2], strict=True):
         run, *twins = (noise.costs(run)[:steps] for run in noise.runs(side))
         for number, twin in enumerate(twins):
-            label = f"{side.label} and its twins" if not number else None
-            visible(axes, np.abs(twin - run), scale, "-", color=colour, linewidth=0.6, alpha=0.7, label=label)
+            loud = number == len(twins) - 1
+            label = f"{side.label} and its {'loud twin' if loud else 'twins'}" if loud or not number else None
+            style = ":" if loud else "-"
+            visible(axes, np.abs(twin - run), scale, style, color=colour, linewidth=0.8, alpha=0.7, label=label)
     allowed = trajectory.FACTOR * (noise.envelope(a, b, steps) + noise.rounding(a, b, scale))
     label = f"allowed: {trajectory.FACTOR:g} times the noise"
     visible(axes, allowed, scale, "--", color=COLOURS[2], linewidth=1, label=label)

@@ -1,7 +1,7 @@
 """The noise of a run: how far its twins are from it and from each other, on either side.
 
-A twin is the same run of the same framework, its weights moved after every step by as much as rounding moved them
-(parity/twins.py). Two frameworks may be as far apart; what is far more has another cause.
+A twin is the same run of the same framework, its weights moved after every step by as much as rounding moved them, or,
+the last one's, by more (parity/twins.py). Two frameworks may be as far apart; what is far more has another cause.
 """
 
 from itertools import combinations
@@ -34,6 +34,11 @@ def runs(side: Recording) -> list[Arrays]:
     found = side.twins() or {}
     twins = [{name: found[name][i] for name in found if name in side.trace} for i in range(side.manifest.twins)]
     return [side.trace, *twins]
+
+
+def quiet(side: Recording) -> list[Arrays]:
+    """A side's run and those of its twins that are moved no more than rounding moves it."""
+    return runs(side)[: max(1, side.manifest.twins)]
 
 
 def costs(run: Arrays) -> Costs:

@@ -16,7 +16,7 @@ from parity.verdict.checks import Check, Result
 DIGITS = (6, 4, 2)
 # The largest ratio of a difference to the noise that honest pairs had, and as much again as safety:
 # `python -m benchmarks.detection --calibrate` repeats the measurement, docs/detection.md has it.
-FACTOR = 30.0
+FACTOR = 10.0
 # Behind the step where twins are this share of the cost apart, a difference tells nothing.
 HORIZON = 0.1
 
@@ -68,7 +68,7 @@ def agreement(a: Recording, b: Recording, digits: int) -> Check:
     steps, total = first_disagreement(x, y, digits), len(x)
     reason = f"the costs agree to {digits} digits {until(steps, total)}"
     for side in (a, b):
-        run, *twins = (noise.costs(run) for run in noise.runs(side))
+        run, *twins = (noise.costs(run) for run in noise.quiet(side))
         if twins:
             own = min(first_disagreement(run, twin, digits) for twin in twins)
             reason += f"; {side.label} and {side.label} {until(own, total)}"
