@@ -10,7 +10,7 @@ from benchmarks.families import family
 from benchmarks.faults import FAULTS, Fault
 from benchmarks.judged import Judgement, jobs, judged, tidy
 from benchmarks.planted import Planter
-from benchmarks.visibility import Trace, plain_traces, visible
+from benchmarks.visibility import Trace, changed, clean_trace, plain_traces, visible
 from parity import recording
 from parity.errors import ParityError
 from parity.processes import stop
@@ -48,6 +48,8 @@ class Row(NamedTuple):
     visible: bool | None
     judgement: Judgement | None
     reason: str = ""
+    # Whether the fault changes any number of the run that other tools' rules are shown.
+    shown: bool = True
     # The choices that the diagnosis names, where choices express the fault.
     causes: frozenset[str] = frozenset()
 
@@ -74,6 +76,7 @@ class Campaign:
         self.reduced, self.threads = reduced, threads
         self.planters: dict[Framework, Planter] = {}
         self.plain: dict[tuple[Framework, str], list[Trace]] = {}
+        self.recorded: dict[tuple[Framework, str], Trace] = {}
 
     def experiment(self, name: str) -> Experiment:
         """The family's experiment, as long as here."""
@@ -113,6 +116,7 @@ class Campaign:
             self.say(f"{side}: {name}, clean")
         for name in self.families(side):
             self.plain[side, name] = plain_traces(self.planter(side), None, self.experiment(name), self.folder)
+            self.recorded[side, name] = clean_trace(self.planter(side), self.experiment(name), self.folder)
 
     def clean(self, side: Framework, name: str) -> Path:
         """Where the clean recording of a family is."""
@@ -142,7 +146,8 @@ class Campaign:
             for job in jobs(experiment, side, out, other):
                 self.planter(side).plant(name, job)
             pair = {side: recording.read(out), OTHER[side]: recording.read(other)}
-            return Row(planting, seen, judged(pair["tf"], pair["torch"]))
+            shown = changed(pair[side], self.recorded[side, experiment.name])
+            return Row(planting, seen, judged(pair["tf"], pair["torch"]), shown=shown)
         except ParityError as error:
             return Row(planting, seen, None, str(error).splitlines()[0])
         finally:
@@ -163,6 +168,9 @@ class Campaign:
         try:
             planters = {framework: self.planter(framework) for framework in FRAMEWORKS}
             causes = named(planters, side, name, experiment, folders)
+        except ParityError as error:
+            self.say(f"{side}: {name}: the cause could not be sought: {str(error).splitlines()[0]}")
+            return row
         finally:
             tidy(folders[side], self.keep)
         self.say(f"{side}: {name}: {', '.join(sorted(causes)) or 'no cause'} named")

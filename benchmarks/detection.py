@@ -3,7 +3,7 @@
     python -m benchmarks.detection                    all faults and all honest pairs, within 45 minutes on two cores
     python -m benchmarks.detection --reduced          a few of either
     python -m benchmarks.detection --faults NAME ...  these faults alone
-    python -m benchmarks.detection --calibrate        the honest pairs alone, and how much of its bounds each level uses
+    python -m benchmarks.detection --calibrate        honest pairs of other seeds, and what levels use of their bounds
 
 Each fault of benchmarks/faults is planted on one side, whose process replays the checkpoints of the other, clean side;
 the pair is judged by `parity.verdict.judge` and by the rules of benchmarks/rules.py. Whether a fault is visible at all
@@ -64,14 +64,16 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def rules_table(rows: Sequence[Row], honest: Nulls | None) -> str:
     """What each rule found, and how often it was wrong."""
-    seen = [row.judgement for row in rows if row.visible and row.judgement]
+    seen = [row for row in rows if row.visible and row.judgement]
     pairs = [pair.judgement for pair in honest.pairs] if honest else []
     lines = []
     for rule in (OURS, *RULES):
-        hits, alarms = (sum(finds(rule, judgement) for judgement in some) for some in (seen, pairs))
+        # What changes no number of the runs that a rule is shown is not asked of it.
+        asked = [row.judgement for row in seen if row.judgement and (row.shown or rule == OURS)]
+        hits, alarms = (sum(finds(rule, judgement) for judgement in some) for some in (asked, pairs))
         bound = f"{upper_bound(alarms, len(pairs)):.1%}" if pairs else NOTHING
         named = caused(rows) if rule == OURS else NOTHING
-        lines.append((rule, f"{hits} of {len(seen)}", f"{alarms} of {len(pairs)}", bound, named))
+        lines.append((rule, f"{hits} of {len(asked)}", f"{alarms} of {len(pairs)}", bound, named))
     head = (
         "rule",
         "visible faults found",
@@ -103,7 +105,7 @@ def faults_table(rows: Sequence[Row]) -> str:
                 " ".join(str(number) for number, rule in enumerate(RULES, 1) if finds(rule, row.judgement)) or NOTHING
             )
         causes = ", ".join(sorted(row.causes)) or "none" if row.planting.fault.cause else NOTHING
-        seen = "yes" if row.visible else "no"
+        seen = {True: "yes", False: "no", None: NOTHING}[row.visible]
         lines.append((name, LABELS[side], row.planting.fault.kind, seen, place, causes, others))
     return markdown(("fault", "side", "kind", "visible", "found by our verdict", "causes named", "by rules"), lines)
 
@@ -146,8 +148,14 @@ def faults_summary(rows: Sequence[Row]) -> Iterator[str]:
     causes = sum(bool(row.planting.fault.cause) for row in rows)
     hidden = [row.planting.name for row in rows if row.visible is False]
     lost = [f"{row.planting.name} ({row.reason})" for row in rows if row.judgement is None]
+    unshown = [row.planting.name for row in rows if row.visible and row.judgement and not row.shown]
+    firsts = [(row.judgement.first, row.planting.fault.level) for row in rows if row.judgement]
+    there = sum(first is not None and first.level == level for first, level in firsts)
     yield f"{len(rows)} faults, of which a choice of the realisation expresses {causes}."
+    yield f"{there} of {len(firsts)} are found first at the level that the list of faults names."
     yield f"Invisible in a plain run in float64, and not counted above: {'; '.join(hidden) or 'none'}."
+    without = "Without a trace in the float32 runs that the other rules are shown, and not asked of them"
+    yield f"{without}: {'; '.join(unshown) or 'none'}."
     yield f"Not recorded: {'; '.join(lost) or 'none'}."
 
 
@@ -201,7 +209,8 @@ def main() -> None:
             plantings = alternating(names, options.both_sides)
             rows = Campaign(Path(place), plantings, options.reduced, options.threads, keep, say).run()
         if not options.faults:
-            honest = nulls.measure(Path(place) / "honest", options.reduced, options.jobs, keep, say)
+            selection = nulls.REDUCED if options.reduced else nulls.CALIBRATION if options.calibrate else nulls.WHOLE
+            honest = nulls.measure(Path(place) / "honest", selection, options.jobs, keep, say)
     sections = [rules_table(rows, honest)]
     sections += [*faults_summary(rows)] if rows else []
     sections += [*honest_summary(honest)] if honest else []

@@ -34,8 +34,9 @@ class Judgement(NamedTuple):
 
 
 def judged(a: Recording, b: Recording) -> Judgement:
-    """The verdict on two recordings, and what other tools' rules say of the same two."""
-    return Judgement(judge(a, b), found_by(run_of(a), run_of(b)))
+    """The verdict on two recordings, and what other tools' rules say of the same two, and of their pre-training."""
+    pairs = [(a, b)] if a.pretraining is None or b.pretraining is None else [(a, b), (a.pretraining, b.pretraining)]
+    return Judgement(judge(a, b), frozenset().union(*(found_by(run_of(x), run_of(y)) for x, y in pairs)))
 
 
 def jobs(experiment: Experiment, side: Framework, out: Path, reference: Path | None) -> list[RecordJob]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from parity.recording import Recording
 
+HISTORIES = ("epoch_cost", "accuracy", "test_loss", "train_accuracy", "train_loss")
 Arrays = Mapping[str, NDArray[np.floating]]
 
 
@@ -30,14 +31,14 @@ class Run(NamedTuple):
 
 
 def run_of(recording: Recording) -> Run:
-    """What a recording holds of it."""
+    """What a recording holds of it; of a pre-training, which has no accuracy, what there is."""
     trace = recording.trace
     state = recording.state(trace["cost"].size)
     return Run(
         trace["cost"],
-        {name: trace[name] for name in ("epoch_cost", "accuracy", "test_loss", "train_accuracy", "train_loss")},
+        {name: trace[name] for name in HISTORIES if name in trace},
         {name: value for name, value in state.items() if name.startswith("weights/")},
-        float(trace["accuracy"][-1]),
+        float(trace["accuracy"][-1]) if "accuracy" in trace else float("nan"),
     )
 
 
@@ -59,8 +60,11 @@ def elementwise(a: Run, b: Run) -> bool:
 
 
 def histories(a: Run, b: Run) -> bool:
-    """Every epoch's costs and accuracies within atol = 1e-3: numpy.allclose on histories, as tests of ports do."""
-    return any_pair(a.histories, b.histories, lambda x, y: not np.allclose(x, y, rtol=0, atol=1e-3))
+    """Every epoch's costs, accuracies and losses within atol = 1e-3: numpy.allclose, as tests of ports do.
+
+    Its own rtol of 1e-5 stays, as there.
+    """
+    return any_pair(a.histories, b.histories, lambda x, y: not np.allclose(x, y, atol=1e-3))
 
 
 def exact(a: Run, b: Run) -> bool:
@@ -79,7 +83,10 @@ def difference_of_means(a: Run, b: Run) -> bool:
 
 
 def cosine(a: Run, b: Run) -> bool:
-    """The cosine of the angle between each weight's values at least 0.99: debuggers of deployed models do so."""
+    """The cosine of the angle between each weight's values at least 0.99: debuggers of deployed models do so.
+
+    Of a weight that is all zero it is NaN, which is not below.
+    """
     return any_pair(
         a.weights,
         b.weights,
@@ -89,7 +96,8 @@ def cosine(a: Run, b: Run) -> bool:
 
 def final_accuracy(a: Run, b: Run) -> bool:
     """The accuracies at the end within 1 %: reports of reproduced results, and tests of training scripts."""
-    return abs(a.accuracy - b.accuracy) > 0.01
+    # Ten samples of a thousand are 1 %, whatever float64 makes of the difference.
+    return abs(a.accuracy - b.accuracy) > 0.01 + 1e-9
 
 
 RULES: dict[str, Callable[[Run, Run], bool]] = {

@@ -4,6 +4,8 @@ A fault is visible if a cost, an epoch's cost, or an accuracy or loss of an eval
 the clean run's than FACTOR times what rounding may make of it by then. That is measured: by two clean runs that start
 from the next number above and below each weight. What acts only where a state is saved, restored or replayed is not
 visible so. With pre-training, it is the run that is looked at: nothing is planted behind it.
+
+Other tools' rules are shown the runs in float32. There, some faults of precision change no number at all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.judged import jobs
 from benchmarks.planted import Planter
+from parity.recording import Recording
 from parity.rounded import UNIT_ROUNDOFF
 from parity.spec import Experiment
 
@@ -31,6 +34,18 @@ def plain_traces(planter: Planter, fault: str | None, experiment: Experiment, fo
     job = jobs(wide, planter.framework, folder, None)[0]
     moved = (0, 1, -1) if fault is None else (0,)
     return planter.traces(fault, job, moved, folder / f"plain_{planter.framework}_{experiment.name}.safetensors")
+
+
+def clean_trace(planter: Planter, experiment: Experiment, folder: Path) -> Trace:
+    """The trace of one framework's clean run, in the experiment's own precision."""
+    file = folder / f"plain_{planter.framework}_{experiment.name}.safetensors"
+    return planter.traces(None, jobs(experiment, planter.framework, folder, None)[0], (0,), file)[0]
+
+
+def changed(faulty: Recording, clean: Trace) -> bool:
+    """Whether a recording has any number of what is looked at otherwise than the clean run of the same framework."""
+    trace = (faulty.pretraining or faulty).trace
+    return any(not np.array_equal(trace[name], clean[name], equal_nan=True) for name in LOOKED_AT if name in clean)
 
 
 def visible(faulty: Trace, clean: Trace, beside: Sequence[Trace]) -> bool:

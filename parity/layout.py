@@ -76,6 +76,9 @@ def check_trace(
         raise IncomparableError(f"{where}: {steps} steps in {epochs} epochs, not {schedule.duration} {schedule.unit}")
     for name, (length, dtype) in expected.items():
         check_array(where, name, trace[name], (trace[name].size if length is None else length,), dtype)
+    tested = {trace[name].size for name in ("predictions", "test_labels") if name in trace}
+    if len(tested) > 1 or ("test_output" in trace and trace["test_output"].size not in {0, *tested}):
+        raise IncomparableError(f"{where} has not as many labels and outputs as predictions; record the run again")
 
 
 def check_summaries(where: str, count: int, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -17,7 +17,8 @@ A recording is a folder:
     states/<step>.safetensors   weights, slots and step after that many updates (see tf_impl/state.py), at checkpoints
     loop.safetensors            the loop's own step from each checkpoint against the replayed one (parity/measure.py)
     lockstep/<key>.safetensors  a checkpoint, of this recording or another one, replayed here stage by stage
-    twins.safetensors           of reruns whose weights were moved by rounding's size at every step (parity/twins.py):
+    twins.safetensors           of reruns whose weights were moved by rounding's size at every step, the last one's by
+                                more (parity/twins.py):
                                 `cost` [twins, steps], `epoch_cost`, `accuracy`, `test_loss` [twins, epochs],
                                 `predictions`, `test_output` [twins, test samples] as in the trace, and `cost_rounding`
                                 [checkpoints] float64, how far the run's precision moved each checkpoint's cost

@@ -158,7 +158,8 @@ def judge_changed(recording: Path, other: Path, dice: random.Random) -> str:
         order = [str(folder), str(other)] if dice.random() < 0.5 else [str(other), str(folder)]
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                status = compare.main([*order, *dice.choice([[], ["--quiet"]])])
+                written = ["--out", f"{scratch}/out", "--no-figures"], ["--junit", f"{scratch}/checks.xml"]
+                status = compare.main([*order, *dice.choice([[], ["--quiet"], *written])])
         except ParityError as error:
             if "\n" not in str(error):
                 return type(error).__name__

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,6 +54,9 @@ def made(costs=(1.0, 2.0), history=(1.5,), weight=((1.0, 2.0), (3.0, 4.0)), accu
         ({}, {"weight": ((2.0, 4.0), (6.0, 8.0))}, {ELEMENTWISE, MEAN, MEANS}),
         ({}, {"accuracy": 0.905}, set()),
         ({}, {"accuracy": 0.88}, {ACCURACY}),
+        # One sample of a thousand in a history, and ten of them at the end, are not too much.
+        ({"history": (0.901,)}, {"history": (0.9,)}, set()),
+        ({"accuracy": 0.91}, {"accuracy": 0.9}, set()),
         # No distance is larger than a tolerance where it is NaN.
         ({}, {"costs": (1.0, NAN)}, {ELEMENTWISE, EXACT}),
         ({"costs": (1.0, NAN)}, {"costs": (1.0, NAN)}, {ELEMENTWISE, EXACT}),
@@ -163,6 +167,22 @@ def test_what_is_visible(cost, seen):
     assert visibility.visible({"cost": np.array(cost)}, CLEAN, BESIDE) is seen
 
 
+def test_what_is_shown():
+    """Of a pre-training, that is it; a NaN is the same as a NaN."""
+
+    def side(trace, before=None):
+        return SimpleNamespace(trace=trace, pretraining=before)
+
+    ended = {"cost": np.array([2.0, NAN])}
+    assert not visibility.changed(side(ended), ended)
+    assert visibility.changed(side(CLEAN), {"cost": CLEAN["cost"] * (1 + 1e-15)})
+    assert not visibility.changed(side(ended, side(CLEAN)), CLEAN)
+
+
+def test_calibration_and_benchmark_have_no_cell_in_common():
+    assert not {*nulls.CALIBRATION.cells} & {*nulls.WHOLE.cells}
+
+
 def test_what_is_no_number_on_both_sides_is_not_visible():
     ended = {"cost": np.array([2.0, NAN])}
     assert not visibility.visible(ended, ended, [ended])
@@ -178,21 +198,25 @@ def test_tables_and_exit_status():
     missed = Row(planting, True, judgement("parity", {EXACT, MEAN}))
     hidden = Row(planting, False, judgement("parity"))
     lost = Row(planting, True, None, "the tf worker died")
-    cell = nulls.CELLS[0]
+    cell = nulls.WHOLE.cells[0]
     quiet = nulls.NullPair(cell, ("Keras", "torch"), judgement("parity", {EXACT}))
     alarm = nulls.NullPair(cell, ("Keras", "torch"), judgement("mismatch", {EXACT}))
     honest = nulls.Nulls([quiet] * 99 + [alarm], 8, 1, 2)
     stock = Planting("stock Keras Adam", "tf")
-    named = Row(stock, False, judgement("mismatch"), "", stock.fault.cause)
+    named = Row(stock, False, judgement("mismatch"), causes=stock.fault.cause)
     half = named._replace(causes=frozenset({"adam_epsilon"}))
-    lines = detection.rules_table([hit, missed, hidden, named, half], honest).splitlines()
+    unshown = Row(planting, True, judgement("mismatch", {EXACT}), shown=False)
+    lines = detection.rules_table([hit, missed, hidden, named, half, unshown], honest).splitlines()
     cells = {row[1].strip(): [text.strip() for text in row[2:-1]] for row in (line.split("|") for line in lines)}
-    assert cells["ours"] == ["1 of 2", "1 of 100", "4.7%", "1 of 2"]
+    assert cells["ours"] == ["2 of 3", "1 of 100", "4.7%", "1 of 2"]
     assert cells[EXACT] == ["2 of 2", "100 of 100", "100.0%", "-"]
     assert cells[MEAN] == ["1 of 2", "0 of 100", "3.0%", "-"]
     assert detection.status([hit, hidden], None) == 0
     assert detection.status([hit, missed], None) == detection.status([lost], None) == detection.status([], honest) == 1
     assert "not recorded: the tf worker died" in detection.faults_table([lost])
+    summary = "\n".join(detection.faults_summary([hit, unshown, lost]))
+    assert "not asked of them: a bias is added twice." in summary
+    assert "0 of 2 are found first at the level" in summary
     found = checks.Check("cost", "lockstep", "failed", None, None, None, "")
     levels = detection.levels_table([Row(planting, True, judgement("mismatch", found=[found])), missed, lost])
     assert "| kind of fault | lockstep | not found |" in levels
@@ -203,7 +227,7 @@ def test_shares_of_bounds_are_those_of_what_is_judged():
     judged, shown = (
         checks.Check("largest ratio", "trajectory", "passed", 3.0, bound, None, "") for bound in (10.0, None)
     )
-    pair = nulls.NullPair(nulls.CELLS[0], ("Keras", "torch"), judgement("parity", found=[judged, shown]))
+    pair = nulls.NullPair(nulls.WHOLE.cells[0], ("Keras", "torch"), judgement("parity", found=[judged, shown]))
     table = detection.calibration_table(nulls.Nulls([pair], 2, 0, 0))
     assert "| trajectory: largest ratio | mnist_relu | 1 | 0.3 | 0.3 | 0.3 | 0.3 |" in table
 

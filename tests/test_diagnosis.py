@@ -15,6 +15,7 @@ from conftest import both_sides, shortened
 from parity import explain, recording, start
 from parity.changes import with_activation
 from parity.diagnosis import diagnose, transforms
+from parity.diagnosis.given import LATER, UNUSED
 from parity.diagnosis.replay import acts_in, entry_of
 from parity.differences import DIFFERENCES
 from parity.errors import WorkerError
@@ -303,7 +304,7 @@ def test_changes_of_labels(other, said):
 
 def recorded(worker, folder, name, realisation=None, **given):
     """One recording by torch."""
-    experiment = shortened("mnist_relu", 1)
+    experiment = shortened("mnist_relu", 2)
     job = RecordJob("", experiment.identity, realisation or experiment.torch, "cpu", folder / name, **given)
     worker.record(job, lambda done, steps: None)
     return recording.read(folder / name)
@@ -337,6 +338,18 @@ def test_a_start_and_data_that_differ(workers, tmp_path):
         assert (found.explained, [cause.says for cause in found.causes]) == (True, [said[name]])
         # Of one framework there are no sides to name.
         assert found.causes[0].choices == {}
+    sides = plain, replace(recording.read(tmp_path / "weights"), label="weights")
+    digests = sides[1].manifest.digests | {"data": "0" * 64}
+    found = diagnose(sides, judge(plain, replace(sides[1], manifest=replace(sides[1].manifest, digests=digests))))
+    assert [cause.says for cause in found.causes] == [said["weights"].replace("plain", "torch")]
+    assert (found.explained, found.note) == (False, "that does not explain why data differs")
+    for step, note in enumerate((UNUSED, LATER)):
+        labels = plain.trace["consumed/labels"].copy()
+        labels[step] += 1
+        sides = plain, replace(plain, trace=plain.trace | {"consumed/labels": labels})
+        found = diagnose(sides, judge(*sides))
+        assert (found.causes, found.explained, found.note) == ((), False, note)
+    sides = plain, recording.read(tmp_path / "order")
     recording.drop_evidence(tmp_path / "order")
     found = diagnose(sides, judge(*sides))
     note = "the first step's samples are not kept here: parity.record keeps them"

@@ -17,18 +17,18 @@ from parity.verdict import Verdict, judge, pretraining
 
 # Checkpoints 0, 1, 2, 5, 10 and 11; of pre-training, which is recorded alone, the first and last step of either layer.
 STEPS, CHECKPOINTS = 12, 6
-# One of each kind, for CI, by turns on one side and the other.
+# Of most kinds, for CI, by turns on one side and the other.
 ALWAYS = {
     ("a layer is 1e-12 too large", "tf"), ("the second moment is not restored", "torch"),
     ("weights are shrunk at step 8 only", "tf"), ("Keras's epsilon for a batch norm", "torch"),
     ("probabilities are taken for samples", "tf"), ("the oldest pair is not dropped", "torch"),
 }  # fmt: skip
-# The others are planted by benchmarks/detection.py: they act later, or are judged by the noise of a longer run.
+# The others are planted by benchmarks/detection.py, in longer runs: they act later.
 CASES = [
     pytest.param(side, name, marks=pytest.mark.ci if (name, side) in ALWAYS else pytest.mark.slow)
     for side in FRAMEWORKS
     for name, fault in FAULTS.items()
-    if side in fault.edits and fault.since < STEPS and fault.level not in ("trajectory", "outcome")
+    if side in fault.edits and fault.since < STEPS
 ]
 EXPERIMENTS = {fault.experiment: family(fault.experiment, STEPS) for fault in FAULTS.values()}
 

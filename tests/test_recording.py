@@ -122,6 +122,8 @@ def resave(folder, name, **arrays):
         ("cost", np.zeros((40, 1), np.float32), "cost is float32 .40, 1. and must be float32 .40,."),
         ("accuracy", np.zeros(1, np.float32), "accuracy is float32"),
         ("consumed/labels", np.zeros(40, np.int32), "consumed/labels is int32"),
+        ("test_labels", np.zeros(7, np.int64), "not as many labels and outputs as predictions"),
+        ("test_output", np.zeros(7, np.float32), "not as many labels and outputs as predictions"),
         ("extra", np.zeros(1), "holds"),
     ],
 )

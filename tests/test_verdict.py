@@ -242,6 +242,12 @@ def test_conclusion(results, verdict):
     assert checks.EXIT_STATUS[verdict] == {"parity": 0, "mismatch": 1, "incomparable": 3, "insufficient": 3}[verdict]
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_check_has_no_number_that_json_lacks(number):
+    found = checks.Check("cost", "loop", "failed", number, number, None, "")
+    assert (found.measured, found.bound) == (None, None)
+
+
 def with_segment(recording, **arrays):
     """The recording with other values in the segment that begins at step 1."""
 

@@ -24,8 +24,8 @@ def diagnose(sides: Sequence[Recording], verdict: Verdict, ask: Ask | None = Non
     failed = f"{first.level}, {first.name}"
     try:
         if first.level in ("preflight", "consumed"):
-            names = [check.name for check in verdict.checks if check.result == "failed" and check.level == first.level]
-            return given.diagnose(a, b, failed, names)
+            same = [check for check in verdict.checks if check.result == "failed" and check.level == first.level]
+            return given.diagnose(a, b, failed, same)
         if first.level == "lockstep":
             failed = ", ".join((first.where or first.name).split(", ")[:2])
             return replay.diagnose(a, b, failed, ask) if ask is not None else from_settings(a, b, failed)

@@ -14,25 +14,30 @@ from parity.differences import DIFFERENCES
 from parity.errors import IncomparableError
 from parity.recording import Recording, start_file
 from parity.spec import PixelScaling
+from parity.verdict import Check
 
 Array = NDArray[Any]
 # What a check of preflight or of what is consumed says of the first step's samples.
 OF_SAMPLES = {"data", "order", "inputs", "labels", "indices"}
+LATER = "what the first step was given is equal on both sides; what differs comes later"
+UNUSED = "the samples prepared for step 0 are equal on both sides; the training loop of one used others"
 SCALINGS: tuple[PixelScaling, ...] = ("division", "reciprocal")
 
 
 class Found(NamedTuple):
-    """The causes, and the names of what none was found for."""
+    """The causes, the names of what none was found for, and the checks that these causes explain."""
 
     causes: list[Cause]
     lost: list[str]
+    explained: set[str]
 
 
-def diagnose(a: Recording, b: Recording, failed: str, names: Sequence[str]) -> Diagnosis | None:
-    """Which transformations make what differs equal; `names` are the checks that failed. None if none is of use here.
+def diagnose(a: Recording, b: Recording, failed: str, checks: Sequence[Check]) -> Diagnosis | None:
+    """Which transformations make what differs equal; `checks` are those that failed. None if none is of use here.
 
-    Weights are those of the start state; pixels and labels those of the first step.
+    Weights are those of the start state; pixels and labels those of the first step, as they were prepared for it.
     """
+    names = [check.name for check in checks]
     if "identity" in names:
         # Other settings are told by the check itself, and explain all the rest.
         return None
@@ -50,10 +55,13 @@ def diagnose(a: Recording, b: Recording, failed: str, names: Sequence[str]) -> D
         return None
     causes = tuple(chain.from_iterable(part.causes for part in parts))
     lost = [name for part in parts for name in part.lost]
+    left = [name for name in names if not any(name in part.explained for part in parts)]
     if lost:
         note = f"nothing that was tried makes {listed(lost)} equal: {', '.join(TRIED)}"
+    elif causes and left and note is None:
+        note = f"that does not explain why {listed(left)} differ{'s' * (len(left) == 1)}"
     elif not causes and note is None:
-        note = "what the first step was given is equal on both sides; what differs comes later"
+        note = UNUSED if any(check.where == "step 0" for check in checks) else LATER
     return Diagnosis(failed, causes, bool(causes) and note is None, excluded=TRIED if lost else (), note=note)
 
 
@@ -72,21 +80,21 @@ def of_states(a: Recording, b: Recording) -> Found:
         else:
             changes.setdefault(change, []).append(name)
     said = [f"{listed(names)}: {b.label}'s is {a.label}'s, {change}" for change, names in changes.items()]
-    return Found([Cause(sentence) for sentence in said], lost)
+    return Found([Cause(sentence) for sentence in said], lost, {"start"})
 
 
 def of_samples(a: Recording, b: Recording, ours: dict[str, Array], theirs: dict[str, Array]) -> Found:
     """The first step's inputs [batch, features] and labels [batch]."""
     shape = a.phase.shapes(0)["inputs"]
     if not all(is_whole(arrays, shape) for arrays in (ours, theirs)):
-        return Found([], ["inputs", "labels"])
+        return Found([], ["inputs", "labels"], set())
     (x, k), (y, m) = ((arrays["inputs"], arrays["labels"]) for arrays in (ours, theirs))
     if not np.array_equal(x, y):
         if same_rows(np.column_stack([x, k]), np.column_stack([y, m])):
-            return Found([Cause("inputs and labels: the same samples in another order")], [])
+            return Found([Cause("inputs and labels: the same samples in another order")], [], OF_SAMPLES)
         if (scaled := of_scaling(a, b, x, y)) is not None and np.array_equal(k, m):
-            return Found([scaled], [])
-    found = Found([], [])
+            return Found([scaled], [], {"data", "inputs"})
+    found = Found([], [], set())
     for name, p, q, compare in (("inputs", x, y, of_inputs), ("labels", k, m, of_labels)):
         if np.array_equal(p, q):
             continue
@@ -95,6 +103,7 @@ def of_samples(a: Recording, b: Recording, ours: dict[str, Array], theirs: dict[
             found.lost.append(name)
         else:
             found.causes.append(Cause(f"{name}: {b.label}'s are {a.label}'s, {change}"))
+            found.explained.update({"data", name})
     return found
 
 

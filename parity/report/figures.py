@@ -85,12 +85,12 @@ def against_noise(a: Recording, b: Recording) -> Figure:
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     for side, colour in zip((a, b), COLOURS[:2], strict=True):
         run, *twins = (noise.costs(run)[:steps] for run in noise.runs(side))
+        quiet = len(noise.quiet(side)) - 1
         for number, twin in enumerate(twins):
-            loud = number == len(twins) - 1
-            label = f"{side.label} and its {'loud twin' if loud else 'twins'}" if loud or not number else None
-            style = ":" if loud else "-"
+            name, style = ("twins", "-") if number < quiet else ("loud twin", ":")
+            label = f"{side.label} and its {name}" if number in (0, quiet) else None
             visible(axes, np.abs(twin - run), scale, style, color=colour, linewidth=0.8, alpha=0.7, label=label)
-    allowed = trajectory.FACTOR * (noise.envelope(a, b, steps) + noise.rounding(a, b, scale))
+    allowed = trajectory.FACTOR * noise.allowed(a, b, steps)
     label = f"allowed: {trajectory.FACTOR:g} times the noise"
     visible(axes, allowed, scale, "--", color=COLOURS[2], linewidth=1, label=label)
     x, y = (noise.costs(side.trace)[:steps] for side in (a, b))

@@ -25,8 +25,8 @@ DECISIVE: tuple[Level, ...] = ("preflight", "consumed", "lockstep", "loop")
 class Check:
     """One question and its answer.
 
-    `measured` passes if it is not above `bound`, both in the unit that `reason` names; None where there is no number.
-    `where` is the place of the worst deviation.
+    `measured` passes if it is not above `bound`, both in the unit that `reason` names; None where there is no finite
+    number, whatever it was made with. `where` is the place of the worst deviation.
     """
 
     name: str
@@ -38,6 +38,12 @@ class Check:
     reason: str
     # Whose computation is judged, where it is one side's.
     side: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("measured", "bound"):
+            number = getattr(self, name)
+            if number is not None and not math.isfinite(number):
+                object.__setattr__(self, name, None)
 
     @property
     def share(self) -> float:
@@ -93,8 +99,7 @@ def judge(
     if shape and 0 <= entry.position < size:
         where += f"[{', '.join(str(int(i)) for i in np.unravel_index(entry.position, shape))}]"
     values = f"{labels[0]} {entry.ours:.17g}, {labels[1]} {entry.theirs:.17g}"
-    numbers = entry.measured * entry.scale, allowed * entry.scale
-    measured, bound = (number if math.isfinite(number) else None for number in numbers)
+    measured, bound = entry.measured * entry.scale, allowed * entry.scale
     if not entry.measured <= allowed:
         times = (
             f"{entry.measured / allowed:.2g} times what rounding explains" if allowed else "rounding explains nothing"

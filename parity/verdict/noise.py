@@ -41,6 +41,11 @@ def quiet(side: Recording) -> list[Arrays]:
     return runs(side)[: max(1, side.manifest.twins)]
 
 
+def ends(side: Recording) -> set[bool]:
+    """Whether the last cost of a side's runs is a finite number: of some it may be, and of others not."""
+    return {bool(np.isfinite(costs(run)[-1])) for run in runs(side)}
+
+
 def costs(run: Arrays) -> Costs:
     """[steps]: what each step of a run cost."""
     return run["cost"].astype(np.float64)
@@ -80,6 +85,11 @@ def rounding(a: Recording, b: Recording, scale: Costs) -> Costs:
             last = np.maximum(last, 0)
             found = np.maximum(found, recent[last])
     return found
+
+
+def allowed(a: Recording, b: Recording, steps: int) -> Costs:
+    """[steps]: the noise of the costs so far: how far twins are from their runs, and a cost's own rounding."""
+    return envelope(a, b, steps) + rounding(a, b, smoothed(a, b, steps))
 
 
 def pairs(a: Recording, b: Recording) -> list[tuple[Arrays, Arrays]]:

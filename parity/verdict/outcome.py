@@ -27,6 +27,8 @@ class Figure(NamedTuple):
     # The least that counts as a difference, of both sides' runs.
     least: Callable[[Recording, Recording], float]
     said: Callable[[Recording, Recording], str]
+    # The most that it can be.
+    most: float = np.inf
 
 
 def checks(a: Recording, b: Recording) -> list[Check]:
@@ -40,9 +42,10 @@ def checks(a: Recording, b: Recording) -> list[Check]:
 
 def figures(a: Recording) -> dict[str, Figure]:
     """What is judged, by name."""
+    samples = a.trace["predictions"].size
     found = {
-        "predictions": Figure(differing, lambda a, b: 1.0, predicted),
-        "accuracy": Figure(gap("accuracy"), lambda a, b: 1 / a.trace["predictions"].size, ended("accuracy", "")),
+        "predictions": Figure(differing, lambda a, b: 1.0, predicted, samples),
+        "accuracy": Figure(gap("accuracy"), lambda a, b: 1 / samples, ended("accuracy", ""), 1.0),
         "test loss": Figure(gap("test_loss"), rounding_of("test_loss"), ended("test_loss", " in eval mode")),
         "epoch cost": Figure(gap("epoch_cost"), rounding_of("epoch_cost"), ended("epoch_cost", " in the last epoch")),
     }
@@ -57,6 +60,7 @@ def figures(a: Recording) -> dict[str, Figure]:
             largest,
             lambda a, b: unit,
             lambda a, b: f"those of class 1 are up to {largest(a.trace, b.trace):.3g} apart",
+            1.0,
         )
     return found
 
@@ -64,15 +68,23 @@ def figures(a: Recording) -> dict[str, Figure]:
 def judged(a: Recording, b: Recording, name: str, figure: Figure) -> Check:
     """Is a figure of both sides within what it is of twins?"""
     measured, said = figure.measure(a.trace, b.trace), figure.said(a, b)
-    value = float(measured) if np.isfinite(measured) else None
+
+    def check(result: Result, bound: float | None, reason: str) -> Check:
+        return Check(name, "outcome", result, measured, bound, None, f"{said}; {reason}")
+
     if noise.missing(a, b) is not None:
-        return Check(name, "outcome", "not_judged", value, None, None, f"{said}; there are no twins to judge by")
+        return check("not_judged", None, "there are no twins to judge by")
+    # What is no finite number is no number away from itself.
+    ours, theirs = ({bool(np.isfinite(figure.measure(run, run))) for run in noise.runs(side)} for side in (a, b))
+    if False in ours | theirs:
+        if len(ours) == len(theirs) == 1 and ours != theirs:
+            return check("failed", None, "one side alone ends in a finite number, and so do its twins")
+        return check("not_judged", None, "runs or twins end in no finite number")
     own = max(figure.measure(*pair) for pair in noise.pairs(a, b))
-    if not np.isfinite(own):
-        return Check(name, "outcome", "not_judged", value, None, None, f"{said}; twins end in no finite number")
-    bound = FACTOR * (own + figure.least(a, b))
-    result: Result = "passed" if measured <= bound else "failed"
-    return Check(name, "outcome", result, value, bound, None, f"{said}; twins are up to {own:.3g} apart")
+    bound, apart = FACTOR * (own + figure.least(a, b)), f"twins are up to {own:.3g} apart"
+    if bound >= figure.most:
+        return check("not_judged", None, f"{apart}, so nothing that is possible would be too much")
+    return check("passed" if measured <= bound else "failed", bound, apart)
 
 
 def differing(x: Arrays, y: Arrays) -> float:

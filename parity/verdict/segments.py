@@ -64,12 +64,11 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
     outside = ratio > 1
     # What comes after the first step outside only follows from it.
     at = int(np.argmax(outside if outside.any() else ratio))
-    measured = float(deviation[at]) if np.isfinite(deviation[at]) else None
     values = f"{a.label} {x[at]:.17g}, {b.label} {y[at]:.17g} after {at} steps in float64"
     result: Result = "failed" if outside.any() else "passed"
     reason = f"{ratio[at]:.2g} times what rounding explains" if outside.any() else "within rounding"
     where = f"step {step + at}, cost"
-    return Check(name, "loop", result, measured, float(allowed[at]), where, f"{values}: {reason}")
+    return Check(name, "loop", result, float(deviation[at]), float(allowed[at]), where, f"{values}: {reason}")
 
 
 def bound(costs: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:

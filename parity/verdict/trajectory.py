@@ -26,7 +26,7 @@ def checks(a: Recording, b: Recording) -> list[Check]:
     x, y = (noise.costs(recording.trace) for recording in (a, b))
     if x.shape != y.shape or x.size == 0:
         return [Check("cost", "trajectory", "failed", None, None, None, f"{len(x)} costs against {len(y)}")]
-    return [agreement(a, b, digits) for digits in DIGITS] + non_finite(x, y) + [against_noise(a, b)]
+    return [agreement(a, b, digits) for digits in DIGITS] + non_finite(a, b) + [against_noise(a, b)]
 
 
 def against_noise(a: Recording, b: Recording) -> Check:
@@ -42,12 +42,12 @@ def against_noise(a: Recording, b: Recording) -> Check:
         return Check(name, "trajectory", "not_judged", None, FACTOR, "step 0", reason)
     x, y = (noise.costs(side.trace)[:end] for side in (a, b))
     with np.errstate(all="ignore"):
-        allowed = (noise.envelope(a, b, steps) + noise.rounding(a, b, noise.smoothed(a, b, steps)))[:end]
-        ratio = np.where(x == y, 0.0, np.abs(x - y) / allowed)
+        ratio = np.where(x == y, 0.0, np.abs(x - y) / noise.allowed(a, b, steps)[:end])
     at = int(np.argmax(ratio))
     measured = float(ratio[at])
     total = len(a.trace["cost"])
-    behind = f"; not informative after step {end}, where twins are as far apart" if end < total else ""
+    ended = "costs are no finite number" if end == steps else "twins are as far apart"
+    behind = f"; not informative after step {end}, where {ended}" if end < total else ""
     found = f"up to step {end} of {total}, costs differ by at most {measured:.2g} times the noise"
     reason = f"{found} of twins ({noise.described(a, b)}); {FACTOR:g} is allowed{behind}"
     result: Result = "passed" if measured <= FACTOR else "failed"
@@ -90,8 +90,13 @@ def first_disagreement(x: NDArray[np.float64], y: NDArray[np.float64], digits: i
     return int(np.argmin(agree)) if not agree.all() else len(x)
 
 
-def non_finite(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[Check]:
-    """Costs that are no numbers, each side's first step named; nothing where all are finite."""
+def non_finite(a: Recording, b: Recording) -> list[Check]:
+    """Costs that are no numbers, each side's first step named; nothing where all are finite.
+
+    Rounding may move the step at which a cost overflows. It fails where one side's run ends in a number and the other's
+    does not, unless twins end either way; and where a run's cost is no number for a while, and every twin's is one.
+    """
+    x, y = (noise.costs(side.trace) for side in (a, b))
     firsts = [int(np.argmax(~np.isfinite(v))) if not np.isfinite(v).all() else None for v in (x, y)]
     if firsts == [None, None]:
         return []
@@ -100,6 +105,12 @@ def non_finite(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[Check]:
         reason = f"both sides' costs stop being finite at step {firsts[0]} ({x[firsts[0]]} and {y[firsts[0]]})"
         return [Check(name, "trajectory", "not_judged", None, None, None, reason)]
     reason = f"the costs stop being finite at different steps: {firsts[0]} and {firsts[1]}"
-    # Rounding may move the step at which a cost overflows, but not whether the run ends in a number.
-    same_end = np.isfinite(x[-1]) == np.isfinite(y[-1])
-    return [Check(name, "trajectory", "not_judged" if same_end else "failed", None, None, None, reason)]
+    ours, theirs = noise.ends(a), noise.ends(b)
+    if np.isfinite(x[-1]) != np.isfinite(y[-1]):
+        failed = len(ours) == len(theirs) == 1
+    else:
+        alone = min(first for first in firsts if first is not None)
+        twins = [noise.costs(twin)[alone] for side in (a, b) for twin in noise.runs(side)[1:]]
+        failed = bool(np.isfinite(x[-1]) and twins and np.isfinite(twins).all())
+    result: Result = "failed" if failed else "not_judged"
+    return [Check(name, "trajectory", result, None, None, None, reason)]
