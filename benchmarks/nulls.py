@@ -68,7 +68,7 @@ class Cell(NamedTuple):
         return replace(made, identity=replace(made.identity, seed=self.seed, dtype=self.dtype))
 
 
-DIGITS, XOR = 300, 600
+DIGITS, XOR = 200, 400
 REDUCED_WAYS = ("Keras", "torch", "Keras, no oneDNN", "torch, no vector kernels")
 
 
