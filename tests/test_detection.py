@@ -16,11 +16,12 @@ from commands import run
 
 from benchmarks import detection, nulls, visibility
 from benchmarks.campaign import Campaign, Planting, Row, alternating
-from benchmarks.families import FAMILIES
+from benchmarks.families import FAMILIES, family
 from benchmarks.faults import FAULTS, PARTS
+from benchmarks.judged import jobs
 from benchmarks.planted import Planter
 from benchmarks.rules import RULES, Run, found_by
-from parity import measure
+from parity import measure, recording
 from parity.errors import WorkerError
 from parity.processes import stop
 from parity.spec import Realisation
@@ -177,6 +178,16 @@ def test_what_is_shown():
     assert not visibility.changed(side(ended), ended)
     assert visibility.changed(side(CLEAN), {"cost": CLEAN["cost"] * (1 + 1e-15)})
     assert not visibility.changed(side(ended, side(CLEAN)), CLEAN)
+
+
+def test_a_clean_recording_is_the_plain_run(tmp_path):
+    """To the bit, evaluations after either epoch included: what is shown is told by comparing the two."""
+    experiment = family("mnist_relu", 60)
+    with Planter("torch") as planter:
+        clean = visibility.clean_trace(planter, experiment, tmp_path)
+        planter.record(jobs(experiment, "torch", tmp_path / "run", None)[0], lambda done, steps: None)
+    assert clean["accuracy"].shape == (2,)
+    assert not visibility.changed(recording.read(tmp_path / "run"), clean)
 
 
 def test_calibration_and_benchmark_have_no_cell_in_common():
