@@ -1,6 +1,6 @@
 """What the verdict finds, and other tools' rules: faults that were planted, and honest pairs.
 
-    python -m benchmarks.detection                    all faults and all honest pairs, within 45 minutes on two cores
+    python -m benchmarks.detection                    all faults and all honest pairs, within an hour on two cores
     python -m benchmarks.detection --reduced          a few of either
     python -m benchmarks.detection --faults NAME ...  these faults alone
     python -m benchmarks.detection --calibrate        honest pairs of other seeds, and what levels use of their bounds
