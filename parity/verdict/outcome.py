@@ -16,7 +16,7 @@ from parity.rounded import UNIT_ROUNDOFF
 from parity.verdict import noise
 from parity.verdict.checks import Check, Result
 
-# The largest ratio that honest pairs had, and as much again as safety (see parity/verdict/trajectory.py).
+# More than twice the largest ratio that honest pairs had (see parity/verdict/trajectory.py).
 FACTOR = 10.0
 
 

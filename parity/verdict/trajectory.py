@@ -14,8 +14,8 @@ from parity.verdict import noise
 from parity.verdict.checks import Check, Result
 
 DIGITS = (6, 4, 2)
-# The largest ratio of a difference to the noise that honest pairs had, and as much again as safety:
-# `python -m benchmarks.detection --calibrate` repeats the measurement, docs/detection.md has it.
+# More than twice the largest ratio of a difference to the noise that honest pairs had (docs/detection.md);
+# `python -m benchmarks.detection --calibrate` measures it on other seeds.
 FACTOR = 10.0
 # Behind the step where twins are this share of the cost apart, a difference tells nothing.
 HORIZON = 0.1
