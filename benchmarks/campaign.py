@@ -75,8 +75,9 @@ class Campaign:
         self.folder, self.plantings, self.keep, self.say = folder, plantings, keep, say
         self.reduced, self.threads = reduced, threads
         self.planters: dict[Framework, Planter] = {}
+        # Of clean runs: in float64, with those beside them; and in the experiment's own precision.
         self.plain: dict[tuple[Framework, str], list[Trace]] = {}
-        self.recorded: dict[tuple[Framework, str], Trace] = {}
+        self.narrow: dict[tuple[Framework, str], Trace] = {}
 
     def experiment(self, name: str) -> Experiment:
         """The family's experiment, as long as here."""
@@ -116,7 +117,7 @@ class Campaign:
             self.say(f"{side}: {name}, clean")
         for name in self.families(side):
             self.plain[side, name] = plain_traces(self.planter(side), None, self.experiment(name), self.folder)
-            self.recorded[side, name] = clean_trace(self.planter(side), self.experiment(name), self.folder)
+            self.narrow[side, name] = clean_trace(self.planter(side), self.experiment(name), self.folder)
 
     def clean(self, side: Framework, name: str) -> Path:
         """Where the clean recording of a family is."""
@@ -146,7 +147,7 @@ class Campaign:
             for job in jobs(experiment, side, out, other):
                 self.planter(side).plant(name, job)
             pair = {side: recording.read(out), OTHER[side]: recording.read(other)}
-            shown = changed(pair[side], self.recorded[side, experiment.name])
+            shown = changed(pair[side], self.narrow[side, experiment.name])
             return Row(planting, seen, judged(pair["tf"], pair["torch"]), shown=shown)
         except ParityError as error:
             return Row(planting, seen, None, str(error).splitlines()[0])

@@ -64,12 +64,11 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def rules_table(rows: Sequence[Row], honest: Nulls | None) -> str:
     """What each rule found, and how often it was wrong."""
-    seen = [row for row in rows if row.visible and row.judgement]
     pairs = [pair.judgement for pair in honest.pairs] if honest else []
     lines = []
     for rule in (OURS, *RULES):
         # What changes no number of the runs that a rule is shown is not asked of it.
-        asked = [row.judgement for row in seen if row.judgement and (row.shown or rule == OURS)]
+        asked = [row.judgement for row in rows if row.visible and row.judgement and (row.shown or rule == OURS)]
         hits, alarms = (sum(finds(rule, judgement) for judgement in some) for some in (asked, pairs))
         bound = f"{upper_bound(alarms, len(pairs)):.1%}" if pairs else NOTHING
         named = caused(rows) if rule == OURS else NOTHING

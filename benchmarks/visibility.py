@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.judged import jobs
 from benchmarks.planted import Planter
+from benchmarks.rules import HISTORIES
 from parity.recording import Recording
 from parity.rounded import UNIT_ROUNDOFF
 from parity.spec import Experiment
@@ -25,7 +26,7 @@ from parity.spec import Experiment
 Trace = Mapping[str, NDArray[Any]]
 # Two measurements of noise stand for all there might be.
 FACTOR = 1000.0
-LOOKED_AT = ("cost", "epoch_cost", "accuracy", "test_loss", "train_accuracy", "train_loss")
+LOOKED_AT = ("cost", *HISTORIES)
 
 
 def plain_traces(planter: Planter, fault: str | None, experiment: Experiment, folder: Path) -> list[Trace]:

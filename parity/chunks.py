@@ -45,7 +45,8 @@ def join(pieces: list[Arrays], batches: Batches, phase: Phase) -> dict[str, np.n
     if "evaluation" in trace:
         # Each in a column: accuracy and loss on the test set, then on the training set.
         names = ("accuracy", "test_loss", "train_accuracy", "train_loss")
-        evaluations = dict(zip(names, trace["evaluation"][ends].T, strict=True))
+        # Copied: safetensors saves an array as it lies in memory, which for a column is not what it reads.
+        evaluations = dict(zip(names, trace["evaluation"][ends].T.copy(), strict=True))
         if not phase.schedule.evaluate_training:
             evaluations |= {name: values[:0] for name, values in evaluations.items() if name.startswith("train")}
     return {**consumed, "cost": trace["cost"], "epoch_cost": averages, **evaluations}

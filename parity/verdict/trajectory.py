@@ -51,7 +51,7 @@ def against_noise(a: Recording, b: Recording) -> Check:
     found = f"up to step {end} of {total}, costs differ by at most {measured:.2g} times the noise"
     reason = f"{found} of twins ({noise.described(a, b)}); {FACTOR:g} is allowed{behind}"
     result: Result = "passed" if measured <= FACTOR else "failed"
-    return Check(name, "trajectory", result, measured if np.isfinite(measured) else None, FACTOR, f"step {at}", reason)
+    return Check(name, "trajectory", result, measured, FACTOR, f"step {at}", reason)
 
 
 def horizon(a: Recording, b: Recording, steps: int) -> int:
@@ -105,9 +105,8 @@ def non_finite(a: Recording, b: Recording) -> list[Check]:
         reason = f"both sides' costs stop being finite at step {firsts[0]} ({x[firsts[0]]} and {y[firsts[0]]})"
         return [Check(name, "trajectory", "not_judged", None, None, None, reason)]
     reason = f"the costs stop being finite at different steps: {firsts[0]} and {firsts[1]}"
-    ours, theirs = noise.ends(a), noise.ends(b)
     if np.isfinite(x[-1]) != np.isfinite(y[-1]):
-        failed = len(ours) == len(theirs) == 1
+        failed = all(len(noise.ends(side)) == 1 for side in (a, b))
     else:
         alone = min(first for first in firsts if first is not None)
         twins = [noise.costs(twin)[alone] for side in (a, b) for twin in noise.runs(side)[1:]]
