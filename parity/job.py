@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from parity.nodes import Dense, Embedding, Initializer, Node
 from parity.phases import PhaseName
 from parity.recording import PRETRAINED, PRETRAINING
 from parity.spec import Calling, Framework, Identity, Realisation
@@ -46,6 +47,19 @@ def in_order(job: RecordJob, beside: Path | None = None) -> list[RecordJob]:
     reference = None if job.reference is None else job.reference / PRETRAINING
     before = replace(job, phase="pretraining", out=job.out / PRETRAINING, reference=reference, hand_over=None, twins=0)
     return [before, replace(job, initial_weights=(beside or job.out) / PRETRAINING / PRETRAINED)]
+
+
+def but_for_start(job: RecordJob) -> RecordJob:
+    """The job without where it is recorded and what its weights begin with: with what its programs are made of."""
+    zeros = Initializer("zeros", None)
+
+    def without(node: Node) -> Node:
+        if isinstance(node, Dense):
+            return replace(node, kernel=zeros, bias=zeros)
+        return replace(node, table=zeros) if isinstance(node, Embedding) else node
+
+    model = tuple(map(without, job.identity.model))
+    return replace(job, out=Path(), initial_weights=None, identity=replace(job.identity, model=model))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A worker's replays: a checkpoint's step, run again stage by stage in either precision, and what came of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -83,21 +83,10 @@ class Checkpoint(NamedTuple):
 
 
 class Replayer:
-    """One side's program in both precisions, or in those of `dtypes`, to run single steps with."""
+    """One side's programs, in one precision or in both, to run single steps with."""
 
-    def __init__(
-        self,
-        side: SimpleNamespace,
-        job: RecordJob,
-        phase: Phase,
-        make: Callable[[], Program],
-        dtypes: Sequence[Dtype] = DTYPES,
-    ) -> None:
-        self.side, self.job, self.phase = side, job, phase
-        self.programs: dict[Dtype, Program] = {}
-        for dtype in dtypes:
-            side.runtime.set_dtype(dtype)
-            self.programs[dtype] = make()
+    def __init__(self, side: SimpleNamespace, job: RecordJob, phase: Phase, programs: Mapping[Dtype, Program]) -> None:
+        self.side, self.job, self.phase, self.programs = side, job, phase, programs
 
     def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
         """What the stages give, each fed what `recorded` holds, or the stage before it where that is None."""

@@ -1,8 +1,9 @@
 """A worker's task: what a job asks for, read and checked, and what runs it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,7 @@ from parity.phases import Pretraining, phase
 from parity.programs import Program
 from parity.recording import Arrays
 from parity.replays import Checkpoint, Replayer, checkpoint_steps, layer_checkpoints
-from parity.spec import Realisation
+from parity.spec import DTYPES, Dtype, Realisation
 
 # (identity, realisation) -> the framework's model
 Build = Callable[..., Any]
@@ -71,14 +72,38 @@ class Task:
         return placed
 
     @cached_property
+    def loop(self) -> Program:
+        """What runs the job's phase, in the run's precision."""
+        return self.programs((self.identity.dtype,))[self.identity.dtype]
+
+    @cached_property
+    def replaying(self) -> dict[Dtype, Program]:
+        """What runs single steps and segments again, in either precision; apart from the loop, which it checks."""
+        return self.programs(DTYPES)
+
+    def programs(self, dtypes: Sequence[Dtype], realisation: Realisation | None = None) -> dict[Dtype, Program]:
+        """A program for each precision, the last of which stays set."""
+        made = {}
+        for dtype in dtypes:
+            self.side.runtime.set_dtype(dtype)
+            made[dtype] = self.program(realisation)
+        return made
+
+    @property
     def replayer(self) -> Replayer:
-        """What runs single steps and segments again."""
-        return Replayer(self.side, self.job, self.phase, self.program)
+        """What replays checkpoints."""
+        return Replayer(self.side, self.job, self.phase, self.replaying)
 
     def replayer_as(self, realisation: Realisation) -> Replayer:
-        """What runs single steps in float64 as another realisation has them."""
+        """What replays checkpoints in float64 as another realisation has them."""
         job = replace(self.job, realisation=realisation)
-        return Replayer(self.side, job, self.phase, partial(self.program, realisation), ("float64",))
+        return Replayer(self.side, job, self.phase, self.programs(("float64",), realisation))
+
+    def restarted(self, job: RecordJob) -> "Task":
+        """The task of a job that differs in nothing but its start (`but_for_start`): what is compiled serves again."""
+        task = copy(self)
+        task.job, task.identity = job, job.identity
+        return task
 
     def checkpoint(self, step: int, state: Arrays) -> Checkpoint:
         """A state with the batch of the step that follows it."""

@@ -36,8 +36,8 @@ def record(task: Task, tell: Tell) -> None:
     """Train as the task's job says, replay the checkpoints, and leave a complete recording."""
     began = time.perf_counter()
     side, job, identity, batches = task.side, task.job, task.identity, task.batches
+    program = task.loop
     side.runtime.set_dtype(identity.dtype)
-    program = task.program()
     program.write(start.state(identity, job.initial_weights, task.reference, job.phase))
     recorder = Recorder.begin(job.out, new_manifest(task, program.read(0)))
     try:

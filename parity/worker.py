@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from parity import start, training
 from parity.chunks import STOPPING, Tell
 from parity.errors import ParityError, UsageError
-from parity.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob
+from parity.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob, but_for_start
 from parity.spec import Framework
 from parity.task import Task
 
@@ -74,12 +74,17 @@ def import_side(framework: Framework) -> SimpleNamespace:
 
 
 def perform(side: SimpleNamespace, job: Job, tell: Tell, last: Task | None = None) -> Task | None:
-    """Do one job, and return its task; `last`, of the job before, serves again where it is the same."""
+    """Do one job, and return its task; `last`, of the job before, serves again as far as it is the same."""
     if isinstance(job, DrawJob):
         start.draw_weights(job.out, job.identity, partial(side.initializers.draw, calling=job.calling))
         return last
     asked = job if isinstance(job, RecordJob) else job.record
-    task = last if last is not None and last.job == asked else Task(side, asked, load_function(asked.realisation.model))
+    if last is not None and last.job == asked:
+        task = last
+    elif last is not None and asked.reference is None and but_for_start(last.job) == but_for_start(asked):
+        task = last.restarted(asked)
+    else:
+        task = Task(side, asked, load_function(asked.realisation.model))
     if isinstance(job, RecordJob):
         training.record(task, tell)
     elif isinstance(job, DiagnoseJob):
@@ -141,9 +146,11 @@ def main(kinds: TypeAdapter[Any] = JOBS, do: Perform = perform) -> None:
             serve(options.framework, options.threads, sys.stdin, tell, kinds, do)
         except Exception as error:
             tell(described(error))
+        status = 0
     except (KeyboardInterrupt, BrokenPipeError):
-        # Not sys.exit: the frameworks' own threads may hold the interpreter back, and there is nothing left to save.
-        os._exit(130)
+        status = 130
+    # Not sys.exit: the frameworks' own threads hold the interpreter back, and there is nothing left to save.
+    os._exit(status)
 
 
 if __name__ == "__main__":
