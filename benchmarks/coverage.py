@@ -1,6 +1,6 @@
 """What is covered, and how much of its bound each combination uses: docs/coverage.md.
 
-    python -m benchmarks.coverage            everything, within half an hour on two cores
+    python -m benchmarks.coverage            everything, some eight minutes on two cores
     python -m benchmarks.coverage --reduced  one run for each table, printed and not written
 
 Both frameworks run a few steps and replay each other's checkpoints. A cell shows the largest share of its bound that
@@ -10,10 +10,13 @@ any tensor of its stages uses in float64, then how far Keras is off in float32, 
 import argparse
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple, get_args
 
 from benchmarks.families import shortened
@@ -31,6 +34,8 @@ from parity.verdict.checks import VerdictName
 
 PAGE = Path("docs/coverage.md")
 STEPS = 3
+# Runs made at once, each by workers of its own; most of a run is Keras's compiling, on one core.
+AT_ONCE = 2
 # Numbers for the initializers that need one.
 NUMBERS = {"constant": 0.05, "normal": 0.1, "uniform": 0.1, "truncated_normal": 0.1}
 VARIANTS = (
@@ -54,6 +59,12 @@ def narrow(steps: int) -> Experiment:
     return shortened("mnist_relu", steps, model=mlp([784, 16, 16, 10], "relu", "linear", normal, normal))
 
 
+def shallow_xor(steps: int) -> Experiment:
+    """XOR through two hidden layers of 5 units."""
+    normal = initializer("normal")
+    return shortened("xor_tanh", steps, model=mlp([2, 5, 5, 1], "tanh", "sigmoid", normal, normal))
+
+
 def in_own_way(experiment: Experiment, way: Framework) -> Experiment:
     """Both sides in one framework's way."""
     choices = own_choices(way)
@@ -61,11 +72,14 @@ def in_own_way(experiment: Experiment, way: Framework) -> Experiment:
 
 
 def activations() -> Iterator[Run]:
-    """Every activation behind a layer of every initializer: all activations in one network, one behind each layer."""
+    """Every activation behind a layer of every initializer: all activations in one network, one behind each layer.
+
+    The runs of a way follow each other: what a worker has compiled for one serves the next.
+    """
     functions = get_args(ActivationName)
     widths = [784, *[16] * len(functions)]
     base = shortened("mnist_relu", STEPS)
-    for name in get_args(InitializerName):
+    for way, name in itertools.product(FRAMEWORKS, get_args(InitializerName)):
         kernel = initializer(f"{name}:{NUMBERS[name]}" if name in NUMBERED else name)
         bias = kernel if name in ("torch_default", "keras_default") else initializer("normal:0.1")
         nodes: list[Node] = []
@@ -76,18 +90,15 @@ def activations() -> Iterator[Run]:
                 layer.append(activation(position, function, units))
             columns[function] = {node.name for node in layer}
             nodes += layer
-        model = (*nodes, Dense("output", 16, 10, kernel, bias))
-        for way in FRAMEWORKS:
-            identity = replace(base.identity, model=model)
-            row = f"{name}, {LABELS[way]}'s way"
-            yield Run(row, columns, in_own_way(replace(base, identity=identity), way))
+        identity = replace(base.identity, model=(*nodes, Dense("output", 16, 10, kernel, bias)))
+        yield Run(f"{name}, {LABELS[way]}'s way", columns, in_own_way(replace(base, identity=identity), way))
 
 
 def optimizers() -> Iterator[Run]:
     """Every optimizer in both frameworks' ways, on digits and on XOR; SparseAdam has an embedding to train."""
     yield Run("sparse_adam", {"both frameworks' way, digits as words": None}, shortened("mnist_tokens", STEPS))
     for text, way in itertools.product(VARIANTS, FRAMEWORKS):
-        for base in (narrow(STEPS), shortened("xor_tanh", STEPS)):
+        for base in (narrow(STEPS), shallow_xor(STEPS)):
             identity = replace(base.identity, optimizer=chosen_optimizer(text))
             if isinstance(identity.optimizer, LBFGS) and identity.data == "digits":
                 # It takes the whole training set at once.
@@ -99,7 +110,7 @@ def optimizers() -> Iterator[Run]:
 def losses() -> Iterator[Run]:
     """Every loss on data it is for."""
     for name in COSTS:
-        base = shortened("xor_tanh", STEPS) if not name.startswith("softmax") else narrow(STEPS)
+        base = shallow_xor(STEPS) if not name.startswith("softmax") else narrow(STEPS)
         yield Run(name, {"cost": None}, replace(base, identity=with_cost(base.identity, name)))
     base = narrow(STEPS)
     yield Run("mse on digits", {"cost": None}, replace(base, identity=with_cost(base.identity, "mse")))
@@ -143,6 +154,23 @@ def measured(workers: dict[Framework, Worker], run: Run) -> tuple[VerdictName, d
     return verdict, texts
 
 
+def measured_all(runs: Sequence[Run]) -> list[tuple[VerdictName, dict[str, str]]]:
+    """What is `measured` of each run."""
+    idle: SimpleQueue[dict[Framework, Worker]] = SimpleQueue()
+
+    def measure(run: Run) -> tuple[VerdictName, dict[str, str]]:
+        workers = idle.get()
+        try:
+            return measured(workers, run)
+        finally:
+            idle.put(workers)
+
+    with ExitStack() as stack, ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in range(AT_ONCE):
+            idle.put({side: stack.enter_context(Worker(side, "cpu", 1)) for side in FRAMEWORKS})
+        return list(pool.map(measure, runs))
+
+
 def table(found: dict[str, dict[str, str]]) -> str:
     """A Markdown table of texts by row and column."""
     columns = list(dict.fromkeys(column for texts in found.values() for column in texts))
@@ -155,16 +183,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--reduced", action="store_true", help="only the first run of each table, and write nothing")
     options = parser.parse_args()
+    listed = {title: [*itertools.islice(runs(), 1 if options.reduced else None)] for title, runs in TABLES.items()}
     sections, failed = [], []
-    with Worker("tf", "cpu", 1) as tf, Worker("torch", "cpu", 1) as torch:
-        for title, runs in TABLES.items():
-            found: dict[str, dict[str, str]] = {}
-            for run in itertools.islice(runs(), 1 if options.reduced else None):
-                verdict, texts = measured({"tf": tf, "torch": torch}, run)
-                found[run.row] = found.get(run.row, {}) | texts
-                if verdict != "parity":
-                    failed.append(f"{title}: {run.row}, {', '.join(texts)}: {verdict}")
-            sections.append(f"## {title}\n\n{table(found)}\n")
+    found = iter(measured_all([run for runs in listed.values() for run in runs]))
+    for title, runs in listed.items():
+        cells: dict[str, dict[str, str]] = {}
+        for run, (verdict, texts) in zip(runs, itertools.islice(found, len(runs)), strict=True):
+            cells[run.row] = cells.get(run.row, {}) | texts
+            if verdict != "parity":
+                failed.append(f"{title}: {run.row}, {', '.join(texts)}: {verdict}")
+        sections.append(f"## {title}\n\n{table(cells)}\n")
     page = "\n".join([HEAD, *sections, f"{len(failed)} runs without parity.", *failed]) + "\n"
     if options.reduced:
         print(page)

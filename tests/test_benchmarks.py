@@ -25,7 +25,7 @@ def test_lockstep():
     assert all(1 <= share <= 100 for share in shares.values())
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_coverage():
     """One run of each table, all in parity."""
     command = [sys.executable, "-m", "benchmarks.coverage", "--reduced"]
