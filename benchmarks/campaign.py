@@ -1,7 +1,11 @@
 """Faults planted one by one, each on one side, and the pair with the other side, clean, judged."""
 
+import shutil
+import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +27,8 @@ DIGITS, XOR = 400, 1000
 LENGTHS = {"mnist_rbm": 200, "xor_tanh": XOR, "xor_leaky_relu": XOR, "xor_lbfgs": 100}
 SHORT = {"xor_tanh": 200, "xor_leaky_relu": 200}
 REDUCED_DIGITS = 60
-# A framework keeps some of what it compiled: its process takes so many faults, and another one goes on.
-FAULTS_EACH = 20
+# A framework keeps some of what it compiled: its process serves so many times, and another one goes on.
+SERVICES = 20
 # A hanging job ends after so many seconds.
 TIME_LIMIT = 600
 
@@ -63,18 +67,59 @@ def alternating(names: Sequence[str], both_sides: bool) -> list[Planting]:
     return found
 
 
+class Planters:
+    """Processes in which faults are planted, each lent for one job; of a framework, as many as are needed at once."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.idle: dict[Framework, list[Planter]] = {framework: [] for framework in FRAMEWORKS}
+        # Also those that are lent, to be stopped when an error unwinds all.
+        self.alive: list[Planter] = []
+        self.services: Counter[Planter] = Counter()
+
+    @contextmanager
+    def lent(self, framework: Framework) -> Iterator[Planter]:
+        """An idle process of the framework, or a new one; it goes on serving if it is alive and not worn out."""
+        try:
+            planter = self.idle[framework].pop()
+        except IndexError:
+            planter = Planter(framework, self.threads, TIME_LIMIT)
+            self.alive.append(planter)
+        try:
+            yield planter
+        finally:
+            self.services[planter] += 1
+            if planter.process.poll() is None and self.services[planter] < SERVICES:
+                self.idle[framework].append(planter)
+            else:
+                self.alive.remove(planter)
+                stop([planter])
+
+    def stop(self) -> None:
+        """End them all."""
+        stop(self.alive)
+
+
 class Campaign:
     """What all plantings share: the processes, the clean runs, and the folder for both.
 
-    The clean recordings keep their evidence, which the faulty sides replay.
+    The clean recordings keep their evidence, which the faulty sides replay. `at_once` jobs are done at once, of either
+    framework.
     """
 
     def __init__(
-        self, folder: Path, plantings: Sequence[Planting], reduced: bool, threads: int, keep: bool, say: Say
+        self,
+        folder: Path,
+        plantings: Sequence[Planting],
+        reduced: bool,
+        threads: int,
+        at_once: int,
+        keep: bool,
+        say: Say,
     ) -> None:
         self.folder, self.plantings, self.keep, self.say = folder, plantings, keep, say
-        self.reduced, self.threads = reduced, threads
-        self.planters: dict[Framework, Planter] = {}
+        self.reduced, self.at_once = reduced, at_once
+        self.planters = Planters(threads)
         # Of clean runs: in float64, with those beside them; and in the experiment's own precision.
         self.plain: dict[tuple[Framework, str], list[Trace]] = {}
         self.narrow: dict[tuple[Framework, str], Trace] = {}
@@ -85,97 +130,74 @@ class Campaign:
         return family(name, lengths.get(name, otherwise))
 
     def run(self) -> list[Row]:
-        """Both sides at once: first what is clean, then the faults."""
+        """First what is clean, then the faults, one row each, in their order."""
         try:
-            with ThreadPoolExecutor(len(FRAMEWORKS)) as pool:
-                list(pool.map(self.record_clean, FRAMEWORKS))
-                rows = [row for some in pool.map(self.plant_all, FRAMEWORKS) for row in some]
-            rows = [self.explained(row) for row in rows]
+            with ThreadPoolExecutor(self.at_once) as pool:
+                list(pool.map(self.record_clean, *zip(*self.families(), strict=True)))
+                return list(pool.map(self.plant, self.plantings))
         finally:
-            stop(list(self.planters.values()))
+            self.planters.stop()
             tidy(self.folder / "clean", self.keep)
-        order = {planting: number for number, planting in enumerate(self.plantings)}
-        return sorted(rows, key=lambda row: order[row.planting])
 
-    def planter(self, side: Framework) -> Planter:
-        """The side's process; another one where it has died."""
-        if side in self.planters and self.planters[side].process.poll() is not None:
-            stop([self.planters.pop(side)])
-        if side not in self.planters:
-            self.planters[side] = Planter(side, self.threads, TIME_LIMIT)
-        return self.planters[side]
+    def families(self) -> list[tuple[Framework, str]]:
+        """The families in which something is planted, each with both sides."""
+        names = dict.fromkeys(planting.fault.experiment for planting in self.plantings)
+        return [(side, name) for name in names for side in FRAMEWORKS]
 
-    def families(self, side: Framework) -> Iterator[str]:
-        """The families in which something is planted on a side."""
-        yield from dict.fromkeys(planting.fault.experiment for planting in self.plantings if planting.side == side)
-
-    def record_clean(self, side: Framework) -> None:
-        """The side's recordings that the other side's faulty ones replay, and its plain runs."""
-        for name in self.families(OTHER[side]):
-            for job in jobs(self.experiment(name), side, self.clean(side, name), None):
-                self.planter(side).record(job, lambda done, steps: None)
-            self.say(f"{side}: {name}, clean")
-        for name in self.families(side):
-            self.plain[side, name] = plain_traces(self.planter(side), None, self.experiment(name), self.folder)
-            self.narrow[side, name] = clean_trace(self.planter(side), self.experiment(name), self.folder)
+    def record_clean(self, side: Framework, name: str) -> None:
+        """A side's recording of a family that the other side's faulty ones replay, and its plain runs."""
+        planted = {planting.side for planting in self.plantings if planting.fault.experiment == name}
+        experiment = self.experiment(name)
+        with self.planters.lent(side) as planter:
+            if OTHER[side] in planted:
+                for job in jobs(experiment, side, self.clean(side, name), None):
+                    planter.record(job, lambda done, steps: None)
+            if side in planted:
+                self.plain[side, name] = plain_traces(planter, None, experiment)
+                self.narrow[side, name] = clean_trace(planter, experiment)
+        self.say(f"{side}: {name}, clean")
 
     def clean(self, side: Framework, name: str) -> Path:
         """Where the clean recording of a family is."""
         return self.folder / "clean" / side / name
 
-    def plant_all(self, side: Framework) -> list[Row]:
-        """The side's faults, one after the other."""
-        rows: list[Row] = []
-        for planting in self.plantings:
-            if planting.side == side:
-                rows.append(self.plant(planting))
-                self.say(f"{side}: {planting.name}: {outcome(rows[-1])}")
-                if len(rows) % FAULTS_EACH == 0:
-                    stop([self.planters.pop(side)])
-        return rows
-
     def plant(self, planting: Planting) -> Row:
-        """One fault: is it visible, and what is said of the pair?"""
+        """One fault: is it visible, what is said of the pair, and does the diagnosis name its cause?"""
         name, side = planting
         experiment, seen = self.experiment(planting.fault.experiment), None
-        out = self.faulty(planting)
+        out = self.folder / "faulty" / side / name.replace(" ", "_").replace("/", "_")
         other = self.clean(OTHER[side], experiment.name)
         try:
             clean, *beside = self.plain[side, experiment.name]
-            (faulty,) = plain_traces(self.planter(side), name, experiment, self.folder)
-            seen = visible(faulty, clean, beside)
-            for job in jobs(experiment, side, out, other):
-                self.planter(side).plant(name, job)
+            with self.planters.lent(side) as planter:
+                (faulty,) = plain_traces(planter, name, experiment)
+                seen = visible(faulty, clean, beside)
+                for job in jobs(experiment, side, out, other):
+                    planter.plant(name, job)
             pair = {side: recording.read(out), OTHER[side]: recording.read(other)}
             shown = changed(pair[side], self.narrow[side, experiment.name])
-            return Row(planting, seen, judged(pair["tf"], pair["torch"]), shown=shown)
+            row = Row(planting, seen, judged(pair["tf"], pair["torch"]), shown=shown)
+            if planting.fault.cause:
+                row = row._replace(causes=self.causes(planting, out, other))
         except ParityError as error:
-            return Row(planting, seen, None, str(error).splitlines()[0])
+            row = Row(planting, seen, None, str(error).splitlines()[0])
         finally:
-            if not planting.fault.cause:
-                tidy(out, self.keep)
+            tidy(out, self.keep)
+        self.say(f"{side}: {name}: {outcome(row)}")
+        return row
 
-    def faulty(self, planting: Planting) -> Path:
-        """Where the recording with a fault is."""
-        return self.folder / "faulty" / planting.side / planting.name.replace(" ", "_").replace("/", "_")
-
-    def explained(self, row: Row) -> Row:
-        """The row with the causes that the diagnosis names, where choices express the fault."""
-        name, side = row.planting
-        if not row.planting.fault.cause or row.judgement is None:
-            return row
-        experiment = self.experiment(row.planting.fault.experiment)
-        folders = {side: self.faulty(row.planting), OTHER[side]: self.clean(OTHER[side], experiment.name)}
-        try:
-            planters = {framework: self.planter(framework) for framework in FRAMEWORKS}
-            causes = named(planters, side, name, experiment, folders)
-        except ParityError as error:
-            self.say(f"{side}: {name}: the cause could not be sought: {str(error).splitlines()[0]}")
-            return row
-        finally:
-            tidy(folders[side], self.keep)
-        self.say(f"{side}: {name}: {', '.join(sorted(causes)) or 'no cause'} named")
-        return row._replace(causes=causes)
+    def causes(self, planting: Planting, out: Path, clean: Path) -> frozenset[str]:
+        """The choices that the diagnosis names for the recordings `out`, with the fault, and `clean`."""
+        name, side = planting
+        with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+            # The clean side replays the faulty one's checkpoints, and others replay the clean recording meanwhile.
+            folders = {side: out, OTHER[side]: Path(shutil.copytree(clean, Path(place) / "clean"))}
+            planters = {framework: stack.enter_context(self.planters.lent(framework)) for framework in FRAMEWORKS}
+            try:
+                return named(planters, side, name, self.experiment(planting.fault.experiment), folders)
+            except ParityError as error:
+                self.say(f"{side}: {name}: the cause could not be sought: {str(error).splitlines()[0]}")
+                return frozenset()
 
 
 def outcome(row: Row) -> str:
@@ -184,4 +206,5 @@ def outcome(row: Row) -> str:
         return f"not recorded: {row.reason}"
     first = row.judgement.first
     found = f"{row.judgement.verdict.verdict}, {first.level}, {first.where}" if first else row.judgement.verdict.verdict
-    return f"{'visible' if row.visible else 'invisible'}; {found}"
+    causes = f"; {', '.join(sorted(row.causes)) or 'no cause'} named" if row.planting.fault.cause else ""
+    return f"{'visible' if row.visible else 'invisible'}; {found}{causes}"

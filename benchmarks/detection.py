@@ -1,6 +1,6 @@
 """What the verdict finds, and other tools' rules: faults that were planted, and honest pairs.
 
-    python -m benchmarks.detection                    all faults and all honest pairs, within an hour on two cores
+    python -m benchmarks.detection                    all faults and all honest pairs, within 45 minutes on two cores
     python -m benchmarks.detection --reduced          a few of either
     python -m benchmarks.detection --faults NAME ...  these faults alone
     python -m benchmarks.detection --calibrate        honest pairs of other seeds, and what levels use of their bounds
@@ -196,7 +196,7 @@ def main() -> None:
     parser.add_argument("--both-sides", action="store_true", help="plant each fault on both sides, not by turns")
     parser.add_argument("--calibrate", action="store_true", help="honest pairs alone")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process that plants faults")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="honest recordings made at once")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="recordings made at once")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the recordings there, without their evidence")
     options = parser.parse_args()
     names = options.faults or (REDUCED if options.reduced else tuple(FAULTS))
@@ -206,7 +206,7 @@ def main() -> None:
     with nullcontext(options.out) if keep else tempfile.TemporaryDirectory() as place:
         if not options.calibrate:
             plantings = alternating(names, options.both_sides)
-            rows = Campaign(Path(place), plantings, options.reduced, options.threads, keep, say).run()
+            rows = Campaign(Path(place), plantings, options.reduced, options.threads, options.jobs, keep, say).run()
         if not options.faults:
             selection = nulls.REDUCED if options.reduced else nulls.CALIBRATION if options.calibrate else nulls.WHOLE
             honest = nulls.measure(Path(place) / "honest", selection, options.jobs, keep, say)

@@ -68,11 +68,12 @@ def rbm(steps: int) -> Experiment:
 
 
 FAMILIES: dict[str, Callable[[int], Experiment]] = {
-    **{name: partial(shortened, name) for name in ("mnist_relu", "mnist_batchnorm", "mnist_tokens")},
+    **{name: partial(shortened, name) for name in ("mnist_batchnorm", "mnist_tokens")},
     **{name: partial(shortened, name) for name in ("xor_tanh", "xor_leaky_relu")},
     "mnist_clipped": clipped,
     "mnist_dropout": dropout,
     "mnist_rbm": rbm,
+    "mnist_narrow": narrow,
     "mnist_gelu": partial(narrow, activation="gelu"),
     "mnist_softplus": partial(narrow, activation="softplus"),
     "mnist_decay": partial(narrow, optimizer="adam:weight_decay=0.01"),

@@ -65,12 +65,12 @@ class Planter(Worker):
         """Do a job with a fault."""
         self.run(PlantedJob(fault, job), lambda done, steps: None)
 
-    def traces(
-        self, fault: str | None, job: RecordJob, moved: tuple[int, ...], file: Path
-    ) -> list[dict[str, NDArray[Any]]]:
+    def traces(self, fault: str | None, job: RecordJob, moved: tuple[int, ...]) -> list[dict[str, NDArray[Any]]]:
         """The traces of the run alone, by way of a file."""
-        self.run(PlainJob(fault, job, moved, file), lambda done, steps: None)
-        found = safetensors.numpy.load_file(file).items()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "traces.safetensors"
+            self.run(PlainJob(fault, job, moved, file), lambda done, steps: None)
+            found = safetensors.numpy.load_file(file).items()
         return [
             {name.partition("/")[2]: values for name, values in found if name.startswith(f"{i}/")}
             for i in range(len(moved))
@@ -109,8 +109,7 @@ def forget(package: str) -> None:
 def run_plainly(side: SimpleNamespace, job: PlainJob) -> None:
     """Do all steps in one go, each time from another start, and write the traces."""
     task = Task(side, job.record, worker.load_function(job.record.realisation.model))
-    side.runtime.set_dtype(task.identity.dtype)
-    program = task.program()
+    program = task.loop
     traces = {}
     for i, towards in enumerate(job.moved):
         # Drawn in float32, whose next number is far away in float64.

@@ -8,6 +8,7 @@ visible so. With pre-training, it is the run that is looked at: nothing is plant
 Other tools' rules are shown the runs in float32. There, some faults of precision change no number at all.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.judged import jobs
 from benchmarks.planted import Planter
 from benchmarks.rules import HISTORIES
+from parity.job import RecordJob
 from parity.recording import Recording
 from parity.rounded import UNIT_ROUNDOFF
 from parity.spec import Experiment
@@ -29,18 +31,20 @@ FACTOR = 1000.0
 LOOKED_AT = ("cost", *HISTORIES)
 
 
-def plain_traces(planter: Planter, fault: str | None, experiment: Experiment, folder: Path) -> list[Trace]:
+def plain_traces(planter: Planter, fault: str | None, experiment: Experiment) -> list[Trace]:
     """The trace of one framework's run in float64 with a fault; without, those of the clean run and its twins."""
     wide = replace(experiment, identity=replace(experiment.identity, dtype="float64"))
-    job = jobs(wide, planter.framework, folder, None)[0]
-    moved = (0, 1, -1) if fault is None else (0,)
-    return planter.traces(fault, job, moved, folder / f"plain_{planter.framework}_{experiment.name}.safetensors")
+    return planter.traces(fault, first_job(wide, planter), (0, 1, -1) if fault is None else (0,))
 
 
-def clean_trace(planter: Planter, experiment: Experiment, folder: Path) -> Trace:
+def clean_trace(planter: Planter, experiment: Experiment) -> Trace:
     """The trace of one framework's clean run, in the experiment's own precision."""
-    file = folder / f"plain_{planter.framework}_{experiment.name}.safetensors"
-    return planter.traces(None, jobs(experiment, planter.framework, folder, None)[0], (0,), file)[0]
+    return planter.traces(None, first_job(experiment, planter), (0,))[0]
+
+
+def first_job(experiment: Experiment, planter: Planter) -> RecordJob:
+    """The job of a recording's first phase, of which nothing is written."""
+    return jobs(experiment, planter.framework, Path(os.devnull), None)[0]
 
 
 def changed(faulty: Recording, clean: Trace) -> bool:

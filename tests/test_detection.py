@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from commands import run
 
-from benchmarks import detection, nulls, visibility
-from benchmarks.campaign import Campaign, Planting, Row, alternating
+from benchmarks import campaign, detection, nulls, visibility
+from benchmarks.campaign import Campaign, Planters, Planting, Row, alternating
 from benchmarks.families import FAMILIES, family
 from benchmarks.faults import FAULTS, PARTS
 from benchmarks.judged import jobs
@@ -23,7 +23,6 @@ from benchmarks.planted import Planter
 from benchmarks.rules import RULES, Run, found_by
 from parity import measure, recording
 from parity.errors import WorkerError
-from parity.processes import stop
 from parity.spec import Realisation
 from parity.verdict import Verdict, checks
 
@@ -117,33 +116,43 @@ def test_faults_take_turns():
 
 
 @pytest.fixture
-def campaign(tmp_path):
-    """One that plants two faults in Keras, with the process that it has begun."""
-    plantings = [Planting("tanh is a billionth too large", "tf"), Planting("one layer has no activation", "tf")]
-    made = Campaign(tmp_path, plantings, True, 1, False, lambda text: None)
-    made.planter("tf")
+def planters():
+    """Processes that plant faults."""
+    made = Planters(threads=1)
     yield made
-    stop(list(made.planters.values()))
+    made.stop()
 
 
-def test_a_process_that_died_is_replaced(campaign):
-    first = campaign.planter("tf")
-    assert campaign.planter("tf") is first
-    first.process.kill()
-    first.process.wait()
-    assert campaign.planter("tf") is not first
-    assert campaign.planter("tf").process.poll() is None
+def test_a_process_serves_again_until_it_dies_or_is_worn_out(planters, monkeypatch):
+    monkeypatch.setattr(campaign, "SERVICES", 3)
+    with planters.lent("torch") as first, planters.lent("torch") as beside:
+        assert beside is not first
+    with planters.lent("torch") as again:
+        assert again is first
+        again.process.kill()
+        again.process.wait()
+    for _ in range(2):
+        with planters.lent("torch") as last:
+            assert last is beside
+    with planters.lent("torch") as other:
+        assert other not in (first, beside)
+        assert planters.alive == [other]
+    assert first.process.returncode is not None
+    assert beside.process.returncode is not None
 
 
-def test_a_fault_that_cannot_be_recorded_does_not_keep_the_next_from_it(campaign, monkeypatch):
-    def die(planter, fault, job, moved, file):
-        raise WorkerError(f"died of {fault}\nand more")
+def test_a_fault_that_cannot_be_recorded_does_not_keep_the_next_from_it(tmp_path, monkeypatch):
+    def die(planter, fault, job, moved):
+        if fault is not None:
+            raise WorkerError(f"died of {fault}\nand more")
+        return [CLEAN] * len(moved)
 
     monkeypatch.setattr(Planter, "traces", die)
-    campaign.plain["tf", "xor_tanh"] = [CLEAN]
-    rows = campaign.plant_all("tf")
+    monkeypatch.setattr(Planter, "record", lambda planter, job, progress: None)
+    plantings = [Planting("tanh is a billionth too large", "tf"), Planting("one layer has no activation", "tf")]
+    rows = Campaign(tmp_path, plantings, True, 1, 2, False, lambda text: None).run()
     assert [(row.judgement, row.visible, row.reason) for row in rows] == [
-        (None, None, f"died of {planting.name}") for planting in campaign.plantings
+        (None, None, f"died of {planting.name}") for planting in plantings
     ]
     assert detection.status(rows, None) == 1
 
@@ -182,9 +191,9 @@ def test_what_is_shown():
 
 def test_a_clean_recording_is_the_plain_run(tmp_path):
     """To the bit, evaluations after either epoch included: what is shown is told by comparing the two."""
-    experiment = family("mnist_relu", 60)
+    experiment = family("mnist_narrow", 60)
     with Planter("torch") as planter:
-        clean = visibility.clean_trace(planter, experiment, tmp_path)
+        clean = visibility.clean_trace(planter, experiment)
         planter.record(jobs(experiment, "torch", tmp_path / "run", None)[0], lambda done, steps: None)
     assert clean["accuracy"].shape == (2,)
     assert not visibility.changed(recording.read(tmp_path / "run"), clean)

@@ -38,7 +38,7 @@ def clean(workers, tmp_path_factory, request):
     """Both sides without a fault, recorded apart, each replaying nothing but its own checkpoints."""
     folder = tmp_path_factory.mktemp("clean")
     for side, worker in workers.items():
-        for name in {"mnist_relu", *(FAULTS[fault].experiment for fault in selected(request, "name"))}:
+        for name in {"mnist_narrow", *(FAULTS[fault].experiment for fault in selected(request, "name"))}:
             experiment = EXPERIMENTS[name]
             job = RecordJob(name, experiment.identity, getattr(experiment, side), "cpu", folder / side / name,
                             checkpoints=CHECKPOINTS)  # fmt: skip
@@ -98,8 +98,8 @@ def test_fault_is_found(side, name, faulty, clean):
 @pytest.mark.ci
 def test_without_a_fault_there_is_parity(clean, workers, tmp_path):
     folder = tmp_path / "again"
-    experiment, reference = EXPERIMENTS["mnist_relu"], clean / "torch" / "mnist_relu"
-    job = RecordJob("mnist_relu", experiment.identity, experiment.tf, "cpu", folder,
+    experiment, reference = EXPERIMENTS["mnist_narrow"], clean / "torch" / "mnist_narrow"
+    job = RecordJob("mnist_narrow", experiment.identity, experiment.tf, "cpu", folder,
                     reference=reference, checkpoints=CHECKPOINTS)  # fmt: skip
     workers["tf"].record(job, lambda done, steps: None)
     assert judge(recording.read(folder), recording.read(reference)).verdict == "parity"

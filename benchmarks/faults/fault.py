@@ -41,7 +41,7 @@ class Fault(NamedTuple):
     step: int | None
     tf: Edit | None
     torch: Edit | None
-    experiment: str = "mnist_relu"
+    experiment: str = "mnist_narrow"
     cause: frozenset[str] = frozenset()
     since: int = 0
 

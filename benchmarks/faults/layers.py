@@ -30,8 +30,8 @@ FAULTS = {
     ),
     "one unit is dead": Fault(
         "forward", "lockstep", "outputs/dense_2", 0,
-        tf_dense("stock(x) * tf.cast(tf.range(256) != 7, x.dtype)", "dense_2"),
-        torch_dense("stock(x) * (torch.arange(256) != 7).to(x)", "dense_2"),
+        tf_dense("stock(x) * tf.cast(tf.range(made.units) != 7, x.dtype)", "dense_2"),
+        torch_dense("stock(x) * (torch.arange(made.out_features) != 7).to(x)", "dense_2"),
     ),
     "a square kernel is transposed": Fault(
         "forward", "lockstep", "outputs/dense_2", 0,
@@ -191,8 +191,8 @@ FAULTS = {
     "one unit's gradient is zero from step 300 on": Fault(
         "backward", "loop", "dense_2/kernel", None,
         ("train.py", "    updater.apply(",
-         "    others = tf.cast((tf.range(256) != 7) | (updater.iterations < 300), model.compute_dtype)\n"
-         "    gradients[2] = gradients[2] * others\n    updater.apply("),
+         "    others = (tf.range(gradients[2].shape[1]) != 7) | (updater.iterations < 300)\n"
+         "    gradients[2] = gradients[2] * tf.cast(others, model.compute_dtype)\n    updater.apply("),
         ("train.py", "    updater.step()\n",
          "    weight = list(model.parameters())[2]\n"
          "    weight.grad[7] *= updater.state[weight]['step'] < 300\n    updater.step()\n"),
