@@ -119,13 +119,14 @@ ENTRIES = (
             formula="table ~ U(-0.05, 0.05)",
             source="keras/src/layers/core/embedding.py: Embedding, embeddings_initializer",
             code="""
-                table = keras.layers.Embedding(1000, 100)
+                table = keras.layers.Embedding(10_000, 100)
                 table.build()
                 print(f"{np.std(table.embeddings):.2f}")
             """,
             prints="0.03",
             align="""
-                table = keras.layers.Embedding(1000, 100, embeddings_initializer=keras.initializers.RandomNormal(0, 1))
+                start = keras.initializers.RandomNormal(0, 1)
+                table = keras.layers.Embedding(10_000, 100, embeddings_initializer=start)
                 table.build()
                 print(f"{np.std(table.embeddings):.2f}")
             """,
@@ -134,12 +135,12 @@ ENTRIES = (
             formula="table ~ N(0, 1)",
             source="torch/nn/modules/sparse.py: Embedding, reset_parameters",
             code="""
-                table = torch.nn.Embedding(1000, 100)
+                table = torch.nn.Embedding(10_000, 100)
                 print(f"{table.weight.std():.2f}")
             """,
             prints="1.00",
             align="""
-                table = torch.nn.Embedding(1000, 100)
+                table = torch.nn.Embedding(10_000, 100)
                 torch.nn.init.uniform_(table.weight, -0.05, 0.05)
                 print(f"{table.weight.std():.2f}")
             """,

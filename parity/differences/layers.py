@@ -91,11 +91,11 @@ ENTRIES = (
             source="tensorflow/python/ops/nn_ops.py: _dropout, keep_prob, where_v2",
             code="""
                 layer = keras.layers.Dropout(0.5, seed=0)
-                print(np.unique(layer(np.full(16, np.inf), training=True)))
+                print(np.unique(layer(np.full(100, np.inf), training=True)))
             """,
             prints="[ 0. inf]",
             align="""
-                mask = keras.layers.Dropout(0.5, seed=0)(np.ones(16), training=True)
+                mask = keras.layers.Dropout(0.5, seed=0)(np.ones(100), training=True)
                 print(np.unique(np.inf * mask))
             """,
         ),
@@ -104,11 +104,11 @@ ENTRIES = (
             source="torch/nn/functional.py: dropout",
             code="""
                 layer = torch.nn.Dropout(0.5)
-                print(np.unique(layer(torch.full([16], torch.inf))))
+                print(np.unique(layer(torch.full([100], torch.inf))))
             """,
             prints="[inf nan]",
             align="""
-                mask = torch.nn.Dropout(0.5)(torch.ones(16))
+                mask = torch.nn.Dropout(0.5)(torch.ones(100))
                 print(np.unique(torch.where(mask > 0, torch.inf * 2, 0)))
             """,
         ),
