@@ -95,9 +95,11 @@ class Task:
         return Replayer(self.side, self.job, self.phase, self.replaying)
 
     def replayer_as(self, realisation: Realisation) -> Replayer:
-        """What replays checkpoints in float64 as another realisation has them."""
+        """What replays checkpoints in float64 as a realisation has them, the job's own or another."""
+        own = realisation == self.job.realisation
+        programs = self.replaying if own else self.programs(("float64",), realisation)
         job = replace(self.job, realisation=realisation)
-        return Replayer(self.side, job, self.phase, self.programs(("float64",), realisation))
+        return Replayer(self.side, job, self.phase, {"float64": programs["float64"]})
 
     def restarted(self, job: RecordJob) -> "Task":
         """The task of a job that differs in nothing but its start (`but_for_start`): what is compiled serves again."""

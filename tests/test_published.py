@@ -63,8 +63,11 @@ def found(costs, accuracies):
 def test_what_lies_outside_is_marked(monkeypatch):
     monkeypatch.setitem(published.PUBLISHED, "system", {LAST_COST: (0.4, 0.45), ACCURACY: (0.9,), FIRST_COST: (5.0,)})
     table = published.table({"system": found([0.41, 0.46], [0.8, 0.95])})
-    assert "| `system` | cost of the last epoch | 0.4 (outside), 0.45 | 0.41 to 0.46 | 0.41 to 0.46 |" in table
-    assert "| `system` | accuracy on the test set | 0.9 | 0.8 to 0.95 | 0.8 to 0.95 |" in table
+    assert (
+        "| `system` | cost of the last epoch | 0.4 (outside), 0.45 | 0.435 (0.41 to 0.46) | 0.435 (0.41 to 0.46) |"
+        in table
+    )
+    assert "| `system` | accuracy on the test set | 0.9 | 0.875 (0.8 to 0.95) | 0.875 (0.8 to 0.95) |" in table
     assert "| `system` | cost of epoch 1 | 5 | 5 | 5 |" in table
     assert table.endswith("\nVerdicts on the pairs of runs: 2 parity.\n")
     # One run has no range that anything could be outside of.
