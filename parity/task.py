@@ -40,6 +40,7 @@ class Task:
         if self.reference is not None and job.hand_over is not None:
             self.taken_over[job.hand_over] = start.taken_over(self.reference, job.hand_over)
         self.checkpoints = self.kept()
+        self.for_replays: dict[Dtype, Program] = {}
 
     def planned(self) -> data.Batches:
         """The batches of the job's phase."""
@@ -76,10 +77,10 @@ class Task:
         """What runs the job's phase, in the run's precision."""
         return self.programs((self.identity.dtype,))[self.identity.dtype]
 
-    @cached_property
-    def replaying(self) -> dict[Dtype, Program]:
-        """What runs single steps and segments again, in either precision; apart from the loop, which it checks."""
-        return self.programs(DTYPES)
+    def replaying(self, dtypes: Sequence[Dtype]) -> dict[Dtype, Program]:
+        """What runs single steps and segments again, each made when it is first needed; apart from the loop's."""
+        self.for_replays |= self.programs([dtype for dtype in dtypes if dtype not in self.for_replays])
+        return {dtype: self.for_replays[dtype] for dtype in dtypes}
 
     def programs(self, dtypes: Sequence[Dtype], realisation: Realisation | None = None) -> dict[Dtype, Program]:
         """A program for each precision, the last of which stays set."""
@@ -92,14 +93,13 @@ class Task:
     @property
     def replayer(self) -> Replayer:
         """What replays checkpoints."""
-        return Replayer(self.side, self.job, self.phase, self.replaying)
+        return Replayer(self.side, self.job, self.phase, self.replaying(DTYPES))
 
     def replayer_as(self, realisation: Realisation) -> Replayer:
         """What replays checkpoints in float64 as a realisation has them, the job's own or another."""
         own = realisation == self.job.realisation
-        programs = self.replaying if own else self.programs(("float64",), realisation)
-        job = replace(self.job, realisation=realisation)
-        return Replayer(self.side, job, self.phase, {"float64": programs["float64"]})
+        programs = self.replaying(("float64",)) if own else self.programs(("float64",), realisation)
+        return Replayer(self.side, replace(self.job, realisation=realisation), self.phase, programs)
 
     def restarted(self, job: RecordJob) -> "Task":
         """The task of a job that differs in nothing but its start (`but_for_start`): what is compiled serves again."""

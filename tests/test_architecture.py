@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -114,8 +115,14 @@ ONE_SIDED = {
 
 def imports(path: Path) -> set[str]:
     """Dotted names of everything a file imports, at any depth."""
+    return imported(path.read_text())
+
+
+@cache
+def imported(text: str) -> set[str]:
+    """What `imports` says of a file with this text; copies of a tree differ in one file."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
