@@ -169,10 +169,26 @@ def started(device: str, threads: int, time_limit: float | None) -> Iterator[dic
     workers: dict[Framework, Worker] = {}
     try:
         for side in FRAMEWORKS:
-            workers[side] = Worker(side, device, threads, time_limit)
+            with uninterrupted():
+                workers[side] = Worker(side, device, threads, time_limit)
         yield workers
     finally:
         stop(list(workers.values()))
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put off Ctrl-C and requests to stop to the end of the block: what has half begun would be stopped by no one."""
+    came: list[int] = []
+    # Not by a mask, which is one thread's: NumPy's threads would take the signal, and Python's handler run after all.
+    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        for late in came:
+            signal.raise_signal(late)
 
 
 def stop(workers: list[Worker]) -> None:

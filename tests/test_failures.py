@@ -12,6 +12,7 @@ from commands import command, run, running_in, start, wait_for
 
 from parity import recording
 from parity.errors import ParityError
+from parity.processes import uninterrupted
 
 # A module that a worker imports in place of the framework, being in the folder it runs in.
 ABORTS = "import os; print('the last words'); os.abort()"
@@ -149,6 +150,20 @@ def test_interruption_while_frameworks_load(tmp_path):
     _, errors = process.communicate(timeout=5)
     assert (process.returncode, errors) == (130, "interrupted\n")
     assert running_in(tmp_path) == {}
+
+
+def test_a_request_to_stop_waits_until_a_process_has_begun():
+    before, reached = signal.signal(signal.SIGTERM, signal.default_int_handler), []
+    try:
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012, the point is where in the block it comes
+            with uninterrupted():
+                signal.raise_signal(signal.SIGTERM)
+                reached.append("the end of the inner block")
+            reached.append("what follows")
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert reached == ["the end of the inner block"]
 
 
 def killed_at(moment, side, folder):

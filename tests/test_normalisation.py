@@ -42,6 +42,7 @@ def apart(record_pair, tmp_path_factory):
     return record_pair(experiment(700, 7, "biased", dtype="float64"), folder, checkpoints=3, exchange=False)
 
 
+@pytest.mark.ci
 def test_parity_with_a_partial_batch(record_pair, tmp_path):
     pair = record_pair(experiment(700, 7), tmp_path, checkpoints=3)
     verdict = judge(*pair)
