@@ -1,6 +1,6 @@
 """What is covered, and how much of its bound each combination uses: docs/coverage.md.
 
-    python -m benchmarks.coverage            everything, some eight minutes on two cores
+    python -m benchmarks.coverage            everything, some five minutes on two cores
     python -m benchmarks.coverage --reduced  one run for each table, printed and not written
 
 Both frameworks run a few steps and replay each other's checkpoints. A cell shows the largest share of its bound that
