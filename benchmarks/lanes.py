@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from benchmarks import draws
 from parity import options as opts
 from parity import recording
-from parity.errors import ParityError, UsageError
+from parity.errors import UsageError
 from parity.job import PRETRAINED_BY, in_order
 from parity.pairs import record_jobs
 from parity.processes import Worker, stop
@@ -101,7 +101,7 @@ class Lane:
                 found = summary(arguments, threads, pair, verdict)
         except UsageError as error:
             found = Outcome([*arguments], threads, "refused", reason=str(error)[:SAID])
-        except (ParityError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+        except Exception as error:
             # What is left of the processes may be in any state.
             self.close()
             said = f"{type(error).__name__}: {error}"[:SAID]
