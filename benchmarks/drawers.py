@@ -147,9 +147,12 @@ def steps(rng: Random, made: Experiment) -> list[str]:
 
 def most_steps(identity: Identity) -> int:
     """What a pair has time for."""
-    weights = sum(math.prod(shape) for shape in identity.weight_shapes.values())
-    most = WORK / (weights * identity.schedule.batch_size)
-    return 200 if identity.data == "xor" else int(min(max(most, 6), 150))
+    return 200 if identity.data == "xor" else int(min(max(WORK / work(identity), 6), 150))
+
+
+def work(identity: Identity) -> int:
+    """Of a step: weights times samples."""
+    return identity.schedule.batch_size * sum(math.prod(shape) for shape in identity.weight_shapes.values())
 
 
 def seed(rng: Random, made: Experiment) -> list[str]:
@@ -158,10 +161,10 @@ def seed(rng: Random, made: Experiment) -> list[str]:
 
 
 def checkpoints(rng: Random, made: Experiment) -> list[str]:
-    """How many, or which."""
+    """How many, or which; few where a step is much work, which is done again from each."""
     schedule = made.identity.schedule
     if rng.random() < 0.8 or schedule.unit != "steps":
-        return [str(rng.integers(2, 13))]
+        return [str(rng.integers(2, 13 if work(made.identity) < WORK / 5 else 4))]
     listed = sorted({int(step) for step in rng.integers(schedule.duration, size=3)})
     return [",".join(map(str, listed)) + ","]
 

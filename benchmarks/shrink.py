@@ -14,10 +14,12 @@ TRIES = 25
 KEPT = ("--steps", "--epochs", "--verdict")
 # What is tried in place of an experiment, the smallest first.
 SIMPLER = {"mnist": ("mnist_softmax", "mnist_no_batchnorm", "mnist_relu"), "xor": ("xor_linear", "xor_relu")}
-LONG_NUMBER = re.compile(r"(?<![\w.])\d+\.\d{2,}(?:e-?\d+)?|(?<![\w.])\d\.\d+e-?\d+")
+LONG_NUMBER = re.compile(r"(?<![\w.])\d+\.\d+(?:e[-+]?\d+)?")
 
 # An option with its value, which a flag has not.
 Given = tuple[str, ...]
+# What tells two changes of a command apart.
+Change = tuple[str | Given, ...]
 
 
 class Command(NamedTuple):
@@ -57,60 +59,66 @@ class Command(NamedTuple):
 
 def shrunk(alarm: Outcome, judge: Judge, tries: int = TRIES) -> Outcome:
     """The outcome of the shortest command found whose alarm is of the same kind as this one."""
-    tried = {tuple(alarm.arguments)}
-    while candidate := next((c for c in simpler(alarm) if tuple(c) not in tried), None):
-        if tries == 0:
+    # What the alarm needs is not tried again in a shorter command, nor any command twice.
+    needed: set[Change] = set()
+    tried: set[Command] = set()
+    while tries > 0:
+        found = next(((c, command) for c, command in simpler(alarm) if c not in needed and command not in tried), None)
+        if found is None:
             break
-        tried.add(tuple(candidate))
-        found = judge(candidate)
-        tries -= found.outcome != "refused"
-        if found.kind == alarm.kind:
-            alarm = found
+        change, command = found
+        tried.add(command)
+        outcome = judge(command.arguments)
+        tries -= outcome.outcome != "refused"
+        if outcome.kind == alarm.kind:
+            alarm = outcome
+        else:
+            needed.add(change)
     return alarm
 
 
-def simpler(alarm: Outcome) -> Iterator[list[str]]:
-    """Commands that are simpler than the one of this alarm, those first that save most."""
+def simpler(alarm: Outcome) -> Iterator[tuple[Change, Command]]:
+    """Commands that are simpler than the one of this alarm, each with what changes, those first that save most."""
     command = Command.of(alarm.arguments)
-    for candidate in (*dropped(command), *shorter(command, alarm), *plainer(command)):
-        if candidate != command:
-            yield candidate.arguments
-
-
-def dropped(command: Command) -> Iterator[Command]:
-    """Without either half of the options, and without each."""
     options = [given for given in command.given if given[0] not in KEPT]
     middle = len(options) // 2
     if middle > 1:
-        yield command.without(options[middle:])
-        yield command.without(options[:middle])
+        for half in (options[middle:], options[:middle]):
+            yield ("without", *half), command.without(half)
+    for option, value in shorter(command, alarm):
+        yield (option, value), command.changed(option, value)
+    names = SIMPLER.get(command.experiment.partition("_")[0], ())
+    for name in names[: names.index(command.experiment)] if command.experiment in names else names:
+        yield ("experiment", name), command._replace(experiment=name)
     for given in reversed(options):
-        yield command.without([given])
+        yield ("without", given), command.without([given])
+    for option, value in plainer(command):
+        yield (option, value), command.changed(option, value)
 
 
-def shorter(command: Command, alarm: Outcome) -> Iterator[Command]:
-    """In fewer steps, with fewer checkpoints, and without twins."""
+def shorter(command: Command, alarm: Outcome) -> Iterator[Given]:
+    """Without twins, in fewer steps, and with no checkpoint but the one where it shows."""
     if command.value("--verdict") == "full":
-        yield command.changed("--verdict", "quick")
+        yield "--verdict", "quick"
     steps = int(command.value("--steps") or 0)
-    at = re.search(r"step (\d+)", f"{alarm.name} {alarm.where}")
-    for fewer in (1, int(at[1]) + 1 if at else steps, steps // 2):
+    found = re.search(r"step (\d+)", f"{alarm.name} {alarm.where}")
+    at = int(found[1]) if found else steps
+    for fewer in (1, at + 1, steps // 2):
         if 0 < fewer < steps:
-            yield command.changed("--steps", str(fewer))
-    if command.value("--checkpoints") not in ("1", "2"):
-        yield command.changed("--checkpoints", "2")
+            yield "--steps", str(fewer)
+    if command.value("--checkpoints") not in (None, f"{at},") and at < steps:
+        yield "--checkpoints", f"{at},"
 
 
-def plainer(command: Command) -> Iterator[Command]:
-    """Without one of the optimizer's fields, of a simpler experiment, with rounder numbers."""
+def plainer(command: Command) -> Iterator[Given]:
+    """Without one of the optimizer's fields, and with rounder numbers."""
     name, _, settings = (command.value("--optimizer") or "").partition(":")
     fields = settings.split(",") if settings else []
     for field in fields:
         rest = ",".join(other for other in fields if other != field)
-        yield command.changed("--optimizer", f"{name}:{rest}" if rest else name)
-    names = SIMPLER.get(command.experiment.partition("_")[0], ())
-    for experiment in names[: names.index(command.experiment)] if command.experiment in names else names:
-        yield command._replace(experiment=experiment)
-    for option, *value in command.given:
-        if value and option != "--choice":
-            yield command.changed(option, LONG_NUMBER.sub(lambda found: f"{float(found[0]):.1g}", value[0]))
+        yield "--optimizer", f"{name}:{rest}" if rest else name
+    for option, *values in command.given:
+        for value in values:
+            rounder = LONG_NUMBER.sub(lambda found: f"{float(found[0]):.1g}", value)
+            if rounder != value:
+                yield option, rounder
