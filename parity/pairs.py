@@ -1,6 +1,6 @@
 """Record an experiment on both sides, in workers that live on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,15 @@ def record_pair(
         )
         for side in FRAMEWORKS
     }  # fmt: skip
+    record_jobs(workers, jobs, exchange)
+    ours, theirs = (recording.read(folder / side) for side in FRAMEWORKS)
+    return ours, theirs
+
+
+def record_jobs(
+    workers: Mapping[Framework, Worker], jobs: Mapping[Framework, Sequence[RecordJob]], exchange: bool = True
+) -> None:
+    """Have both sides do their jobs, phase by phase, each at once; with `exchange`, each then replays the other's."""
     others: dict[Framework, Framework] = {"tf": "torch", "torch": "tf"}
 
     def record(side: Framework, phase: int) -> None:
@@ -46,5 +55,3 @@ def record_pair(
         for phase in range(len(jobs["tf"])):
             for step in (record, replay) if exchange else (record,):
                 list(pool.map(partial(step, phase=phase), FRAMEWORKS))
-    ours, theirs = (recording.read(folder / side) for side in FRAMEWORKS)
-    return ours, theirs
