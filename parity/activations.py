@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.nodes import Activation, PReLU
+from parity.rounded import smallest_normal
 from parity.spec import Realisation
+from parity.sums import sum_bound, within_range
 
 Array = NDArray[Any]
 Formula = Callable[[Array, Any], Array]
@@ -24,6 +26,10 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
 GELU_SCALE, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715
 # From here on a sigmoid is exactly 1 in either precision, and from half of it a tanh: exp(-40) < 2**-57.
 SATURATED = 40
+# Beyond this, functions of x are constant or x itself, and what is lost by underflow does not grow.
+LONGEST = 1e3
+# Whose formulas have the third power of x, which float32 overflows beyond 7e12.
+CUBED = {"gelu_tanh"}
 # Beyond exp(50), an error of a logarithm is as good as infinite.
 LARGEST = 50.0
 
@@ -32,12 +38,14 @@ LARGEST = 50.0
 class Elementwise:
     """A function of each element.
 
+    value            f(x)
     derivative       f'(x)
     output_scale     of f(x)
     gradient_scale   of f'(x) times a delta, as a multiple of the delta's size
     kinked           whether f' jumps somewhere
     """
 
+    value: Formula
     derivative: Formula
     output_scale: Formula
     gradient_scale: Formula
@@ -95,12 +103,14 @@ def piecewise_linear(x: Array, slope: Any) -> Array:
 
 # Exact above zero, where nothing is computed.
 LEAKY = Elementwise(
+    value=lambda x, slope: np.where(x > 0, x, slope * x),
     derivative=piecewise_linear,
     output_scale=lambda x, slope: np.where(x > 0, 0.0, np.abs(slope * x)),
     gradient_scale=lambda x, slope: np.where(x > 0, 0.0, np.abs(slope)),
     kinked=True,
 )
 SELU = Elementwise(
+    value=lambda x, slope: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0))),
     derivative=lambda x, slope: SELU_SCALE * np.where(x > 0, 1.0, SELU_ALPHA * np.exp(np.minimum(x, 0))),
     # exp(x) - 1 below zero: an error of u, however small the result.
     output_scale=lambda x, slope: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA),
@@ -118,11 +128,13 @@ SELU_FROM_OUTPUT = replace(
 )
 FUNCTIONS = {
     "linear": Elementwise(
+        value=lambda x, slope: x,
         derivative=lambda x, slope: np.ones_like(x),
         output_scale=lambda x, slope: np.zeros_like(x),
         gradient_scale=lambda x, slope: np.zeros_like(x),
     ),
     "relu": Elementwise(
+        value=lambda x, slope: np.maximum(x, 0),
         derivative=lambda x, slope: piecewise_linear(x, 0.0),
         output_scale=lambda x, slope: np.zeros_like(x),
         gradient_scale=lambda x, slope: np.zeros_like(x),
@@ -131,6 +143,7 @@ FUNCTIONS = {
     "leaky_relu": LEAKY,
     "prelu": LEAKY,
     "elu": Elementwise(
+        value=lambda x, slope: np.where(x > 0, x, slope * np.expm1(np.minimum(x, 0))),
         derivative=lambda x, slope: np.where(x > 0, 1.0, slope * np.exp(np.minimum(x, 0))),
         # As in SELU.
         output_scale=lambda x, slope: np.where(x > 0, 0.0, np.abs(slope)),
@@ -139,18 +152,21 @@ FUNCTIONS = {
     ),
     "selu": SELU,
     "sigmoid": Elementwise(
+        value=lambda x, slope: sigmoid(x),
         derivative=lambda x, slope: sigmoid(x) * (1 - sigmoid(x)),
         output_scale=lambda x, slope: sigmoid(x),
         # The derivative is computed from the rounded y, as y (1 - y): an error of u y.
         gradient_scale=lambda x, slope: sigmoid(x),
     ),
     "tanh": Elementwise(
+        value=lambda x, slope: np.tanh(x),
         derivative=lambda x, slope: 1 - np.tanh(x) ** 2,
         output_scale=lambda x, slope: np.abs(np.tanh(x)),
         # As 1 - y**2: an error of u.
         gradient_scale=lambda x, slope: np.ones_like(x),
     ),
     "hard_sigmoid": Elementwise(
+        value=lambda x, slope: np.clip(x + 3, 0, 6) / 6,
         derivative=lambda x, slope: np.where(np.abs(x) < 3, 1 / 6, 0.0),
         output_scale=lambda x, slope: np.clip(x + 3, 0, 6) / 6,
         # Keras asks whether x + 3, torch whether x is below its bound. Where x + 3 is rounded to 6, for 3 - x < 6 u,
@@ -161,6 +177,7 @@ FUNCTIONS = {
         kinked=True,
     ),
     "gelu": Elementwise(
+        value=lambda x, slope: x * normal_cdf(x),
         derivative=lambda x, slope: normal_cdf(x) + x * normal_pdf(x),
         # 1 + erf cancels below zero: what is left carries the error of both.
         output_scale=lambda x, slope: np.abs(x),
@@ -168,22 +185,26 @@ FUNCTIONS = {
         gradient_scale=lambda x, slope: 1 + np.abs(x) * normal_pdf(x) * (1 + x**2),
     ),
     "gelu_tanh": Elementwise(
+        value=lambda x, slope: x * (1 + np.tanh(gelu_argument(x)[0])) / 2,
         derivative=gelu_tanh_derivative,
         output_scale=lambda x, slope: np.abs(x),
         gradient_scale=gelu_tanh_gradient_scale,
     ),
     "silu": Elementwise(
+        value=lambda x, slope: x * sigmoid(x),
         derivative=lambda x, slope: sigmoid(x) * (1 + x * (1 - sigmoid(x))),
         output_scale=lambda x, slope: np.abs(x) * sigmoid(x),
         # 1 - h is computed from the rounded sigmoid h: an error of u h, until h is exactly 1.
         gradient_scale=lambda x, slope: sigmoid(x) * (1 + np.where(x < SATURATED, np.abs(x), 0.0)),
     ),
     "softplus": Elementwise(
+        value=lambda x, slope: np.logaddexp(0, x),
         derivative=lambda x, slope: sigmoid(x),
         output_scale=lambda x, slope: np.logaddexp(0, x),
         gradient_scale=lambda x, slope: sigmoid(x),
     ),
     "mish": Elementwise(
+        value=lambda x, slope: x * mish_tanh(x),
         derivative=mish_derivative,
         output_scale=lambda x, slope: np.abs(x) * mish_tanh(x),
         # 1 - t**2 is computed from the rounded t: an error of u, until t is exactly 1.
@@ -211,7 +232,9 @@ def softmax(z: Array) -> tuple[Array, Array]:
     exponentials = np.exp(shifted)
     total = exponentials.sum(axis=1, keepdims=True)
     p = exponentials / total
-    return p, 1 + np.abs(shifted) + np.log(total) + (p * np.abs(shifted)).sum(axis=1, keepdims=True)
+    # The sum itself rounds once for each class, whatever the order; the rows that use this allow at least 4 of it.
+    own = 1 + z.shape[1] / 4
+    return p, own + np.abs(shifted) + np.log(total) + (p * np.abs(shifted)).sum(axis=1, keepdims=True)
 
 
 def softmax_moved(p: Array, extent: Array) -> Array:
@@ -231,6 +254,33 @@ def scales(
         return p * relative, p * (np.abs(delta) * (1 + relative) + error * (1 + relative))
     function = elementwise(node, realisation)
     return function.output_scale(x, slope), np.abs(delta) * function.gradient_scale(x, slope)
+
+
+def bounds(
+    node: Activation | PReLU, realisation: Realisation, slope: Any, x: Array, delta: Array, u: float
+) -> tuple[Array, Array]:
+    """What u times these scales is, with what may be lost by underflow on the way, and infinite where it overflows."""
+    smallest, size = smallest_normal(u), np.abs(delta)
+    output, backward = scales(node, realisation, slope, x, delta)
+    if node.function in ("linear", "relu"):
+        # Nothing is computed; but what is below the smallest number may be zero, and then a kink is at it.
+        output_lost = np.where(np.abs(x) < smallest, np.abs(x), 0.0)
+        kept = (np.abs(x) >= smallest) | (x == 0) | (node.function == "linear")
+        delta_lost = np.where(kept & (size >= smallest), 0.0, size)
+    else:
+        # The longest formulas multiply three powers of x, where that is not yet so large that they are constant.
+        reach = (1 + np.minimum(np.abs(x), LONGEST)) ** 3
+        output_lost, delta_lost = smallest * reach, np.where(size > 0, smallest * reach * (1 + size), 0.0)
+    powers = np.abs(x) ** 3 if node.function in CUBED else np.abs(x)
+    return (
+        within_range(u * output + output_lost, np.maximum(output, powers), u),
+        within_range(u * backward + delta_lost, np.maximum(backward, powers), u),
+    )
+
+
+def slope_bound(node: PReLU, products: Array, u: float) -> Array:
+    """How far the gradient of the node's slope may be off, the sum of products [batch, units] (parity/sums.py)."""
+    return sum_bound(products, u, None if node.shared else 0).reshape(node.weight_shapes["slope"])
 
 
 def slope_sum(node: PReLU, terms: Array) -> Array:

@@ -2,15 +2,18 @@
 
 A running error (parity/rounded.py) takes every error at its worst. For a recursion of projections, which L-BFGS is,
 that grows exponentially, while the projections keep what is really there small. So here a scalar's error, which every
-element of what it multiplies shares, keeps its sign through all that follows; what elements round by themselves is
-taken as independent, and adds in quadrature (de Figueiredo and Stolfi, Affine arithmetic, Numerical Algorithms 37,
-2004; Higham and Mary, SIAM J. Sci. Comput. 41(5), 2019, for the rounding of a sum as sqrt(length) u).
+element of what it multiplies shares, keeps its sign through all that follows (de Figueiredo and Stolfi, Affine
+arithmetic, Numerical Algorithms 37, 2004); what elements round by themselves adds up at its worst, and a sum of n terms
+rounds as any order of it may (parity/sums.py).
 """
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from parity.rounded import smallest_normal
+from parity.sums import within_range
 
 Array = NDArray[np.float64]
 # A cause of error, and the error that it makes of each element, with its sign.
@@ -36,13 +39,16 @@ class Affine(np.lib.mixins.NDArrayOperatorsMixin):
         operands = [operand if isinstance(operand, Affine) else Affine(operand, 0, self.u) for operand in inputs]
         value = ufunc(*(operand.value for operand in operands))
         slopes = derivatives(value, *(operand.value for operand in operands))
-        rounding = 0.0 if ufunc is np.negative else self.u * np.abs(value)
+        rounding = 0.0 if ufunc is np.negative else self.u * np.abs(value) + smallest_normal(self.u)
+        if ufunc is np.true_divide:
+            # Beyond the first order: a denominator that may be half of itself, or nothing.
+            rounding = np.where(operands[1].error < np.abs(operands[1].value) / 2, rounding, np.inf)
         return combined(value, rounding, [*zip(operands, slopes, strict=True)])
 
     @property
     def error(self) -> Array:
         """The size of the error, elementwise."""
-        return np.sqrt(self.own**2 + sum((error**2 for error in self.causes.values()), np.zeros(())))
+        return self.own + sum((np.abs(error) for error in self.causes.values()), np.zeros(()))
 
 
 # (value, operands) -> the derivative by each operand
@@ -61,7 +67,7 @@ def combined(value: Array, rounding: Any, terms: list[tuple[Affine, Any]]) -> Af
     for operand, slope in terms:
         for cause, error in operand.causes.items():
             causes[cause] = causes.get(cause, 0) + slope * error
-    own = np.sqrt(rounding**2 + sum((slope * operand.own) ** 2 for operand, slope in terms))
+    own = rounding + sum(np.abs(slope * operand.own) for operand, slope in terms)
     return Affine(value, own, terms[0][0].u, causes)
 
 
@@ -76,6 +82,13 @@ def dot(a: Any, b: Any) -> Any:
     for x, y in ((a, b), (b, a)):
         for cause, error in x.causes.items():
             causes[cause] = causes.get(cause, np.zeros(())) + error @ y.value
-    rounding = np.sqrt(a.value.size) * u * (np.abs(a.value) @ np.abs(b.value))
-    own = np.sqrt(rounding**2 + (a.own**2) @ (b.value**2) + (b.own**2) @ (a.value**2))
+    sizes = np.abs(a.value), np.abs(b.value)
+    magnitude = sizes[0] @ sizes[1]
+    rounding = within_range(np.count_nonzero(a.value) * (u * magnitude + 2 * smallest_normal(u)), magnitude, u)
+    own = rounding + spread_over(a, sizes[1]) + spread_over(b, sizes[0])
     return Affine(a.value @ b.value, own, u, causes)
+
+
+def spread_over(number: Affine, sizes: Array) -> Array:
+    """What elements' own errors make of a product with a vector of these sizes."""
+    return np.broadcast_to(number.own, sizes.shape) @ sizes

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.optimizers import Clipping
+from parity.rounded import smallest_normal
 from parity.spec import Realisation
+from parity.sums import within_range
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -39,13 +41,42 @@ def norms(clipping: Clipping, gradients: Arrays) -> dict[str, float]:
     return found
 
 
-def scales(clipping: Clipping, realisation: Realisation, gradients: Arrays) -> dict[str, Array]:
-    """The condition scale of each clipped gradient: what is rounded is the limit, the norm and the products."""
+def bounds(clipping: Clipping, realisation: Realisation, gradients: Arrays, u: float) -> dict[str, Array]:
+    """How far each clipped gradient may be rounded: what is rounded is the limit, the norm and the products."""
     if clipping.by == "value":
         # Near the limit either side may take its own, rounded or not.
-        return {name: np.where(np.abs(g) >= 0.999 * clipping.limit, clipping.limit, 0) for name, g in gradients.items()}
-    found = norms(clipping, gradients)
-    return {name: np.abs(g) * factor(clipping, realisation, found[name]) for name, g in gradients.items()}
+        return {n: np.where(np.abs(g) >= 0.999 * clipping.limit, u * clipping.limit, 0) for n, g in gradients.items()}
+    squared, reached, smallest = squares(clipping, gradients), norms(clipping, gradients), smallest_normal(u)
+    found = {}
+    for name, g in gradients.items():
+        norm = reached[name]
+        rounded = passed_error(clipping, realisation, g, norm, norm_error(clipping, gradients, name, norm, u), u)
+        # A factor may be lost, and so may a gradient times the limit before it is divided by the norm.
+        lost = smallest * (1 + np.abs(g) + 1 / max(norm, clipping.limit))
+        size = np.maximum(squared[name], np.abs(g) * max(1.0, clipping.limit))
+        found[name] = within_range(np.where(g != 0, rounded + lost, 0.0), size, u)
+    return found
+
+
+def squares(clipping: Clipping, gradients: Arrays) -> dict[str, float]:
+    """The sum of squares that each weight's norm is the root of; infinite where it overflows."""
+    found = {name: float((gradient**2).sum()) for name, gradient in gradients.items()}
+    return dict.fromkeys(found, sum(found.values())) if clipping.by == "global_norm" else found
+
+
+def norm_error(clipping: Clipping, gradients: Arrays, name: str, norm: float, u: float) -> float:
+    """How far the norm that a weight is clipped by may be off: a sum of n squares, each of which may underflow."""
+    sizes = {key: gradient.size for key, gradient in gradients.items()}
+    n, smallest = length(clipping, sizes, name), smallest_normal(u)
+    lost = min(np.sqrt(n * smallest), n * smallest / norm) if norm > 0 else 0.0
+    return float((n / 2 + 2) * u * norm + lost)
+
+
+def passed_error(clipping: Clipping, realisation: Realisation, g: Array, norm: float, off: float, u: float) -> Array:
+    """How far a gradient times its factor may be off, where its norm may be."""
+    ends = [factor(clipping, realisation, max(norm + side * off, 0.0)) for side in (-1, 1)]
+    own = 3 * u * max(ends) if norm + off + epsilon(realisation) >= clipping.limit * (1 - 4 * u) else 0.0
+    return np.abs(g) * (max(ends) - min(ends) + own)
 
 
 def factor(clipping: Clipping, realisation: Realisation, norm: float) -> float:
@@ -58,19 +89,16 @@ def errors(
     clipping: Clipping, realisation: Realisation, gradients: Arrays, errors: Arrays, u: float
 ) -> dict[str, Array]:
     """How far the clipped gradients may be off, elementwise; `errors` is how far the gradients may be."""
-    own = scales(clipping, realisation, gradients)
+    own = bounds(clipping, realisation, gradients, u)
     if clipping.by == "value":
         # Clipping takes no two numbers further apart.
-        return {name: np.hypot(errors[name], u * own[name]) for name in gradients}
-    sizes = {name: gradient.size for name, gradient in gradients.items()}
+        return {name: errors[name] + own[name] for name in gradients}
     reached = norms(clipping, gradients)
-    # By first order: |g| is off by the sum of g / |g| times each element's error, a norm of its own.
-    parts = norms(clipping, {name: gradient * errors[name] for name, gradient in gradients.items()})
+    # The norm is off by no more than the norm of the errors.
+    apart = norms(clipping, errors)
     found = {}
     for name, norm in reached.items():
-        passed = factor(clipping, realisation, norm)
-        # Below the limit the norm does not matter.
-        relative = parts[name] / norm**2 if passed < 1 else 0.0
-        rounded = u * np.sqrt(length(clipping, sizes, name))
-        found[name] = np.hypot(passed * errors[name], own[name] * np.hypot(relative, rounded))
+        passed = factor(clipping, realisation, max(norm - apart[name], 0.0))
+        moved = passed_error(clipping, realisation, gradients[name], norm, apart[name], u)
+        found[name] = passed * errors[name] + moved + own[name]
     return found

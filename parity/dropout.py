@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.randomness import by_node, dropout_mask
+from parity.rounded import smallest_normal
 from parity.spec import Identity
 
 Array = NDArray[Any]
@@ -25,4 +26,4 @@ def factors(identity: Identity, state: Mapping[str, Array], samples: int) -> dic
 
 def passed_on(values: Array, error: Array, factor: Array, u: float) -> tuple[Array, Array]:
     """Values times their factor, with their error: that passed on, and the rounding of 1 - rate and two operations."""
-    return values * factor, np.hypot(error * factor, 3 * u * np.abs(values) * factor)
+    return values * factor, error * factor + 3 * u * (np.abs(values) + error) * factor + smallest_normal(u)

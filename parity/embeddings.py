@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.nodes import Embedding
+from parity.rounded import smallest_normal
+from parity.sums import within_range
 
 Array = NDArray[Any]
 
@@ -22,9 +24,15 @@ def named(node: Embedding, tokens: Array) -> NDArray[np.bool_]:
     return np.isin(np.arange(node.vocabulary), tokens)[:, None]
 
 
-def gradient_scale(counted: Array, delta: Array) -> Array:
-    """[vocabulary, units]: the condition scale of a table's gradient, times the root of its sums' length.
+def output_bound(counted: Array, table: Array, u: float) -> Array:
+    """[batch, units]: how far the sums of the rows of a table [vocabulary, units] may be off (parity/sums.py)."""
+    magnitudes = counted @ np.abs(table)
+    terms = counted.sum(axis=1)[:, None]
+    return within_range(terms * (u * magnitudes + smallest_normal(u)), magnitudes, u)
 
-    That is how often a row was named, which depends on the batch.
-    """
-    return np.sqrt(counted.sum(axis=0))[:, None] * (counted.T @ np.abs(delta))
+
+def gradient_bound(counted: Array, delta: Array, u: float) -> Array:
+    """[vocabulary, units]: the same of a table's gradient, a sum over as many deltas as a row was named."""
+    magnitudes = counted.T @ np.abs(delta)
+    terms = counted.sum(axis=0)[:, None]
+    return within_range(terms * (u * magnitudes + smallest_normal(u)), magnitudes, u)

@@ -27,7 +27,7 @@ from parity.optimizers import (
     momentum_product,
     momentum_share,
 )
-from parity.rounded import UNIT_ROUNDOFF, Rounded, held, parts
+from parity.rounded import Branch, Rounded, exact, held, parts, share, where
 from parity.spec import Realisation, decays_weights, realised
 
 Slots = Mapping[str, Any]
@@ -59,11 +59,11 @@ def adam(o: Adam | AdamW, r: Realisation, t: int, w: Any, g: Any, slots: Slots) 
     v = o.beta_2 * slots["second_moment"] + (1 - o.beta_2) * np.square(g)
     if r.adam_epsilon == "after_correction":
         root = np.sqrt(v) / np.sqrt(1 - o.beta_2 ** (t + 1))
-        moved = o.learning_rate / (1 - o.beta_1 ** (t + 1)) * (m / (root + o.epsilon))
+        moved = share(o.learning_rate / (1 - o.beta_1 ** (t + 1)), m, root + o.epsilon)
     else:
         # Keras computes the corrections in the weights' own dtype, which loses as many digits as beta is close to 1.
         first, second = (1 - np.power(held(beta, w), t + 1) for beta in (o.beta_1, o.beta_2))
-        moved = m * (o.learning_rate * np.sqrt(second) / first) / (np.sqrt(v) + o.epsilon)
+        moved = share(o.learning_rate * np.sqrt(second) / first, m, np.sqrt(v) + o.epsilon)
     return w - moved, {"first_moment": m, "second_moment": v}
 
 
@@ -75,7 +75,7 @@ def sparse_adam(o: SparseAdam, r: Realisation, t: int, w: Any, g: Any, slots: Sl
     m = o.beta_1 * slots["first_moment"] + (1 - o.beta_1) * g
     v = o.beta_2 * slots["second_moment"] + (1 - o.beta_2) * np.square(g)
     rate = o.learning_rate * np.sqrt(1 - o.beta_2 ** (t + 1)) / (1 - o.beta_1 ** (t + 1))
-    return w - rate * (m / (np.sqrt(v) + o.epsilon)), {"first_moment": m, "second_moment": v}
+    return w - share(rate, m, np.sqrt(v) + o.epsilon), {"first_moment": m, "second_moment": v}
 
 
 def adamax(o: Adamax, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
@@ -83,10 +83,10 @@ def adamax(o: Adamax, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> U
     m = o.beta_1 * slots["first_moment"] + (1 - o.beta_1) * g
     if r.adamax_epsilon == "beside_gradient":
         norm = np.maximum(o.beta_2 * slots["infinity_norm"], np.abs(g) + o.epsilon)
-        moved = o.learning_rate / (1 - o.beta_1 ** (t + 1)) * (m / norm)
+        moved = share(o.learning_rate / (1 - o.beta_1 ** (t + 1)), m, norm)
     else:
         norm = np.maximum(o.beta_2 * slots["infinity_norm"], np.abs(g))
-        moved = o.learning_rate * m / ((1 - np.power(held(o.beta_1, w), t + 1)) * (norm + o.epsilon))
+        moved = share(o.learning_rate, m, (1 - np.power(held(o.beta_1, w), t + 1)) * (norm + o.epsilon))
     return w - moved, {"first_moment": m, "infinity_norm": norm}
 
 
@@ -98,20 +98,20 @@ def nadam(o: NAdam, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Upd
     here, behind = (held(momentum_product(o.beta_1, o.momentum_decay, steps), w) for steps in (t + 1, t + 2))
     denominator = np.sqrt(v / (1 - np.power(held(o.beta_2, w), t + 1))) + o.epsilon
     look_ahead = mu_next * m / (1 - behind) + (1 - mu) * g / (1 - here)
-    return w - o.learning_rate * look_ahead / denominator, {"first_moment": m, "second_moment": v}
+    return w - share(o.learning_rate, look_ahead, denominator), {"first_moment": m, "second_moment": v}
 
 
 def adagrad(o: Adagrad, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """Epsilon outside the root as in torch, or inside as in Keras."""
     a = slots["accumulator"] + np.square(g)
-    return w - o.learning_rate * g / rooted(a, o.epsilon, r.adagrad_epsilon), {"accumulator": a}
+    return w - share(o.learning_rate, g, rooted(a, o.epsilon, r.adagrad_epsilon)), {"accumulator": a}
 
 
 def adadelta(o: Adadelta, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """Both frameworks add epsilon inside both roots."""
     v = o.rho * slots["second_moment"] + (1 - o.rho) * np.square(g)
     before = slots["second_moment_of_steps"]
-    moved = np.sqrt(before + o.epsilon) / np.sqrt(v + o.epsilon) * g
+    moved = share(g, np.sqrt(before + o.epsilon), np.sqrt(v + o.epsilon))
     after = o.rho * before + (1 - o.rho) * np.square(moved)
     return w - o.learning_rate * moved, {"second_moment": v, "second_moment_of_steps": after}
 
@@ -123,10 +123,11 @@ def rmsprop(o: RMSprop, r: Realisation, t: int, w: Any, g: Any, slots: Slots) ->
     if o.centered:
         found["first_moment"] = o.rho * slots["first_moment"] + (1 - o.rho) * g
         spread = v - np.square(found["first_moment"])
-    moved = g / rooted(spread, o.epsilon, r.rmsprop_epsilon)
-    if o.momentum:
-        moved = found["velocity"] = o.momentum * slots["velocity"] + moved
-    return w - o.learning_rate * moved, found
+    root = rooted(spread, o.epsilon, r.rmsprop_epsilon)
+    if not o.momentum:
+        return w - share(o.learning_rate, g, root), found
+    found["velocity"] = o.momentum * slots["velocity"] + g / root
+    return w - o.learning_rate * found["velocity"], found
 
 
 def rooted(v: Any, epsilon: float, place: str) -> Any:
@@ -136,20 +137,57 @@ def rooted(v: Any, epsilon: float, place: str) -> Any:
 
 def rprop(o: Rprop, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """The step grows while the gradient keeps its sign; where it turns, the step shrinks and is not taken."""
-    gradient, previous = parts(g)[0], parts(slots["previous_gradient"])[0]
-    turned = np.sign(gradient * previous)
-    factor: Any = np.where(turned > 0, o.eta_plus, np.where(turned < 0, o.eta_minus, 1.0))
-    kept: Any = np.where(turned < 0, 0.0, gradient)
-    direction: Any = np.sign(kept)
-    if isinstance(w, Rounded):
-        # A product that underflows has no sign.
-        smallest = float(np.finfo(np.float32 if w.u > UNIT_ROUNDOFF["float64"] else np.float64).tiny)
-        unsure = (turned != 0) & (np.abs(gradient * previous) < smallest)
-        factor = Rounded(factor, np.where(unsure, o.eta_plus, 0.0), w.u)
-        kept = Rounded(kept, np.where(unsure, np.abs(gradient), 0.0), w.u)
-        direction = Rounded(direction, np.where(unsure, 1.0, 0.0), w.u)
-    size = np.minimum(np.maximum(slots["step_size"] * factor, o.smallest_step), o.largest_step)
-    return w - direction * size, {"step_size": size, "previous_gradient": kept}
+    before = parts(slots["previous_gradient"])[0]
+    size, gradient = slots["step_size"], parts(g)[0]
+    turned = np.sign(gradient) * np.sign(before)
+    if not isinstance(w, Rounded):
+        return by_signs(o, np.sign(gradient), turned, w, g, size)
+    new_w, found = by_signs(o, np.sign(gradient), turned, w, g, size)
+    # Where the gradient or its product with the last one is within rounding of zero, its sign is open.
+    product = g * slots["previous_gradient"]
+    open_sign = np.abs(gradient) <= parts(g)[1]
+    # What is made of zeros alone is zero everywhere.
+    open_sign &= parts(g)[1] > 0
+    open_product = (np.abs(product.value) <= product.error) & (product.error > 0)
+    at = np.flatnonzero(open_sign | open_product)
+    if at.size == 0:
+        return new_w, found
+    ways = []
+    given = [array.reshape(-1)[at] for array in (w.value, gradient, parts(size)[0], before, open_sign)]
+    for sign, way in ((s, turn) for s in (-1.0, 0.0, 1.0) for turn in (s, 0.0)):
+        ways.append(open_way(o, sign, way, *given))
+    outcomes = {name: np.stack([way[name] for way in ways]) for name in ways[0]}
+    here = {"weight": new_w, **found}
+    own = {"previous_gradient": parts(g)[1].reshape(-1)[at]}
+    new_w, *kept = (branched(here[name], Branch(at, outcomes[name]), own.get(name, 0.0)) for name in here)
+    return new_w, dict(zip(found, kept, strict=True))
+
+
+def by_signs(o: Rprop, sign: Any, turned: Any, w: Any, g: Any, size: Any) -> Update:
+    """The update where the gradient's sign and that of its product with the last one are known."""
+    factor = np.where(turned > 0, o.eta_plus, np.where(turned < 0, o.eta_minus, 1.0))
+    size = np.minimum(np.maximum(size * factor, o.smallest_step), o.largest_step)
+    nothing: Any = exact(np.zeros_like(sign), g.u) if isinstance(g, Rounded) else 0.0
+    kept = where(turned < 0, nothing, g)
+    return w - np.where(turned < 0, 0.0, sign) * size, {"step_size": size, "previous_gradient": kept}
+
+
+def open_way(o: Rprop, sign: float, turn: float, w: Any, g: Any, size: Any, before: Any, open_sign: Any) -> Slots:
+    """What comes of elements whose gradient has this sign, and its product with the last one that of `turn` times it.
+
+    NaN where that is not open to an element.
+    """
+    turned = turn * np.sign(before)
+    new_w, found = by_signs(o, np.full_like(w, sign), turned, w, g, size)
+    possible = open_sign | (np.sign(g) == sign)
+    return {name: np.where(possible, value, np.nan) for name, value in {"weight": new_w, **found}.items()}
+
+
+def branched(number: Rounded, branch: Branch, own: Any) -> Rounded:
+    """A number with outcomes beside its own, and the rounding of these, and the error that they have already."""
+    error = number.error.copy()
+    error.reshape(-1)[branch.positions] += own + 4 * number.u * np.nanmax(np.abs(branch.outcomes), axis=0)
+    return Rounded(number.value, error, number.u, None, number.reach, number.ends, branch)
 
 
 def asgd(o: ASGD, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:

@@ -87,13 +87,13 @@ def check_summaries(where: str, count: int, arrays: Mapping[str, NDArray[Any]]) 
 
 
 def check_loop(where: str, count: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a file that does not hold a whole summary of the `count` looped tensors for each step it names."""
-    steps = sorted({name.partition("/")[0] for name in arrays})
+    """Refuse a file without a whole summary of the `count` looped tensors for each step and precision it names."""
+    steps = sorted({name.rpartition("/")[0] for name in arrays})
     check_summary_columns(where, arrays, steps, count)
 
 
 def check_segment(where: str, evaluated: Shape | None, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse a file that does not hold a segment's costs step by step, the outputs before it, and the noise of both.
+    """Refuse a file that does not hold a segment's costs step by step, the outputs before it, and the bounds of both.
 
     `evaluated` is the shape of the outputs, None where there are none.
     """
@@ -101,7 +101,7 @@ def check_segment(where: str, evaluated: Shape | None, arrays: Mapping[str, NDAr
     shapes: dict[str, Shape] = {"costs": lengths, "noise": lengths}
     if evaluated is not None:
         whole = (4 if "evaluation" in arrays and arrays["evaluation"].size else 0,)
-        shapes |= {"outputs": evaluated, "outputs_noise": (), "evaluation": whole, "evaluation_noise": whole}
+        shapes |= {"outputs": evaluated, "outputs_bound": evaluated, "evaluation": whole, "evaluation_bound": whole}
     check_exactly(where, arrays, "costs and outputs", {name: (shape, "float64") for name, shape in shapes.items()})
 
 

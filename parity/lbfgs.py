@@ -24,8 +24,6 @@ Array = NDArray[Any]
 Shapes = Mapping[str, tuple[int, ...]]
 Slots = Mapping[str, Any]
 Update = tuple[Any, dict[str, Any]]
-# How many errors from its threshold a number may lie for rounding to decide: as many as a whole step is allowed.
-NEAR = 10
 
 
 def updated(o: LBFGS, state: Mapping[str, Array], gradients: Mapping[str, Any], u: float | None) -> dict[str, Any]:
@@ -128,7 +126,7 @@ def decisions(number: Any, threshold: float) -> list[bool]:
     if not isinstance(number, Affine):
         return [exceeds]
     # The threshold is rounded, too.
-    near = abs(number.value - threshold) <= NEAR * (number.error + number.u * abs(threshold))
+    near = abs(number.value - threshold) <= number.error + number.u * abs(threshold)
     return [exceeds, not exceeds] if near else [exceeds]
 
 

@@ -23,17 +23,28 @@ CLAMP, DIVISOR = -100.0, 1e-12
 class Rounding(NamedTuple):
     """What rounding of one batch's loss is measured by.
 
-    Condition scales (parity/stages.py): of the cost, `cost`, a scalar, and of its gradient, `gradient_scale`.
+    Condition scales (parity/stages.py): of the cost, the mean of `losses`, which are those of its terms, and of its
+    gradient, `gradient_scale`.
     For errors that outputs bring along (parity/rounding.py): the gradient itself, the size of the cost's derivative,
     `slope`, where the gradient is another one or has a kink, and `moved`, a function that tells how far the gradient
-    moves where outputs may move so far. All but the cost are [batch, units].
+    moves where outputs may move so far. All but the losses are [batch, units].
     """
 
-    cost: Array
+    losses: Array
     gradient_scale: Array
     gradient: Array
     slope: Array
     moved: Callable[[Array], Array]
+
+    @property
+    def cost(self) -> float:
+        """The condition scale of the cost."""
+        return float(self.losses.mean())
+
+    @property
+    def terms(self) -> int:
+        """How many terms the cost is the mean of."""
+        return self.losses.size
 
 
 def rounding(name: LossName, outputs: Array, labels: Array) -> Rounding:
@@ -48,17 +59,17 @@ def softmax_cross_entropy(z: Array, labels: Array) -> Rounding:
     gradient = (p - y) / batch
     # What softmax loses of an element, its logarithm loses too; its 1 is here the rounding of the sum of exponentials,
     # which is all there is where one of them is 1 and the others are nothing beside it.
-    cost = (relative * y).sum(axis=1).mean()
+    losses = (relative * y).sum(axis=1)
     moved = lambda extent: softmax_moved(p, extent) / batch  # noqa: E731
-    return Rounding(cost, (p * relative + y) / batch, gradient, np.abs(gradient), moved)
+    return Rounding(losses, (p * relative + y) / batch, gradient, np.abs(gradient), moved)
 
 
 def softmax_cross_entropy_naive(p: Array, labels: Array) -> Rounding:
     """Of mean(-log(p_y)), and of -1 / p_y / batch."""
     chosen = one_hot(p, labels) == 1
     slope = np.where(chosen, 1 / p, 0) / len(p)
-    cost = np.abs(np.log(p[chosen])).mean()
-    return Rounding(cost, slope, -slope, slope, lambda extent: slope * np.where(chosen, extent / p, 0))
+    losses = np.abs(np.log(p[chosen]))
+    return Rounding(losses, slope, -slope, slope, lambda extent: slope * np.where(chosen, extent / p, 0))
 
 
 def softmax_cross_entropy_clipped(p: Array, labels: Array) -> Rounding:
@@ -68,7 +79,7 @@ def softmax_cross_entropy_clipped(p: Array, labels: Array) -> Rounding:
     # The logits' own rounding, and that of a bound.
     logits = np.abs(np.log(c)) + 1
     relative = relative + logits + (q * logits).sum(axis=1, keepdims=True)
-    cost = ((relative - 1) * y).sum(axis=1).mean()
+    losses = ((relative - 1) * y).sum(axis=1)
     gradient = (q - y) / c / batch
 
     def moved(extent: Array) -> Array:
@@ -76,7 +87,7 @@ def softmax_cross_entropy_clipped(p: Array, labels: Array) -> Rounding:
         return np.where(near_a_clip(p, extent), np.abs(gradient), 0) + np.where(inside, followed, 0)
 
     scale = np.where(inside, (q * relative + y) / c / batch, 0)
-    return Rounding(cost, scale, np.where(inside, gradient, 0), np.abs(gradient), moved)
+    return Rounding(losses, scale, np.where(inside, gradient, 0), np.abs(gradient), moved)
 
 
 def binary_cross_entropy_logits(z: Array, labels: Array) -> Rounding:
@@ -85,13 +96,13 @@ def binary_cross_entropy_logits(z: Array, labels: Array) -> Rounding:
     small = np.exp(-np.abs(z))
     p, rest = np.where(z >= 0, 1, small) / (1 + small), np.where(z >= 0, small, 1) / (1 + small)
     # torch computes (1 - y) z - log(sigmoid(z)), which cancels where y is 0 and z negative.
-    cost = (np.log1p(small) + np.where((y == 1) & (z > 0), 0, np.abs(z))).mean()
+    losses = np.log1p(small) + np.where((y == 1) & (z > 0), 0, np.abs(z))
     gradient = np.where(y == 1, -rest, p) / batch
 
     def moved(extent: Array) -> Array:
         return np.minimum(np.minimum(p, rest) * np.expm1(np.minimum(extent, LARGEST)), 1) / batch
 
-    return Rounding(cost, (p + y) / batch, gradient, np.abs(gradient), moved)
+    return Rounding(losses, (p + y) / batch, gradient, np.abs(gradient), moved)
 
 
 def binary_cross_entropy_naive(h: Array, labels: Array) -> Rounding:
@@ -100,8 +111,8 @@ def binary_cross_entropy_naive(h: Array, labels: Array) -> Rounding:
     right = np.where(y == 1, h, 1 - h)
     slope = 1 / np.abs(right) / len(h)
     # 1 - h is rounded, which changes its logarithm by u.
-    cost = (np.abs(np.log(right)) + (y == 0)).mean()
-    return Rounding(cost, slope, np.where(y == 1, -slope, slope), slope, lambda extent: slope * extent / right)
+    losses = np.abs(np.log(right)) + (y == 0)
+    return Rounding(losses, slope, np.where(y == 1, -slope, slope), slope, lambda extent: slope * extent / right)
 
 
 def binary_cross_entropy_clipped(h: Array, labels: Array) -> Rounding:
@@ -111,13 +122,13 @@ def binary_cross_entropy_clipped(h: Array, labels: Array) -> Rounding:
     slope = 1 / right / len(h)
     # In float32, 1 - 1e-7 is off by a fifth of 1e-7.
     bound = np.where(inside, 0, c)
-    cost = (np.abs(np.log(right)) + (y == 0) + bound / right).mean()
+    losses = np.abs(np.log(right)) + (y == 0) + bound / right
     scale = np.where(inside, slope, 0)
 
     def moved(extent: Array) -> Array:
         return np.where(near_a_clip(h, extent), slope, 0) + scale * extent / right
 
-    return Rounding(cost, scale, np.where(y == 1, -scale, scale), slope, moved)
+    return Rounding(losses, scale, np.where(y == 1, -scale, scale), slope, moved)
 
 
 def binary_cross_entropy_clamped(h: Array, labels: Array) -> Rounding:
@@ -125,7 +136,7 @@ def binary_cross_entropy_clamped(h: Array, labels: Array) -> Rounding:
     batch, y = len(h), labels[:, None]
     right = np.where(y == 1, h, 1 - h)
     divisor = h * (1 - h)
-    cost = np.minimum(np.abs(np.where(y == 1, np.log(h), np.log1p(-h))), -CLAMP).mean()
+    losses = np.minimum(np.abs(np.where(y == 1, np.log(h), np.log1p(-h))), -CLAMP)
     gradient = (h - y) / np.maximum(divisor, DIVISOR) / batch
     slope = 1 / np.maximum(right, np.exp(CLAMP)) / batch
 
@@ -134,7 +145,7 @@ def binary_cross_entropy_clamped(h: Array, labels: Array) -> Rounding:
         kink = np.minimum(extent / DIVISOR, 1 / np.maximum(right, DIVISOR))
         return np.where(divisor <= DIVISOR + extent, kink, extent / right**2) / batch
 
-    return Rounding(cost, np.abs(gradient), gradient, slope, moved)
+    return Rounding(losses, np.abs(gradient), gradient, slope, moved)
 
 
 def mean_squared_error(outputs: Array, labels: Array) -> Rounding:
@@ -143,7 +154,7 @@ def mean_squared_error(outputs: Array, labels: Array) -> Rounding:
     difference = outputs - target
     gradient = 2 * difference / outputs.size
     moved = lambda extent: 2 * extent / outputs.size  # noqa: E731
-    return Rounding((difference**2).mean(), np.abs(gradient), gradient, np.abs(gradient), moved)
+    return Rounding(difference**2, np.abs(gradient), gradient, np.abs(gradient), moved)
 
 
 LOSSES: dict[LossName, Callable[[Array, Array], Rounding]] = {

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from parity import layout, rbm, rounding, stages
+from parity.measure import Tolerance
+from parity.precision import Sum
 from parity.spec import Dtype, Identity, Realisation, Schedule
 from parity.stages import Result
 
@@ -42,18 +44,18 @@ class Phase(ABC):
     @abstractmethod
     def scales(
         self, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, given: Array, dtype: Dtype
-    ) -> dict[str, Array]:
+    ) -> dict[str, Tolerance]:
         """What u S is for every result in `dtype`; `given` are the step's labels, or its uniforms."""
 
     @abstractmethod
-    def cost_scale(self, recorded: Arrays, given: Array) -> float:
-        """S of the cost alone."""
+    def sums(self, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
+        """What is added up in each result that is a tensor of sums, by its name."""
 
     @abstractmethod
     def bounds(
         self, realisation: Realisation, state: Arrays, replay: Arrays, inputs: Array, given: Array, dtype: Dtype
-    ) -> dict[str, Array]:
-        """How far two runs of the whole step may be apart in what is looped, elementwise."""
+    ) -> dict[str, Tolerance]:
+        """How far a run of the whole step may be off in what is looped, elementwise."""
 
     @abstractmethod
     def traced(self, steps: int, epochs: int) -> dict[str, tuple[int | None, str]]:
@@ -68,7 +70,7 @@ class Training(Phase):
         self.evaluated = identity.schedule.batch_size, identity.layers[-1].units
 
     def results(self, step: int) -> list[Result]:
-        return stages.results(self.identity, self.identity.schedule.batch_size)
+        return stages.results(self.identity)
 
     def shapes(self, step: int) -> dict[str, tuple[int, ...]]:
         return layout.step_shapes(self.identity)
@@ -78,15 +80,15 @@ class Training(Phase):
 
     def scales(
         self, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, given: Array, dtype: Dtype
-    ) -> dict[str, Array]:
+    ) -> dict[str, Tolerance]:
         return stages.scales(self.identity, realisation, state, recorded, inputs, given, dtype)
 
-    def cost_scale(self, recorded: Arrays, given: Array) -> float:
-        return float(stages.loss_scales(self.identity, recorded, given)["cost"])
+    def sums(self, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
+        return stages.sums(self.identity, state, recorded, inputs)
 
     def bounds(
         self, realisation: Realisation, state: Arrays, replay: Arrays, inputs: Array, given: Array, dtype: Dtype
-    ) -> dict[str, Array]:
+    ) -> dict[str, Tolerance]:
         followed = {**replay, "inputs": inputs, "labels": given}
         return rounding.step_bounds(self.identity, realisation, state, followed, dtype)
 
@@ -117,7 +119,7 @@ class Pretraining(Phase):
         return min(step // self.steps_per_layer, self.layers - 1)
 
     def results(self, step: int) -> list[Result]:
-        return rbm.results(self.identity, self.layer(step), self.batch)
+        return rbm.results(self.identity, self.layer(step))
 
     def shapes(self, step: int) -> dict[str, tuple[int, ...]]:
         return rbm.shapes(self.identity, self.layer(step), self.batch)
@@ -127,17 +129,16 @@ class Pretraining(Phase):
 
     def scales(
         self, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, given: Array, dtype: Dtype
-    ) -> dict[str, Array]:
+    ) -> dict[str, Tolerance]:
         layer = self.layer(int(state["step"]))
         return rbm.scales(self.identity, realisation, layer, state, recorded, inputs, dtype)
 
-    def cost_scale(self, recorded: Arrays, given: Array) -> float:
-        # A mean of squares, where nothing cancels.
-        return float(recorded["cost"])
+    def sums(self, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
+        return rbm.sums(self.identity, self.layer(int(state["step"])), state, recorded, inputs)
 
     def bounds(
         self, realisation: Realisation, state: Arrays, replay: Arrays, inputs: Array, given: Array, dtype: Dtype
-    ) -> dict[str, Array]:
+    ) -> dict[str, Tolerance]:
         layer = self.layer(int(state["step"]))
         return rbm.step_bounds(self.identity, realisation, layer, state, replay, inputs, given, dtype)
 

@@ -34,6 +34,7 @@ class Purpose(IntEnum):
     HIDDEN_SAMPLES = 5
     DROPOUT = 6
     NOISE = 7
+    NEIGHBOURS = 8
 
 
 # Philox4x32-10: the factors of its products, what is added to its key in each round, and the low half of a product.
@@ -155,6 +156,12 @@ class Impulses(NamedTuple):
 
     values: NDArray[np.float64]
     offsets: NDArray[np.int64]
+
+
+def signs(seed: int, index: int, position: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """+1 or -1, for the weight at `position` of the neighbour with that index (parity/replays.py)."""
+    raw = words(seed, Purpose.NEIGHBOURS, index * 2**16 + position, int(np.prod(shape)))
+    return np.where(raw >> np.uint64(63), 1.0, -1.0).reshape(shape)
 
 
 def impulses(seed: int, number: int, weights: int, steps: int) -> Impulses:

@@ -61,7 +61,7 @@ from parity.files import read_file, unpack, write_whole
 from parity.phases import Phase, PhaseName
 from parity.spec import LABELS, Framework, Identity, Realisation
 
-FORMAT = 7
+FORMAT = 8
 MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
 LOOP = "loop.safetensors"

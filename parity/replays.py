@@ -1,6 +1,6 @@
 """A worker's replays: a checkpoint's step, run again stage by stage in either precision, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -8,20 +8,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import measure
-from parity.data import Batches
+from parity import evaluated, measure, precision, randomness
+from parity.data import Batches, Data
 from parity.errors import UsageError
 from parity.job import RecordJob
+from parity.measure import Tolerance
+from parity.optimizers import Rprop
 from parity.phases import Phase, Pretraining
 from parity.programs import Program
 from parity.recording import Arrays
 from parity.rounded import UNIT_ROUNDOFF
-from parity.spec import DTYPES, Dtype
+from parity.spec import FRAMEWORKS, Dtype
 
 # Steps of the training loop that are run again in float64 from a checkpoint.
 SHORTEST, LONGEST = 10, 100
 # float64's rounding against float32's.
 FINER = UNIT_ROUNDOFF["float64"] / UNIT_ROUNDOFF["float32"]
+# Runs of a segment from weights that are moved, which measure its noise.
+NEIGHBOURS = 4
 # The first steps, where the slots fill and a bias correction is largest.
 EARLY = (0, 1, 2, 5, 10)
 
@@ -85,8 +89,16 @@ class Checkpoint(NamedTuple):
 class Replayer:
     """One side's programs, in one precision or in both, to run single steps with."""
 
-    def __init__(self, side: SimpleNamespace, job: RecordJob, phase: Phase, programs: Mapping[Dtype, Program]) -> None:
-        self.side, self.job, self.phase, self.programs = side, job, phase, programs
+    def __init__(
+        self,
+        side: SimpleNamespace,
+        job: RecordJob,
+        phase: Phase,
+        programs: Mapping[Dtype, Program],
+        at: Callable[[int, Arrays], Checkpoint],
+    ) -> None:
+        # `at` makes a checkpoint of a step and its state.
+        self.side, self.job, self.phase, self.programs, self.at = side, job, phase, programs, at
 
     def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
         """What the stages give, each fed what `recorded` holds, or the stage before it where that is None."""
@@ -128,22 +140,32 @@ class Replayer:
             else:
                 results = (self.step(at, evidence, "float64") if found is None else found), evidence
             allowed = self.phase.scales(self.job.realisation, x.state, given, x.inputs, x.given, dtype)
-            # Either framework may take a denormal number for zero, in a factor or in a product, and each may be a term.
-            largest = max(1.0, *map(measure.largest_finite, (*x.state.values(), *given.values(), x.inputs)))
-            floors = {result.name: result.length * largest * float(np.finfo(dtype).tiny) for result in listed}
-            columns = measure.summary(names, *results, allowed, floors)
+            precisions = None
+            if dtype == "float32":
+                precisions = precision.of_sums(self.phase.sums(x.state, given, x.inputs), *results)
+            columns = measure.summary(names, *results, allowed, precisions)
             summaries |= {f"{dtype}/{column}": values for column, values in columns.items()}
         return summaries
 
-    def loop(self, at: Checkpoint, evidence: Arrays, replayed: Arrays, looped: Arrays) -> dict[str, NDArray[Any]]:
-        """The loop's own step from a checkpoint against the replayed one, both in the run's precision, as a summary.
-
-        In units of the bound that parity/rounding.py derives for a whole step, since the loop shows only its end.
-        """
+    def bounds(self, at: Checkpoint, evidence: Arrays, dtype: Dtype) -> dict[str, Tolerance]:
+        """How far a run of a checkpoint's whole step may be off in `dtype` (parity/rounding.py)."""
         wide = at.converted("float64")
-        dtype, realisation = self.job.identity.dtype, self.job.realisation
-        bounds = self.phase.bounds(realisation, wide.state, evidence, wide.inputs, wide.given, dtype)
-        return measure.summary(self.phase.looped(), looped, replayed, bounds, {})
+        # The loop may have kept denormal numbers, which a replay does not get.
+        state = {
+            name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in at.state.items()
+        }
+        return self.phase.bounds(self.job.realisation, state, evidence, wide.inputs, wide.given, dtype)
+
+    def loop(
+        self, bounds: Mapping[str, Tolerance], looped: Arrays, replayed: Arrays, exact: Arrays | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """The loop's own step from a checkpoint against the replayed one, both in one precision, as a summary.
+
+        In units of `bounds`, since the loop shows only its end. With the `exact` step, the sizes of both errors are
+        held against each other, too.
+        """
+        precisions = None if exact is None else precision.of_step(looped, replayed, exact)
+        return measure.summary(self.phase.looped(), looped, replayed, bounds, precisions)
 
     def rounding(self, whole: Mapping[Dtype, Arrays]) -> dict[str, NDArray[np.float64]]:
         """How far the run's precision moves each weight in one step, by its name, and the `cost` [].
@@ -164,61 +186,99 @@ class Replayer:
         self.programs[dtype].write(convert_all(state, dtype))
         return self.programs[dtype].chunk(first, last)["cost"].astype(np.float64)
 
-    def outputs(self, at: Checkpoint, dtype: Dtype) -> NDArray[np.float64]:
-        """[batch, units]: what the model of a checkpoint makes of its batch in eval mode, in `dtype`."""
-        self.side.runtime.set_dtype(dtype)
-        at, program = at.converted(dtype), self.programs[dtype]
+    def step_and_segment(self, state: Arrays, first: int, last: int) -> tuple[Arrays, NDArray[np.float64]]:
+        """What the training loop's own step from a state gives in float64, its cost too, and the `segment` it begins."""
+        program = self.programs["float64"]
+        self.side.runtime.set_dtype("float64")
+        program.write(convert_all(state, "float64"))
+        cost = program.chunk(first, first + 1)["cost"].astype(np.float64)
+        after = {**program.read(first + 1), "cost": cost[0]}
+        rest = program.chunk(first + 1, last)["cost"].astype(np.float64) if last > first + 1 else cost[:0]
+        return after, np.concatenate([cost, rest])
+
+    def outputs(self, at: Checkpoint) -> NDArray[np.float64]:
+        """[batch, units]: what the model of a checkpoint makes of its batch in eval mode, in float64."""
+        self.side.runtime.set_dtype("float64")
+        at, program = at.converted("float64"), self.programs["float64"]
         assert program.infer is not None
         program.write(at.state)
         return program.infer(at.inputs).astype(np.float64)
 
-    def evaluation(self, at: Checkpoint, dtype: Dtype) -> NDArray[np.float64]:
-        """[4]: what the training loop's own evaluation says of a checkpoint's model in `dtype`."""
-        self.side.runtime.set_dtype(dtype)
-        program = self.programs[dtype]
+    def evaluation(self, at: Checkpoint) -> NDArray[np.float64]:
+        """[4]: what the training loop's own evaluation says of a checkpoint's model in float64."""
+        self.side.runtime.set_dtype("float64")
+        program = self.programs["float64"]
         assert program.evaluate is not None
-        program.write(at.converted(dtype).state)
+        program.write(at.converted("float64").state)
         return program.evaluate()
 
-    def own_evaluation(self, at: Checkpoint, whole: bool) -> dict[str, NDArray[np.float64]]:
-        """`outputs` and, for the `whole` data, `evaluation` [4] or [0], in float64; and the noise of both.
+    def own_evaluation(self, at: Checkpoint, content: Data | None) -> dict[str, NDArray[np.float64]]:
+        """`outputs` and, with the whole `content`, `evaluation` [4] or [0], in float64; and the bounds of both.
 
-        That is what float32 makes of them, scaled down to float64. Nothing where the phase has no model to evaluate.
+        Nothing where the phase has no model to evaluate.
         """
         if self.phase.evaluated is None:
             return {}
-        wide, narrow = self.outputs(at, "float64"), self.outputs(at, "float32")
-        evaluations = [self.evaluation(at, dtype) if whole else np.zeros(0) for dtype in DTYPES]
-        with np.errstate(invalid="ignore"):
-            return {
-                "outputs": wide, "outputs_noise": np.abs(narrow - wide).max() * FINER,
-                "evaluation": evaluations[0], "evaluation_noise": np.abs(evaluations[1] - evaluations[0]) * FINER,
-            }  # fmt: skip
+        wide = at.converted("float64")
+        given = self.job.identity, self.job.realisation, wide.state
+        found = {
+            "outputs": self.outputs(at), "outputs_bound": 2 * evaluated.outputs(*given, wide.inputs).errors,
+            "evaluation": np.zeros(0), "evaluation_bound": np.zeros(0),
+        }  # fmt: skip
+        if content is not None:
+            sets = [(content.test_inputs, content.test_labels)]
+            if self.job.identity.schedule.evaluate_training:
+                sets.append((content.train_inputs, content.train_labels))
+            bounds = [
+                evaluated.measured_bounds(self.job.identity, evaluated.outputs(*given, convert(x, "float64")), labels)
+                for x, labels in sets
+            ]
+            # What nobody asks for is not measured.
+            bounds += [(np.nan, np.nan)] * (2 - len(bounds))
+            found |= {"evaluation": self.evaluation(at), "evaluation_bound": np.array(bounds).reshape(-1)}
+        return found
 
-    def own_segment(
-        self, at: Checkpoint, evidence: Arrays, first: int, last: int, costs: NDArray[np.floating]
-    ) -> dict[str, NDArray[np.float64]]:
-        """A segment's `costs` [last - first] in float64, and the `noise` that rounding may make of them.
+    def decided(self, at: Checkpoint, bounds: Mapping[str, Tolerance], steps: int) -> int:
+        """How many costs of a segment come before what rounding has decided: all, unless the optimizer takes signs."""
+        first, program = at.step, self.programs["float64"]
+        if not isinstance(self.job.identity.optimizer, Rprop):
+            return steps
+        # Each takes a replay and its bounds.
+        steps = min(steps, SHORTEST)
+        for step in range(first, first + steps):
+            if any(entry.branch is not None for entry in bounds.values()):
+                return step - first + 1
+            if step + 1 < first + steps:
+                self.segment(at.state, step, step + 1, "float64")
+                at = self.at(step + 1, program.read(step + 1))
+                evidence = self.evidence(at, self.step(at, None, "float64"))
+                bounds = self.bounds(at, evidence, "float64")
+        return steps
 
-        It is measured twice: as what float32 makes of the same steps, scaled down to float64's rounding; and by the
-        same steps from weights that are each the next number, since what is divided by its own size does not scale
-        down. It is no less than the rounding of the first cost, which may be larger than that of its size: torch's
-        cross-entropy of logits cancels. `costs` [steps] are the run's own, in one of the two precisions.
+    def noise(self, at: Checkpoint, bounds: Mapping[str, Tolerance], costs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """[steps]: how far rounding may take a segment's `costs` [steps] in float64, but for a factor.
+
+        The same steps from weights that are moved, at random up or down, by as much as rounding may move them in as many
+        steps at most, and to the next number at least: what comes of that, in NEIGHBOURS such runs; and the rounding of
+        the first cost.
         """
-        state = at.state
-        recorded = costs[first:last].astype(np.float64)
-        other: Dtype = "float64" if self.job.identity.dtype == "float32" else "float32"
-        found = self.segment(state, first, last, other)
-        wide = found if other == "float64" else recorded
-        moved = {
-            name: np.nextafter(value.astype(np.float64), np.inf) if name.startswith("weights/") else value
-            for name, value in state.items()
-        }
-        twin = self.segment(moved, first, last, "float64")
-        with np.errstate(all="ignore"):
-            rounding = UNIT_ROUNDOFF["float64"] * self.phase.cost_scale(evidence, at.given)
-            noise = np.maximum(np.abs(found - recorded) * FINER, np.abs(twin - wide))
-            return {"costs": wide, "noise": np.maximum(noise, rounding if np.isfinite(rounding) else 0.0)}
+        first, last = at.step, at.step + len(costs)
+        state = at.converted("float64").state
+        side = FRAMEWORKS.index(self.side.name)
+        found = np.full(len(costs), bounds["cost"].scale)
+        # Behind a decision that rounding makes, no run says how far another one may be.
+        found[self.decided(at, bounds, len(costs)) :] = np.inf
+        for number in range(NEIGHBOURS):
+            moved = dict(state)
+            for position, name in enumerate(name for name in state if name.startswith("weights/")):
+                w, scale = state[name], bounds[name].scale if name in bounds else np.zeros(())
+                size = np.where(np.isfinite(scale), len(costs) * scale, 0.0)
+                size = np.where(size > 0, np.maximum(size, np.spacing(np.abs(w))), 0.0)
+                index = (at.step * NEIGHBOURS + number) * len(FRAMEWORKS) + side
+                moved[name] = w + size * randomness.signs(self.job.identity.seed, index, position, w.shape)
+            with np.errstate(all="ignore"):
+                found = np.maximum(found, np.abs(self.segment(moved, first, last, "float64") - costs))
+        return found
 
 
 def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:

@@ -5,11 +5,11 @@ is amplified by it. Its size is measured against the *condition scale* S of each
 what is added there, not the size of the result, which may have cancelled to nothing. With u the unit roundoff, an
 honest result lies within
 
-    ALLOWED[kind][framework] * sqrt(length) * u * S
+    ALLOWED[kind][framework] * u * S
 
-of the exact one; `length` is the number of terms in a sum, whose rounding errors are independent (Higham and Mary, SIAM
-J. Sci. Comput. 41(5), 2019), and 1 elsewhere. Two results of one stage may be apart by both sides' allowances. A scale
-of 0 demands equality.
+of the exact one. A sum of n terms has n S in place of S (parity/sums.py), which holds in any order and of any terms, so
+its row is 1. What may be lost by underflow is in the scale, too. Two results of one stage may be apart by both sides'
+allowances. A scale of 0 demands equality; one that is infinite says nothing, since a number may overflow.
 
 docs/lockstep.md has the table with what was measured for each row; `python -m benchmarks.lockstep` makes it.
 """
@@ -24,26 +24,29 @@ from numpy.typing import NDArray
 from parity import activations, clipping, dropout, embeddings, lbfgs, normalisation
 from parity.formulas import update
 from parity.losses import rounding
+from parity.measure import Tolerance, largest_finite
 from parity.nodes import BatchNorm, Dense, Dropout, Embedding, Node, PReLU
 from parity.optimizers import LBFGS, OPTIMIZERS
-from parity.rounded import UNIT_ROUNDOFF, exact, where
+from parity.precision import Sum
+from parity.rounded import UNIT_ROUNDOFF, exact, followed, largest_number, smallest_normal, where
 from parity.spec import Dtype, Framework, Identity, Realisation
+from parity.sums import dot_bound, sum_bound, within_range
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 
-# In units of sqrt(length) u S, for (Keras, torch). Each is what the operations of the row may round to; the worst
-# element of all experiments uses a third to a half of it (docs/lockstep.md).
+# In units of u S, for (Keras, torch). Each is what the operations of the row may round to; the worst element of all
+# experiments uses a third to a half of it, but for sums, whose terms seldom round all one way (docs/lockstep.md).
 ALLOWED: dict[str, dict[Framework, float]] = {
     kind: {"tf": tf, "torch": torch}
     for kind, tf, torch in (
-        # A sum of products, forward and for both gradients: |x| |W| + |b|.
-        ("product", 3, 3),
+        # A sum of n products, forward and for both gradients: n (|x| |W| + |b|).
+        ("product", 1, 1),
         # Of the samples' deltas, for a bias.
-        ("sum", 3, 3),
-        # Of a table's rows; of the samples' deltas, for each row, where the length of the sum is in the scale.
-        ("embedding", 3, 3),
-        ("embedding gradient", 3, 3),
+        ("sum", 1, 1),
+        # Of a table's rows; of the samples' deltas, for each row.
+        ("embedding", 1, 1),
+        ("embedding gradient", 1, 1),
         # Exact.
         ("linear", 0, 0),
         ("linear gradient", 0, 0),
@@ -132,6 +135,8 @@ ALLOWED: dict[str, dict[Framework, float]] = {
 # Of a slot and of the weights after the update, whose scale is the running error of all operations that lead to them:
 # three times that, since the frameworks order these operations differently.
 UPDATE: dict[Framework, float] = {"tf": 3, "torch": 3}
+# The power of the largest number beyond which an update may overflow on its way: it squares what is divided by a root.
+HUGE = 0.2
 ALLOWED |= {f"{name} {part}": UPDATE for name in OPTIMIZERS for part in ("slots", "weights")}
 # Keras keeps a velocity with the learning rate inside, which is divided out of it and multiplied in again.
 ALLOWED |= {f"{name} slots": {"tf": 5, "torch": 3} for name in ("sgd", "rmsprop")}
@@ -139,68 +144,64 @@ ALLOWED |= {f"{name} slots": {"tf": 5, "torch": 3} for name in ("sgd", "rmsprop"
 
 @dataclass(frozen=True)
 class Result:
-    """A tensor that a stage gives: its name in a replay, its stage, its row of ALLOWED, and the length of its sums."""
+    """A tensor that a stage gives: its name in a replay, its stage, and its row of ALLOWED."""
 
     name: str
     stage: str
     kind: str
-    length: int
 
 
-def results(identity: Identity, batch: int) -> list[Result]:
-    """What the stages of one step on `batch` samples give, in the order of the computation."""
+def results(identity: Identity) -> list[Result]:
+    """What the stages of one step give, in the order of the computation."""
     nodes = identity.model
     found = []
     for node in nodes:
-        found.append(Result(f"outputs/{node.name}", f"forward {node.name}", *forward_row(node)))
+        found.append(Result(f"outputs/{node.name}", f"forward {node.name}", forward_row(node)))
         for kind in node.statistic_shapes if isinstance(node, BatchNorm) else ():
             found.append(
-                Result(f"statistics/{node.name}/{kind}", f"running statistics {node.name}", "running statistic", 1)
+                Result(f"statistics/{node.name}/{kind}", f"running statistics {node.name}", "running statistic")
             )
-    found.append(Result("cost", "loss", identity.loss, 1))
-    found.append(Result(f"deltas/{nodes[-1].name}", "loss gradient", f"{identity.loss} gradient", 1))
+    found.append(Result("cost", "loss", identity.loss))
+    found.append(Result(f"deltas/{nodes[-1].name}", "loss gradient", f"{identity.loss} gradient"))
     for position in reversed(range(len(nodes))):
         node, stage = nodes[position], f"backward {nodes[position].name}"
-        for kind, row in gradient_rows(node, batch).items():
-            found.append(Result(f"gradients/{node.name}/{kind}", stage, *row))
+        for kind, row in gradient_rows(node).items():
+            found.append(Result(f"gradients/{node.name}/{kind}", stage, row))
         if position:
-            found.append(Result(f"deltas/{nodes[position - 1].name}", stage, *backward_row(node)))
+            found.append(Result(f"deltas/{nodes[position - 1].name}", stage, backward_row(node)))
     if identity.clipping is not None:
-        sizes = {name: int(np.prod(shape)) for name, shape in identity.weight_shapes.items()}
-        for name in identity.weights:
-            row = f"clip {identity.clipping.by}", clipping.length(identity.clipping, sizes, name)
-            found.append(Result(f"clipped/{name}", "clipping", *row))
+        found += [Result(f"clipped/{name}", "clipping", f"clip {identity.clipping.by}") for name in identity.weights]
     kind = identity.optimizer.kind
     for name in identity.weights:
         for slot in identity.optimizer.slots:
-            found.append(Result(f"slots/{slot}/{name}", "optimizer", f"{kind} slots", 1))
-        found.append(Result(f"weights/{name}", "optimizer", f"{kind} weights", 1))
+            found.append(Result(f"slots/{slot}/{name}", "optimizer", f"{kind} slots"))
+        found.append(Result(f"weights/{name}", "optimizer", f"{kind} weights"))
     return found
 
 
-def forward_row(node: Node) -> tuple[str, int]:
-    """The row of ALLOWED for a node's output, and the length of its sums."""
+def forward_row(node: Node) -> str:
+    """The row of ALLOWED for a node's output."""
     if isinstance(node, Dense):
-        return "product", node.inputs + 1
-    return ("embedding", node.length) if isinstance(node, Embedding) else (node.function, 1)
+        return "product"
+    return "embedding" if isinstance(node, Embedding) else node.function
 
 
-def backward_row(node: Node) -> tuple[str, int]:
+def backward_row(node: Node) -> str:
     """The same for the delta behind a node, which is not the first."""
     assert not isinstance(node, Embedding)
-    return ("product", node.units) if isinstance(node, Dense) else (f"{node.function} gradient", 1)
+    return "product" if isinstance(node, Dense) else f"{node.function} gradient"
 
 
-def gradient_rows(node: Node, batch: int) -> dict[str, tuple[str, int]]:
+def gradient_rows(node: Node) -> dict[str, str]:
     """The same for the gradient of each of a node's weights."""
     if isinstance(node, Dense):
-        return {"kernel": ("product", batch), "bias": ("sum", batch)}
+        return {"kernel": "product", "bias": "sum"}
     if isinstance(node, Embedding):
-        return {"table": ("embedding gradient", 1)}
+        return {"table": "embedding gradient"}
     if isinstance(node, PReLU):
-        return {"slope": ("product", batch * node.units if node.shared else batch)}
+        return {"slope": "product"}
     if isinstance(node, BatchNorm):
-        return {"gamma": ("batch_norm gamma", 1), "beta": ("sum", batch)}
+        return {"gamma": "batch_norm gamma", "beta": "sum"}
     return {}
 
 
@@ -212,17 +213,16 @@ def scales(
     inputs: Array,
     labels: Array,
     dtype: Dtype,
-) -> dict[str, Array]:
+) -> dict[str, Tolerance]:
     """What u S is for every result in `dtype`, elementwise, from the stages' inputs, which are widened to float64."""
     u = UNIT_ROUNDOFF[dtype]
     with np.errstate(all="ignore"):
-        # What is no number has no scale; the check then demands equality, or says that both sides are NaN.
-        return (
-            {name: u * scale for name, scale in node_scales(identity, realisation, state, recorded, inputs, u).items()}
-            | {name: u * scale for name, scale in loss_scales(identity, recorded, labels).items()}
-            | {name: u * scale for name, scale in clipping_scales(identity, realisation, recorded).items()}
-            | optimizer_scales(identity, realisation, state, recorded, inputs, u)
-        )
+        # What is no number has no scale: nothing is said of what is made of it.
+        found = node_scales(identity, realisation, state, recorded, inputs, u)
+        found |= loss_scales(identity, recorded, labels, u)
+        found |= clipping_scales(identity, realisation, recorded, u)
+        tolerances = {name: Tolerance(np.asarray(scale)) for name, scale in found.items()}
+        return tolerances | optimizer_scales(identity, realisation, state, recorded, inputs, u)
 
 
 def node_scales(
@@ -236,43 +236,79 @@ def node_scales(
         delta = recorded[f"deltas/{node.name}"]
         if isinstance(node, Embedding):
             counted = embeddings.counts(node, inputs)
-            found[f"outputs/{node.name}"] = counted @ np.abs(state[f"weights/{node.name}/table"])
-            found[f"gradients/{node.name}/table"] = embeddings.gradient_scale(counted, delta)
+            found[f"outputs/{node.name}"] = embeddings.output_bound(counted, state[f"weights/{node.name}/table"], u)
+            found[f"gradients/{node.name}/table"] = embeddings.gradient_bound(counted, delta, u)
         elif isinstance(node, Dense):
             kernel, bias = state[f"weights/{node.name}/kernel"], state[f"weights/{node.name}/bias"]
-            found[f"outputs/{node.name}"] = np.abs(x) @ np.abs(kernel) + np.abs(bias)
-            found[f"gradients/{node.name}/kernel"] = np.abs(x).T @ np.abs(delta)
-            found[f"gradients/{node.name}/bias"] = np.abs(delta).sum(axis=0)
-            backward = np.abs(delta) @ np.abs(kernel).T
+            found[f"outputs/{node.name}"] = dot_bound(x, kernel, u, bias)
+            found[f"gradients/{node.name}/kernel"] = dot_bound(x.T, delta, u)
+            found[f"gradients/{node.name}/bias"] = sum_bound(delta, u)
+            backward = dot_bound(delta, kernel.T, u) if previous is not None else delta
         elif isinstance(node, BatchNorm):
             here, backward = normalisation.scales(node, realisation, state, x, delta, u)
             found |= here
         elif isinstance(node, Dropout):
-            found[f"outputs/{node.name}"], backward = np.abs(x) * factors[node.name], np.abs(delta) * factors[node.name]
+            outputs, backward = np.abs(x) * factors[node.name], np.abs(delta) * factors[node.name]
+            found[f"outputs/{node.name}"], backward = (small(scale, u) for scale in (outputs, backward))
         else:
             slope = state[f"weights/{node.name}/slope"] if isinstance(node, PReLU) else node.slope
-            found[f"outputs/{node.name}"], backward = activations.scales(node, realisation, slope, x, delta)
+            found[f"outputs/{node.name}"], backward = activations.bounds(node, realisation, slope, x, delta, u)
             if isinstance(node, PReLU):
-                found[f"gradients/{node.name}/slope"] = activations.slope_sum(node, np.abs(np.minimum(x, 0) * delta))
+                products = np.minimum(x, 0) * delta
+                found[f"gradients/{node.name}/slope"] = activations.slope_bound(node, products, u)
         if previous is not None:
             found[f"deltas/{previous}"] = backward
         previous = node.name
     return found
 
 
-def loss_scales(identity: Identity, recorded: Arrays, labels: Array) -> dict[str, Array]:
+def sums(identity: Identity, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
+    """What is added up in each result that is a tensor of sums, of dense layers, by its name."""
+    found: dict[str, Sum] = {}
+    previous = None
+    for node in identity.model:
+        x = inputs if previous is None else recorded[f"outputs/{previous}"]
+        if isinstance(node, Dense):
+            kernel, delta = state[f"weights/{node.name}/kernel"], recorded[f"deltas/{node.name}"]
+            found[f"outputs/{node.name}"] = Sum(x, kernel, state[f"weights/{node.name}/bias"])
+            found[f"gradients/{node.name}/kernel"] = Sum(x.T, delta)
+            found[f"gradients/{node.name}/bias"] = Sum(delta)
+            if previous is not None:
+                found[f"deltas/{previous}"] = Sum(delta, kernel.T)
+        previous = node.name
+    return found
+
+
+def small(scale: Array, u: float) -> Array:
+    """u times a condition scale, and what underflow may take; where the scale is 0, nothing is computed."""
+    return within_range(np.where(scale > 0, u * scale + smallest_normal(u), 0.0), scale, u)
+
+
+def loss_scales(identity: Identity, recorded: Arrays, labels: Array, u: float) -> dict[str, Array]:
     """Of the cost, and of the last node's delta."""
     last = identity.model[-1].name
     found = rounding(identity.loss, recorded[f"outputs/{last}"], labels)
-    return {"cost": np.asarray(found.cost), f"deltas/{last}": found.gradient_scale}
+    # The mean over the batch is a sum of so many terms, whatever else the row allows.
+    mean = found.terms * found.cost / min(ALLOWED[identity.loss].values())
+    cost = within_range(u * (found.cost + mean) + smallest_normal(u), found.terms * found.cost, u)
+    delta = within_range(u * found.gradient_scale + smallest_normal(u), found.gradient_scale, u)
+    return {"cost": cost, f"deltas/{last}": delta}
 
 
 def optimizer_scales(
     identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, u: float
-) -> dict[str, Array]:
+) -> dict[str, Tolerance]:
     """Of the slots and weights after the update: the running error of its formula."""
     given = {name: exact(gradient, u) for name, gradient in gradients(identity, recorded, clipped=True).items()}
-    return {name: result.error for name, result in updated(identity, realisation, state, inputs, given, u).items()}
+    return {name: tolerance(r) for name, r in updated(identity, realisation, state, inputs, given, u).items()}
+
+
+def tolerance(number: Any) -> Tolerance:
+    """What rounding may do to a Rounded number."""
+    scale = number.error
+    if number.reach is not None:
+        scale = np.where(number.reach < largest_number(number.u), scale, np.inf)
+    return Tolerance(np.asarray(scale), number.ends, number.branch)
 
 
 def gradients(identity: Identity, recorded: Arrays, clipped: bool = False) -> dict[str, Array]:
@@ -281,12 +317,12 @@ def gradients(identity: Identity, recorded: Arrays, clipped: bool = False) -> di
     return {name: recorded[f"{group}/{name}"] for name in identity.weights}
 
 
-def clipping_scales(identity: Identity, realisation: Realisation, recorded: Arrays) -> dict[str, Array]:
+def clipping_scales(identity: Identity, realisation: Realisation, recorded: Arrays, u: float) -> dict[str, Array]:
     """Of the clipped gradients, where gradients are clipped."""
     if identity.clipping is None:
         return {}
-    found = clipping.scales(identity.clipping, realisation, gradients(identity, recorded))
-    return {f"clipped/{name}": scale for name, scale in found.items()}
+    found = clipping.bounds(identity.clipping, realisation, gradients(identity, recorded), u)
+    return {f"clipped/{name}": bound for name, bound in found.items()}
 
 
 def updated(
@@ -307,7 +343,10 @@ def updated(
         w: Any = state[f"weights/{name}"]
         slots: dict[str, Any] = {slot: state[f"slots/{slot}/{name}"] for slot in identity.optimizer.slots}
         if u is not None:
+            huge = max(map(largest_finite, (w, gradient.value, *slots.values()))) > largest_number(u) ** HUGE
             w, slots = exact(w, u), {slot: exact(value, u) for slot, value in slots.items()}
+            if huge:
+                w, gradient, slots = followed(w), followed(gradient), {n: followed(v) for n, v in slots.items()}
         new_w, new_slots = update(identity.optimizer, realisation, int(state["step"]), w, gradient, slots)
         if rows is not None:
             new_w = where(rows, new_w, w)

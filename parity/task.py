@@ -93,13 +93,13 @@ class Task:
     @property
     def replayer(self) -> Replayer:
         """What replays checkpoints."""
-        return Replayer(self.side, self.job, self.phase, self.replaying(DTYPES))
+        return Replayer(self.side, self.job, self.phase, self.replaying(DTYPES), self.checkpoint)
 
     def replayer_as(self, realisation: Realisation) -> Replayer:
         """What replays checkpoints in float64 as a realisation has them, the job's own or another."""
         own = realisation == self.job.realisation
         programs = self.replaying(("float64",)) if own else self.programs(("float64",), realisation)
-        return Replayer(self.side, replace(self.job, realisation=realisation), self.phase, programs)
+        return Replayer(self.side, replace(self.job, realisation=realisation), self.phase, programs, self.checkpoint)
 
     def restarted(self, job: RecordJob) -> "Task":
         """The task of a job that differs in nothing but its start (`but_for_start`): what is compiled serves again."""

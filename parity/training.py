@@ -19,8 +19,8 @@ from parity.flow import flow
 from parity.job import DiagnoseJob
 from parity.programs import Program
 from parity.recording import Arrays, Manifest, Recorder, Recording
-from parity.replays import segment_stops
-from parity.spec import DTYPES, digest
+from parity.replays import Checkpoint, segment_stops
+from parity.spec import DTYPES, Dtype, digest
 from parity.task import Task
 
 
@@ -119,9 +119,7 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
     flows: list[Arrays] = []
     for step, state in trained.states.items():
         at = task.checkpoint(step, state)
-        # float64 is the evidence, the run's precision what the loop must be, and the start step is kept in both.
-        needed = DTYPES if step == 0 or task.job.twins else {"float64", task.identity.dtype}
-        whole = {dtype: replayer.step(at, None, dtype) for dtype in DTYPES if dtype in needed}
+        whole = {dtype: replayer.step(at, None, dtype) for dtype in DTYPES}
         if task.job.twins:
             rounding[step] = replayer.rounding(whole)
         evidence = replayer.evidence(at, whole["float64"])
@@ -130,12 +128,7 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
         if task.job.phase == "training":
             flows.append(flow(task.identity, task.job.realisation, at.state, evidence))
         recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
-        segment = replayer.own_segment(at, evidence, step, stops[step], costs)
-        # The whole test set takes its time, so it is gone through once.
-        last = step == max(trained.states)
-        recorder.save_segment(key, segment | replayer.own_evaluation(at, whole=last))
-        summary = replayer.loop(at, evidence, whole[task.identity.dtype], trained.looped[step])
-        loop |= {f"{step}/{column}": values for column, values in summary.items()}
+        loop |= own_steps(task, at, key, (evidence, whole), trained.looped[step], (stops[step], costs), recorder)
         if step == 0 and task.job.phase == "training":
             for dtype, arrays in whole.items():
                 used = at.converted(dtype)
@@ -145,6 +138,38 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
         rows = {name: np.stack([row[name] for row in flows]) for name in flows[0]}
         recorder.save(recording.FLOW, {"steps": np.array(list(trained.states), np.int64), **rows})
     return rounding
+
+
+def own_steps(
+    task: Task,
+    at: Checkpoint,
+    key: str,
+    replayed: tuple[Arrays, Mapping[Dtype, Arrays]],
+    looped: Arrays,
+    following: tuple[int, np.ndarray],
+    recorder: Recorder,
+) -> dict[str, Any]:
+    """What the loop makes of a checkpoint: its own step, in the run's precision and in float64, as summaries.
+
+    And, saved, the costs of the segment that follows, up to a step and as the run had them, and what the model gives in
+    eval mode. `replayed` are the evidence and the whole step in both precisions.
+    """
+    replayer, (evidence, whole), (stop, costs) = task.replayer, replayed, following
+    bounds = replayer.bounds(at, evidence, "float64")
+    steps: dict[Dtype, dict[str, Any]] = {}
+    if task.identity.dtype == "float64":
+        segment = costs[at.step : stop].astype(np.float64)
+        steps["float64"] = replayer.loop(bounds, looped, whole["float64"])
+    else:
+        wide, segment = replayer.step_and_segment(at.state, at.step, stop)
+        steps["float64"] = replayer.loop(bounds, wide, whole["float64"])
+        narrow = replayer.bounds(at, evidence, "float32")
+        steps["float32"] = replayer.loop(narrow, looped, whole["float32"], whole["float64"])
+    found = {"costs": segment, "noise": replayer.noise(at, bounds, segment)}
+    # The whole test set takes its time, so it is gone through once.
+    last = at.step == task.checkpoints[-1]
+    recorder.save_segment(key, found | replayer.own_evaluation(at, task.content if last else None))
+    return {f"{at.step}/{dtype}/{name}": column for dtype, columns in steps.items() for name, column in columns.items()}
 
 
 def require_same_data(reference: Recording, recorder: Recorder) -> None:
@@ -168,9 +193,9 @@ def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
             costs = task.replayer.segment(state, step, min(step + len(segment["costs"]), len(task.batches)), "float64")
             found = {"costs": costs}
             if task.phase.evaluated is not None:
-                found["outputs"] = task.replayer.outputs(at, "float64")
+                found["outputs"] = task.replayer.outputs(at)
                 if segment["evaluation"].size:
-                    found["evaluation"] = task.replayer.evaluation(at, "float64")
+                    found["evaluation"] = task.replayer.evaluation(at)
             recorder.save_segment(key, segment | found)
 
 

@@ -17,6 +17,9 @@ Result = Literal["passed", "failed", "not_judged"]
 VerdictName = Literal["parity", "mismatch", "incomparable", "insufficient"]
 
 EXIT_STATUS: dict[VerdictName, int] = {"parity": 0, "mismatch": 1, "incomparable": 3, "insufficient": 3}
+# Beyond so many times what is allowed, the number tells nothing.
+FAR = 1e9
+NO_NUMBER = "no number on both sides, or beyond the range of numbers on the way"
 # Levels that must have passed before anything is called parity.
 DECISIVE: tuple[Level, ...] = ("preflight", "consumed", "lockstep", "loop")
 
@@ -38,6 +41,8 @@ class Check:
     reason: str
     # Whose computation is judged, where it is one side's.
     side: str | None = None
+    # Whether it adds to what others prove, so that nothing is lacking where it cannot be judged.
+    supplement: bool = False
 
     def __post_init__(self) -> None:
         for name in ("measured", "bound"):
@@ -75,7 +80,8 @@ def conclude(checks: Sequence[Check], decisive: Sequence[Level] = DECISIVE) -> V
     if failed:
         return "mismatch"
     for level in (*decisive, *{check.level for check in checks if check.level == "pretraining"}):
-        results = [check.result for check in checks if check.level == level]
+        # What only adds to others lacks nothing where it is not judged.
+        results = [c.result for c in checks if c.level == level and not (c.supplement and c.result == "not_judged")]
         if not results or any(result != "passed" for result in results):
             return "insufficient"
     return "parity"
@@ -90,8 +96,11 @@ def judge(
     allowed: float,
     dtype: Dtype,
     labels: tuple[str, str],
+    precise: float = math.inf,
+    unjudged: str = "",
 ) -> Check:
-    """Is the worst element of a tensor of that shape within `allowed` times its scale?"""
+    """Is the worst element of a tensor of that shape within `allowed` times its scale, and its rounding as small as
+    `precise` times that of the precision asked for? `unjudged` says why some elements may prove nothing."""
     size, side = math.prod(shape), labels[0]
     if entry.compared != size:
         reason = f"{entry.compared} of {size} values could be compared: it is missing on a side, or has another shape"
@@ -101,15 +110,31 @@ def judge(
     values = f"{labels[0]} {entry.ours:.17g}, {labels[1]} {entry.theirs:.17g}"
     measured, bound = entry.measured * entry.scale, allowed * entry.scale
     if not entry.measured <= allowed:
-        times = (
-            f"{entry.measured / allowed:.2g} times what rounding explains" if allowed else "rounding explains nothing"
+        reason = f"{values}: {beyond(entry.measured, allowed)}"
+        return Check(name, level, "failed", measured, bound, where, reason, side)
+    if entry.precision > precise:
+        reason = (
+            f"all within what rounding may do at worst, but off by {entry.precision:.2g} times as much as {dtype} is, "
+            f"where {precise:g} is allowed: it is computed with fewer digits (TF32, bfloat16, float16?)"
         )
-        return Check(name, level, "failed", measured, bound, where, f"{values}: {times}", side)
-    if entry.both_nan:
-        reason = f"{entry.both_nan} of {size} elements are NaN on both sides"
+        return Check(name, level, "failed", entry.precision, precise, where, reason, side)
+    if entry.unjudged:
+        reason = f"{entry.unjudged} of {size} elements prove nothing: {unjudged or NO_NUMBER}"
         return Check(name, level, "not_judged", measured, bound, where, reason, side)
     reason = f"{values}: within rounding, {ulps(entry.ours, entry.theirs, dtype):.2g} ulp"
+    if entry.branched:
+        reason += f"; {entry.branched} of {size} elements went the other way where rounding decides which"
     return Check(name, level, "passed", measured, bound, where, reason, side)
+
+
+def beyond(measured: float, allowed: float) -> str:
+    """By how much a deviation exceeds what is allowed, in words where a number says nothing."""
+    if not math.isfinite(measured):
+        return "nothing is rounded here, or one side alone is a number"
+    times = measured / allowed if allowed else math.inf
+    if times > FAR:
+        return "far beyond anything that rounding explains"
+    return f"{times:.2g} times what rounding explains" if times >= 1.05 else "just above what rounding explains"
 
 
 def ulps(x: float, y: float, dtype: Dtype) -> float:

@@ -18,6 +18,8 @@ from parity.spec import DTYPES, Dtype, Identity
 from parity.stages import results
 from parity.verdict.checks import Check, Level, judge
 
+# Either side may be off by a bound.
+BOTH = 2.0
 # Integers, and what was given: equal on both sides.
 EXACT = ("inputs", "labels", "step")
 
@@ -36,9 +38,9 @@ def checks(a: Recording, b: Recording) -> list[Check]:
         bounds = step_bounds(identity, a.manifest.realisation, as_float64(a.state(0)), truth, dtype)
         for name, bound in bounds.items():
             if name in ours and name in theirs:
-                entry = worst(ours[name], theirs[name], bound, 0.0)
+                entry = worst(ours[name], theirs[name], bound)
                 labels = a.label, b.label
-                check = judge("lockstep", f"{dtype} {name}", name, bound.shape, entry, 1.0, dtype, labels)
+                check = judge("lockstep", f"{dtype} {name}", name, bound.scale.shape, entry, BOTH, dtype, labels)
                 # What is judged is neither side's alone.
                 check = replace(check, side=None)
                 found.append(after_the_end(check) if follows_no_number(name, ours, theirs) else check)
@@ -52,7 +54,7 @@ def as_float64(arrays: Arrays) -> dict[str, NDArray[Any]]:
 
 def expected(identity: Identity) -> list[str]:
     """The names of a replay's tensors."""
-    return [*EXACT, *(result.name for result in results(identity, identity.schedule.batch_size))]
+    return [*EXACT, *(result.name for result in results(identity))]
 
 
 def missing(identity: Identity, replay: Mapping[str, Any]) -> list[str]:

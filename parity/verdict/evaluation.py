@@ -1,24 +1,20 @@
 """Do both models, from the same state, make the same of a batch in eval mode, and of the test set?
 
 Through the training loops' own evaluation, in float64: with running statistics, and without dropout; at the last
-checkpoint also the accuracy and loss it finds. What rounding makes of all this is measured where the checkpoint was
-recorded (`own_evaluation` in parity/replays.py): what lies between float32 and float64, of which float64's rounding is
-2**-29.
+checkpoint also the accuracy and loss it finds. How far rounding may take these at worst is derived where the checkpoint
+was recorded (parity/evaluated.py): of an accuracy, by how many samples are decided by rounding.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from parity.measure import largest_finite, worst
+from parity.measure import Tolerance, worst
 from parity.recording import Arrays, Recording
 from parity.rounded import UNIT_ROUNDOFF
 from parity.verdict.checks import Check, Result, judge
 from parity.verdict.segments import common
 
-# One measurement of noise stands for all there might be; honest pairs use some 5 % of this. Also in units in the last
-# place of the largest output, where the noise happened to be none.
-FACTOR = 50.0
 # The numbers of an evaluation, in order (`evaluate` in tf_impl/train.py).
 MEASURED = ("test accuracy", "test loss", "training accuracy", "training loss")
 
@@ -44,13 +40,12 @@ def measured(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, th
 def apart(a: Recording, b: Recording, name: str, where: str, ours: Arrays, theirs: Arrays, number: int) -> Check:
     """Is one of the numbers of an evaluation the same?"""
     x, y = (side["evaluation"][number] for side in (ours, theirs))
-    noise = max(side["evaluation_noise"][number] for side in (ours, theirs))
-    # A loss rounds as the largest output does that it is made of.
-    largest = max(1.0, abs(x), abs(y), largest_finite(np.stack([ours["outputs"], theirs["outputs"]])))
-    bound = float(FACTOR * (noise + UNIT_ROUNDOFF["float64"] * largest))
+    bound = float(max(side["evaluation_bound"][number] for side in (ours, theirs)))
+    # An accuracy is a mean of zeros and ones, off by no sample where it is off by less than half of one.
+    bound += 2 * UNIT_ROUNDOFF["float64"] * max(abs(x), abs(y), 1.0)
     if not (np.isfinite(bound) and (np.isfinite(x) | np.isfinite(y))):
         return Check(name, "loop", "not_judged", None, None, where, "it is not a finite number on both sides")
-    entry = worst(np.array(x), np.array(y), np.array(bound), 0.0)
+    entry = worst(np.array(x), np.array(y), Tolerance(np.array(bound)))
     return replace(judge("loop", name, where, (), entry, 1.0, "float64", (a.label, b.label)), side=None)
 
 
@@ -72,13 +67,7 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
     """Are the outputs the same?"""
     name, where = f"step {step} outputs in eval mode, on {owner}'s checkpoint", f"step {step}, outputs in eval mode"
     x, y = ours["outputs"], theirs["outputs"]
-    noise = np.maximum(ours["outputs_noise"], theirs["outputs_noise"])
-    smallest = UNIT_ROUNDOFF["float64"] * largest_finite(np.stack([x, y]))
-    with np.errstate(all="ignore"):
-        # A denormal number may be zero to one of them.
-        bound = float(FACTOR * (noise + smallest) + np.finfo(np.float64).tiny)
-    if not (np.isfinite(bound) and (np.isfinite(x) | np.isfinite(y)).all()):
-        return Check(name, "loop", "not_judged", None, None, where, "the outputs are not finite numbers on both sides")
-    entry = worst(x, y, np.full(x.shape, bound), 0.0)
+    bound = np.maximum(ours["outputs_bound"], theirs["outputs_bound"])
+    entry = worst(x, y, Tolerance(bound))
     # What is judged is neither side's alone.
     return replace(judge("loop", name, where, x.shape, entry, 1.0, "float64", (a.label, b.label)), side=None)

@@ -1,12 +1,21 @@
 """Is the training loop the computation that was judged in lockstep?
 
 Each side against itself: at every checkpoint, the loop's own cost and the state after its own next step are those of
-the replayed step, in the run's precision, within the rounding of a whole step (parity/rounding.py).
+the replayed step, within what rounding may make of a whole step at worst (parity/rounding.py): in the run's precision,
+where that is a lot, and the size of the rounding is judged, too; and in float64, from the same state.
 """
+
+from dataclasses import replace
 
 from parity.measure import entries
 from parity.recording import Recording
+from parity.spec import Dtype
 from parity.verdict.checks import Check, judge
+
+# The loop and the replay may each be off by a bound.
+BOTH = 2.0
+# The size of the loop's rounding in that of the replay's, or in that of one rounding of each number.
+PRECISE = 4.0
 
 
 def checks(a: Recording, b: Recording) -> list[Check]:
@@ -16,23 +25,27 @@ def checks(a: Recording, b: Recording) -> list[Check]:
 
 def loop_is_replay(side: Recording) -> list[Check]:
     """The loop's own step from each checkpoint, within rounding of the replayed one."""
-    dtype, phase, loop = side.manifest.identity.dtype, side.phase, side.loop()
-    steps = [str(step) for step in side.checkpoints]
-    if not steps or {name.partition("/")[0] for name in loop} != set(steps):
+    phase, loop = side.phase, side.loop()
+    dtypes: list[Dtype] = list(dict.fromkeys(["float64", side.manifest.identity.dtype]))
+    expected = {f"{step}/{dtype}" for step in side.checkpoints for dtype in dtypes}
+    if not expected or {name.rpartition("/")[0] for name in loop} != expected:
         reason = "the loop's step was not kept at every checkpoint; record the run again"
         return [Check(f"{side.label} loop", "loop", "failed", None, None, None, reason)]
-    labels = f"{side.label}'s loop", f"{side.label}'s replay"
-    return [
+    found = [
         judge(
             "loop",
-            f"step {step} {name}, {side.label}",
+            f"step {step} {dtype} {name}, {side.label}",
             f"step {step}, {name}",
-            phase.shapes(int(step))[name],
+            phase.shapes(step)[name],
             entry,
-            1.0,
+            BOTH,
             dtype,
-            labels,
+            (f"{side.label}'s loop", f"{side.label}'s replay"),
+            PRECISE,
         )
-        for step in steps
-        for name, entry in zip(phase.looped(), entries(loop, step), strict=True)
+        for step in side.checkpoints
+        for dtype in dtypes
+        for name, entry in zip(phase.looped(), entries(loop, f"{step}/{dtype}"), strict=True)
     ]
+    # Where float32's bound says nothing, float64's does, and so do the stages.
+    return [replace(check, supplement=" float32 " in check.name) for check in found]
