@@ -6,8 +6,8 @@
                                                               experiments with an option changed
 
 Both frameworks train each experiment and replay each other's checkpoints. For each row of parity/stages.py, the table
-gives what is allowed and the largest deviation of any element of any tensor at any checkpoint, in units of
-sqrt(length) u S: each framework's float32 against its own float64, and the two frameworks' float64 against each other.
+gives what is allowed and the largest deviation of any element of any tensor at any checkpoint, in units of u S (n u S
+of a sum of n terms): each framework's float32 against its own float64, and the two frameworks' float64 against each other.
 Below it stands how much of their bound (parity/rounding.py) whole steps use, and what verdicts the pairs have.
 """
 
@@ -32,7 +32,7 @@ from parity.processes import Worker
 from parity.recording import Recording
 from parity.spec import DTYPES, LABELS, Dtype, Experiment, Framework
 from parity.stages import ALLOWED, Result
-from parity.verdict import composed, judge, segments
+from parity.verdict import composed, judge, loop, segments
 
 FLOAT64 = "both, float64"
 LOOP, START = "The loop's own step", "The start step as a whole"
@@ -53,7 +53,7 @@ Worst = dict[tuple[str, str], float]
 
 
 class Deviation(NamedTuple):
-    """How far a side's result of a stage is off, at most, in units of sqrt(length) u S (parity/stages.py)."""
+    """How far a side's result of a stage is off, at most, in units of u S (parity/stages.py)."""
 
     result: Result
     dtype: Dtype
@@ -70,8 +70,7 @@ def deviations(a: Recording, b: Recording) -> Iterator[Deviation]:
             for dtype in DTYPES if side is not owner else ("float32",):
                 for result, entry in zip(side.phase.results(step), entries(summaries, dtype), strict=True):
                     if np.isfinite(entry.ours) and np.isfinite(entry.theirs):
-                        size = entry.measured / np.sqrt(result.length)
-                        yield Deviation(result, dtype, side.manifest.framework, size)
+                        yield Deviation(result, dtype, side.manifest.framework, entry.measured)
 
 
 def measure(a: Recording, b: Recording, worst: Worst) -> int:
@@ -87,11 +86,9 @@ def measure(a: Recording, b: Recording, worst: Worst) -> int:
 def whole_steps(a: Recording, b: Recording, worst: Worst) -> None:
     """The same for steps as a whole, as a share of their bound: the loops', and the start step that both sides took."""
     for side in (a, b):
-        loop = side.loop()
-        for step in side.checkpoints:
-            # A loop whose cost is NaN has no numbers left.
-            used = max((e.measured for e in entries(loop, str(step)) if np.isfinite(e.ours)), default=0.0)
-            worst[LOOP, side.label] = max(worst[LOOP, side.label], used)
+        for check in loop.loop_is_replay(side):
+            name = f"{side.label}, {check.name.split()[2]}"
+            worst[LOOP, name] = max(worst[LOOP, name], check.share)
     for check in composed.checks(a, b) if a.manifest.phase == "training" else []:
         dtype = check.name.split()[0]
         worst[START, dtype] = max(worst[START, dtype], check.share)

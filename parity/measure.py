@@ -6,8 +6,8 @@ A summary has one entry per tensor:
     position   [tensors] int64: the position of that element in the flattened tensor
     ours, theirs, scale   [tensors] float64: its two values, and the scale there
     compared   [tensors] int64: the number of elements; 0 where a tensor is missing or has another shape
-    unjudged   [tensors] int64: how many elements prove nothing: no number on both sides, or none where rounding may
-               make it so, as where it overflows
+    unjudged   [tensors] int64: how many elements prove nothing: NaN or the same infinity on both sides, or none where
+               rounding may make it so, as where it overflows
     branched   [tensors] int64: how many lie on another side of a decision that rounding makes, as a sign of what may be
                zero, and agree with what comes of it there
     precision  [tensors] float64: how large the rounding is, against that of the precision asked for (parity/
@@ -86,10 +86,10 @@ def worst(ours: Array | None, theirs: Array | None, allowed: Tolerance | None) -
     if not ours.shape == theirs.shape == allowed.scale.shape:
         return MISSING
     x, y, s = (np.asarray(array, np.float64).reshape(-1) for array in (ours, theirs, allowed.scale))
-    numbers = np.isfinite(x), np.isfinite(y)
-    unjudged = ~np.isfinite(s) | ~(numbers[0] | numbers[1])
+    # The same on both sides, and no number: NaN, or an infinity of one sign.
+    unjudged = ~np.isfinite(s) | (np.isnan(x) & np.isnan(y)) | ((x == y) & np.isinf(x))
     if allowed.ends is not None:
-        unjudged |= np.broadcast_to(allowed.ends, ours.shape).reshape(-1) & ~(numbers[0] & numbers[1])
+        unjudged |= np.broadcast_to(allowed.ends, ours.shape).reshape(-1) & ~(np.isfinite(x) & np.isfinite(y))
     with np.errstate(all="ignore"):
         ratio = np.where((x == y) | unjudged, 0.0, np.abs(x - y) / s)
     ratio[np.isnan(ratio)] = np.inf

@@ -50,7 +50,7 @@ def of_sums(sums: Mapping[str, Sum], ours: Arrays, exact: Arrays) -> dict[str, f
     """Of each float32 result in `ours` that is a tensor of sums, its error's size in that of an ordinary kernel's.
 
     `exact` holds the same in float64. Sizes are root mean squares over SAMPLE elements; the kernel's is the larger of
-    two, which add up forwards and backwards. Where no sum rounds at all, and where a number is not finite, none is said.
+    two, which add up forwards and backwards. Nothing is said where no sum rounds, or a number is not finite.
     """
     found = {}
     for name, parts in sums.items():

@@ -168,17 +168,15 @@ class Replayer:
         return measure.summary(self.phase.looped(), looped, replayed, bounds, precisions)
 
     def rounding(self, whole: Mapping[Dtype, Arrays]) -> dict[str, NDArray[np.float64]]:
-        """How far the run's precision moves each weight in one step, by its name, and the `cost` [].
+        """How far float32 moves each weight in one step, as `weights/<name>`, and the `cost` [].
 
-        `whole` is the step in both precisions, of which float64 stands for the exact one. What float64 itself rounds
-        off is float32's, scaled down.
+        `whole` is the step in both precisions, of which float64 stands for the exact one.
         """
-        scale = 1.0 if self.job.identity.dtype == "float32" else FINER
-        names = {"cost": "cost"} | {name: f"weights/{name}" for name in self.job.identity.weights}
+        names = ["cost", *(name for name in self.phase.looped() if name.startswith("weights/"))]
         with np.errstate(invalid="ignore", over="ignore"):
-            moved = {name: np.abs(whole["float32"][key] - whole["float64"][key]) for name, key in names.items()}
+            moved = {name: np.abs(whole["float32"][name].astype(np.float64) - whole["float64"][name]) for name in names}
         # Where a number is not finite, twins end as the run does.
-        return {name: scale * np.where(np.isfinite(array), array, 0.0) for name, array in moved.items()}
+        return {name: np.where(np.isfinite(array), array, 0.0) for name, array in moved.items()}
 
     def segment(self, state: Arrays, first: int, last: int, dtype: Dtype) -> NDArray[np.float64]:
         """[last - first]: the costs of the training loop in `dtype`, started from the state before step `first`."""
@@ -187,7 +185,7 @@ class Replayer:
         return self.programs[dtype].chunk(first, last)["cost"].astype(np.float64)
 
     def step_and_segment(self, state: Arrays, first: int, last: int) -> tuple[Arrays, NDArray[np.float64]]:
-        """What the training loop's own step from a state gives in float64, its cost too, and the `segment` it begins."""
+        """What the training loop's own step from a state gives in float64, and the `segment` that begins with it."""
         program = self.programs["float64"]
         self.side.runtime.set_dtype("float64")
         program.write(convert_all(state, "float64"))
@@ -255,30 +253,47 @@ class Replayer:
                 bounds = self.bounds(at, evidence, "float64")
         return steps
 
-    def noise(self, at: Checkpoint, bounds: Mapping[str, Tolerance], costs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """[steps]: how far rounding may take a segment's `costs` [steps] in float64, but for a factor.
+    def noise(
+        self, at: Checkpoint, bounds: Mapping[str, Tolerance], costs: NDArray[np.float64], rounding: Arrays
+    ) -> NDArray[np.float64]:
+        """[steps]: how far rounding takes a segment's `costs` [steps] in float64, but for a factor.
 
-        The same steps from weights that are moved, at random up or down, by as much as rounding may move them in as many
-        steps at most, and to the next number at least: what comes of that, in NEIGHBOURS such runs; and the rounding of
-        the first cost.
+        What comes of the same steps, in NEIGHBOURS runs, from weights that are moved, at random up or down, by as much
+        as rounding moves them in as many steps; and the rounding of the first cost. `rounding` is by how much float32
+        moves each weight in the first of these steps.
         """
         first, last = at.step, at.step + len(costs)
         state = at.converted("float64").state
-        side = FRAMEWORKS.index(self.side.name)
         found = np.full(len(costs), bounds["cost"].scale)
         # Behind a decision that rounding makes, no run says how far another one may be.
         found[self.decided(at, bounds, len(costs)) :] = np.inf
+        sizes = {
+            name: len(costs) * moved_by(state[name], bounds[name].scale if name in bounds else None, moved)
+            for name, moved in rounding.items()
+            if name in state
+        }
         for number in range(NEIGHBOURS):
+            index = (first * NEIGHBOURS + number) * len(FRAMEWORKS) + FRAMEWORKS.index(self.side.name)
             moved = dict(state)
-            for position, name in enumerate(name for name in state if name.startswith("weights/")):
-                w, scale = state[name], bounds[name].scale if name in bounds else np.zeros(())
-                size = np.where(np.isfinite(scale), len(costs) * scale, 0.0)
-                size = np.where(size > 0, np.maximum(size, np.spacing(np.abs(w))), 0.0)
-                index = (at.step * NEIGHBOURS + number) * len(FRAMEWORKS) + side
-                moved[name] = w + size * randomness.signs(self.job.identity.seed, index, position, w.shape)
+            for position, (name, size) in enumerate(sizes.items()):
+                signs = randomness.signs(self.job.identity.seed, index, position, size.shape)
+                moved[name] = state[name] + size * signs
             with np.errstate(all="ignore"):
                 found = np.maximum(found, np.abs(self.segment(moved, first, last, "float64") - costs))
         return found
+
+
+def moved_by(
+    w: NDArray[np.float64], bound: NDArray[np.float64] | None, rounding: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """By how much a step's rounding in float64 moves a weight: to the next number, or as float32 does, scaled down.
+
+    Of float32 by the element's own rounding or by the tensor's, whichever is more, since one may be none by chance; and
+    no further than rounding may move it at worst, where that is known.
+    """
+    typical = np.maximum(rounding, np.sqrt(np.mean(rounding**2)))
+    size = np.maximum(np.spacing(np.abs(w)), FINER * typical)
+    return size if bound is None else np.where(np.isfinite(bound), np.minimum(size, bound), size)
 
 
 def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:

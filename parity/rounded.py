@@ -35,9 +35,9 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
     """`value`, computed exactly, and the size of its `error`, both elementwise, where operations round to `u`.
 
     `least`, where not None, is below the exact and the computed number alike: a root, say, is not below zero whatever
-    its error. `reach` is the largest size of a number on the way, where that is followed. `ends` is where the result may
-    be no number at all, as the root of a difference that rounding may take below zero; None where nowhere. `branch` are
-    outcomes that `error` does not cover.
+    its error. `reach` is the largest size of a number on the way, where that is followed. `ends` is where the result
+    may be no number at all, as the root of a difference that rounding may take below zero; None where nowhere. `branch`
+    are outcomes that `error` does not cover.
     """
 
     def __init__(

@@ -120,15 +120,15 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
     for step, state in trained.states.items():
         at = task.checkpoint(step, state)
         whole = {dtype: replayer.step(at, None, dtype) for dtype in DTYPES}
-        if task.job.twins:
-            rounding[step] = replayer.rounding(whole)
+        rounding[step] = replayer.rounding(whole)
         evidence = replayer.evidence(at, whole["float64"])
         key = recording.key(state, evidence)
         recorder.save_evidence(step, key, evidence)
         if task.job.phase == "training":
             flows.append(flow(task.identity, task.job.realisation, at.state, evidence))
         recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
-        loop |= own_steps(task, at, key, (evidence, whole), trained.looped[step], (stops[step], costs), recorder)
+        following = stops[step], costs, rounding[step]
+        loop |= own_steps(task, at, key, (evidence, whole), trained.looped[step], following, recorder)
         if step == 0 and task.job.phase == "training":
             for dtype, arrays in whole.items():
                 used = at.converted(dtype)
@@ -146,15 +146,15 @@ def own_steps(
     key: str,
     replayed: tuple[Arrays, Mapping[Dtype, Arrays]],
     looped: Arrays,
-    following: tuple[int, np.ndarray],
+    following: tuple[int, np.ndarray, Arrays],
     recorder: Recorder,
 ) -> dict[str, Any]:
     """What the loop makes of a checkpoint: its own step, in the run's precision and in float64, as summaries.
 
-    And, saved, the costs of the segment that follows, up to a step and as the run had them, and what the model gives in
-    eval mode. `replayed` are the evidence and the whole step in both precisions.
+    And, saved, the costs of the segment that follows, and what the model gives in eval mode. `replayed` are the evidence
+    and the whole step in both precisions, `following` where the segment ends, the run's costs, and the step's rounding.
     """
-    replayer, (evidence, whole), (stop, costs) = task.replayer, replayed, following
+    replayer, (evidence, whole), (stop, costs, rounding) = task.replayer, replayed, following
     bounds = replayer.bounds(at, evidence, "float64")
     steps: dict[Dtype, dict[str, Any]] = {}
     if task.identity.dtype == "float64":
@@ -165,7 +165,7 @@ def own_steps(
         steps["float64"] = replayer.loop(bounds, wide, whole["float64"])
         narrow = replayer.bounds(at, evidence, "float32")
         steps["float32"] = replayer.loop(narrow, looped, whole["float32"], whole["float64"])
-    found = {"costs": segment, "noise": replayer.noise(at, bounds, segment)}
+    found = {"costs": segment, "noise": replayer.noise(at, bounds, segment, rounding)}
     # The whole test set takes its time, so it is gone through once.
     last = at.step == task.checkpoints[-1]
     recorder.save_segment(key, found | replayer.own_evaluation(at, task.content if last else None))

@@ -18,7 +18,8 @@ from parity.chunks import STOPPING, Tell, chunks, join
 from parity.layout import OF_TWINS
 from parity.programs import Program
 from parity.recording import TWINS, Arrays, Recorder
-from parity.spec import FRAMEWORKS
+from parity.replays import FINER
+from parity.spec import FRAMEWORKS, Dtype
 from parity.task import Task
 
 # So many times as far as rounding moves a run, its last twin is moved. With 16, honest runs of mnist_dropout were 1,000
@@ -48,7 +49,7 @@ def record(
             raise
         traceback.print_exception(error)
         return 0, f"a twin failed with {type(error).__name__}"
-    recorder.save(TWINS, together(found, rounding))
+    recorder.save(TWINS, together(found, rounding, task.identity.dtype))
     return job.twins, ""
 
 
@@ -76,13 +77,25 @@ def runs(
             if first in task.taken_over:
                 program.write(task.taken_over[first])
             if first in rounding:
-                noise.resize(rounding[first])
+                noise.resize(of_weights(rounding[first], identity.dtype))
             pieces.append(chunk(first, last))
             tell({"progress": (1 + twin) * steps + last, "of": (1 + job.twins) * steps})
         yield pieces, program.tested()
 
 
-def together(found: Sequence[Arrays], rounding: Mapping[int, Arrays]) -> dict[str, NDArray[Any]]:
-    """The arrays of twins.safetensors, of each twin's trace and the rounding of checkpoints' steps."""
+def together(found: Sequence[Arrays], rounding: Mapping[int, Arrays], dtype: Dtype) -> dict[str, NDArray[Any]]:
+    """The arrays of twins.safetensors, of each twin's trace and float32's rounding of checkpoints' steps."""
     stacked = {name: np.stack([twin[name] for twin in found]) for name in OF_TWINS}
-    return stacked | {"cost_rounding": np.array([step["cost"] for step in rounding.values()], np.float64)}
+    costs = np.array([step["cost"] for step in rounding.values()], np.float64)
+    return stacked | {"cost_rounding": scale(dtype) * costs}
+
+
+def of_weights(rounding: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:
+    """How far a step's rounding in `dtype` moves each weight, by its name."""
+    weights = {name.removeprefix("weights/"): moved for name, moved in rounding.items() if name != "cost"}
+    return {name: scale(dtype) * moved for name, moved in weights.items()}
+
+
+def scale(dtype: Dtype) -> float:
+    """The rounding of a precision in float32's."""
+    return 1.0 if dtype == "float32" else FINER

@@ -54,25 +54,28 @@ def test_checkpoints_have_whole_batches():
         ([1.0, 2.0], [1.0, 2.5], [1.0, 0.25], 2.0),
         ([1.0, 2.0], [1.0, 2.0], [0.0, 0.0], 0.0),
         ([1.0, 2.0], [1.0, 2.5], [0.0, 0.0], INF),
-        ([1.0, 2.0], [1.0, 2.5], [1.0, NAN], INF),
+        ([1.0, 2.0], [1.0, 2.5], [1.0, NAN], 0.0),
         ([NAN, 2.0], [NAN, 2.5], [1.0, 0.5], 1.0),
         ([NAN, 2.0], [1.0, 2.0], [1.0, 1.0], INF),
         ([INF, 2.0], [INF, 2.0], [1.0, 1.0], 0.0),
         ([INF, 2.0], [-INF, 2.0], [1.0, 1.0], INF),
-        ([INF, 2.0], [1e300, 2.0], [INF, 1.0], INF),
-        ([1e-320, 2.0], [0.0, 2.0], [0.0, 1.0], 0.0),
+        ([INF, 2.0], [1e300, 2.0], [INF, 1.0], 0.0),
+        ([INF, 2.0], [1e300, 2.0], [1.0, 1.0], INF),
+        ([1e-320, 2.0], [0.0, 2.0], [1e-308, 1.0], 1e-12),
         ([1.0], [1.0, 2.0], [1.0, 1.0], INF),
         ([], [], [], INF),
     ],
 )
 def test_summary(x, y, scale, measured):
-    arrays = [{"t": np.array(values)} for values in (x, y, scale)]
-    columns = summary(["t"], *arrays, {"t": 1e-308})
+    arrays = [{"t": np.array(values)} for values in (x, y)]
+    columns = summary(["t"], *arrays, {"t": measure.Tolerance(np.array(scale))})
     assert {name: column.dtype.name for name, column in columns.items()} == measure.COLUMNS
-    assert columns["measured"].tolist() == [measured]
+    assert columns["measured"].tolist() == [pytest.approx(measured, rel=1e-3)]
     whole = len(x) == len(y) > 0
     assert columns["compared"].tolist() == [2 if whole else 0]
-    assert columns["both_nan"].tolist() == [1 if whole and np.isnan(x[0]) and np.isnan(y[0]) else 0]
+    # NaN or the same infinity on both sides, and whatever has no scale, prove nothing.
+    proves_nothing = whole and (str(x[0]) == str(y[0]) in ("nan", "inf") or not np.isfinite(scale).all())
+    assert columns["unjudged"].tolist() == [int(proves_nothing)]
 
 
 def test_summary_names_the_worst_element():
@@ -80,9 +83,10 @@ def test_summary_names_the_worst_element():
     y = x.copy()
     y[1, 1], y[0, 2] = 3, 1
     (entry,) = measure.entries(
-        {f"p/{k}": v for k, v in summary(["t"], {"t": x}, {"t": y}, {"t": x + 2}, {}).items()}, "p"
+        {f"p/{k}": v for k, v in summary(["t"], {"t": x}, {"t": y}, {"t": measure.Tolerance(x + 2)}).items()}, "p"
     )
-    assert entry == measure.Worst(1.5, 4, 0.0, 3.0, 2.0, 6, 0)
+    assert entry[:-1] == measure.Worst(1.5, 4, 0.0, 3.0, 2.0, 6, 0, 0, NAN)[:-1]
+    assert np.isnan(entry.precision)
 
 
 def test_ulps():
@@ -95,7 +99,7 @@ def test_ulps():
 def test_every_result_of_every_replay_is_judged(clean_pair):
     ours, theirs = clean_pair
     assert list(ours.checkpoints) == list(theirs.checkpoints) == [0, 1, 39]
-    tensors = len(results(ours.manifest.identity, 100))
+    tensors = len(results(ours.manifest.identity))
     found = lockstep.checks(ours, theirs)
     # Three checkpoints of either side, each replayed by both sides in both precisions.
     assert len(found) == 3 * 2 * 2 * len(DTYPES) * tensors == len({check.name for check in found})
@@ -107,7 +111,7 @@ def test_every_result_of_every_replay_is_judged(clean_pair):
 
 def test_every_kind_of_stage_has_a_bound(clean_pair):
     for recorded in clean_pair:
-        assert {result.kind for result in results(recorded.manifest.identity, 100)} <= set(ALLOWED)
+        assert {result.kind for result in results(recorded.manifest.identity)} <= set(ALLOWED)
 
 
 class Edited(Recording):
@@ -123,11 +127,12 @@ class Edited(Recording):
 @pytest.mark.parametrize(
     ("column", "value", "result", "reason"),
     [
-        ("float64/measured", NAN, "failed", "times what rounding explains"),
-        ("float64/measured", INF, "failed", "times what rounding explains"),
+        ("float64/measured", NAN, "failed", "one side alone is a number"),
+        ("float64/measured", INF, "failed", "one side alone is a number"),
         ("float32/measured", 1e3, "failed", "times what rounding explains"),
+        ("float32/precision", 4.1, "failed", "it is computed with fewer digits"),
         ("float64/compared", 7, "failed", "7 of 256 values could be compared"),
-        ("float64/both_nan", 7, "not_judged", "7 of 256 elements are NaN on both sides"),
+        ("float64/unjudged", 7, "not_judged", "7 of 256 elements prove nothing: no number on both sides"),
         ("float64/position", -1, "passed", "within rounding"),
         ("float64/position", 2**62, "passed", "within rounding"),
     ],
@@ -138,7 +143,7 @@ def test_a_changed_entry(column, value, result, reason, clean_pair):
     object.__setattr__(changed, "column", column)
     object.__setattr__(changed, "value", value)
     identity = ours.manifest.identity
-    dtype, name = column.partition("/")[0], results(identity, 100)[20].name
+    dtype, name = column.partition("/")[0], results(identity)[20].name
     found = {check.name: check for check in lockstep.checks(changed, theirs)}
     check = found.pop(f"step 1 {dtype} {name}, Keras on Keras's checkpoint")
     assert check.result == result

@@ -12,7 +12,7 @@ from benchmarks import nulls
 from parity import compare, measure
 from parity.recording import Recording
 from parity.verdict import Verdict, checks, evaluation, judge, segments
-from parity.verdict.checks import Check
+from parity.verdict.checks import Check, conclude
 from parity.verdict.trajectory import first_disagreement
 
 
@@ -151,7 +151,7 @@ def test_replays_of_other_inputs_fail(edited, pair_apart):
 
 
 def within(ours, theirs, bound):
-    entry = measure.worst(ours, theirs, bound, 0.0)
+    entry = measure.worst(ours, theirs, measure.Tolerance(bound))
     return checks.judge("lockstep", "t", "t", bound.shape, entry, 1.0, "float64", ("a", "b"))
 
 
@@ -166,11 +166,13 @@ NAN, INF = math.nan, math.inf
         ([1.0, NAN], [1.0, 2.0], 1e-9, "failed"),
         ([1.0, NAN], [1.0, NAN], 1e-9, "not_judged"),
         ([1.5, NAN], [1.0, NAN], 1e-9, "failed"),
-        ([1.0, INF], [1.0, INF], 1e-9, "passed"),
+        # The same infinity proves nothing; another one is a difference.
+        ([1.0, INF], [1.0, INF], 1e-9, "not_judged"),
         ([1.0, INF], [1.0, -INF], 1e-9, "failed"),
         ([1.0, INF], [1.0, 2.0], 1e-9, "failed"),
-        ([1.0, 2.0], [1.0, 2.1], NAN, "failed"),
-        ([1.0, 2.0], [1.0, 2.1], INF, "failed"),
+        # A bound that is no number: anything may come of rounding there.
+        ([1.0, 2.0], [1.0, 2.1], NAN, "not_judged"),
+        ([1.0, 2.0], [1.0, 2.1], INF, "not_judged"),
         ([1.0, 2.0], [1.0, 2.0], 0.0, "passed"),
         ([1.0, 2.0], [1.0, 2.0 + 4e-16], 0.0, "failed"),
         ([], [], 1e-9, "failed"),
@@ -283,6 +285,18 @@ def test_segments_are_judged_by_measured_noise(change, result, where, clean_pair
     assert where is None or check.where == where
 
 
+@pytest.mark.parametrize(
+    ("share", "result", "supplement"), [(1e-9, "passed", False), (1e-5, "not_judged", True)]
+)
+def test_a_segment_whose_noise_is_not_small_tells_nothing_and_lacks_nothing(share, result, supplement, clean_pair):
+    ours, theirs = clean_pair
+    segment = ours.segment(ours.checkpoints[1])
+    noisy = segment | {"noise": share * segment["costs"]}
+    check = segments.judged(ours, theirs, 1, "Keras", noisy, noisy, explained=False)
+    assert (check.result, check.supplement) == (result, supplement)
+    assert conclude([*(Check("x", level, "passed", None, None, None, "") for level in PASSED), check]) == "parity"
+
+
 @pytest.mark.parametrize(("finite", "result"), [(0, "not_judged"), (5, "passed")])
 def test_a_segment_ends_where_nothing_is_a_number(finite, result, clean_pair):
     ours, theirs = clean_pair
@@ -305,21 +319,23 @@ def without_a_number(outputs):
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "noise", "result", "where"),
+    ("ours", "theirs", "bound", "result", "where"),
     [
-        (lambda x: x, lambda x: x, 0.0, "passed", None),
-        (lambda x: x * (1 + 1e-15), lambda x: x, 0.0, "passed", None),
-        (lambda x: x * (1 + 1e-9), lambda x: x, 0.0, "failed", None),
+        (lambda x: x, lambda x: x, None, "passed", None),
+        (lambda x: x * (1 + 1e-15), lambda x: x, None, "passed", None),
+        (lambda x: x * (1 + 1e-9), lambda x: x, None, "failed", None),
         (lambda x: x * (1 + 1e-9), lambda x: x, 1.0, "passed", None),
-        (without_a_number, lambda x: x, 0.0, "failed", "step 1, outputs in eval mode[7, 3]"),
-        (without_a_number, without_a_number, 0.0, "not_judged", None),
+        (without_a_number, lambda x: x, None, "failed", "step 1, outputs in eval mode[7, 3]"),
+        (without_a_number, without_a_number, None, "not_judged", None),
         (lambda x: x, lambda x: x, np.nan, "not_judged", None),
     ],
 )
-def test_outputs_in_eval_mode(ours, theirs, noise, result, where, clean_pair):
-    outputs = clean_pair[0].segment(clean_pair[0].checkpoints[1])["outputs"]
+def test_outputs_in_eval_mode(ours, theirs, bound, result, where, clean_pair):
+    segment = clean_pair[0].segment(clean_pair[0].checkpoints[1])
+    outputs = segment["outputs"]
     assert outputs.shape == (100, 10)
-    given = ({"outputs": change(outputs), "outputs_noise": np.array(noise)} for change in (ours, theirs))
+    bounds = segment["outputs_bound"] if bound is None else np.full(outputs.shape, bound)
+    given = ({"outputs": change(outputs), "outputs_bound": bounds} for change in (ours, theirs))
     check = evaluation.judged(*clean_pair, 1, "Keras", *given)
     assert (check.level, check.result) == ("loop", result)
     assert where is None or check.where == where
