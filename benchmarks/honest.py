@@ -13,6 +13,7 @@ although nothing refused it.
 import argparse
 import json
 import shlex
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -168,6 +169,8 @@ def parsed() -> Any:
 
 def main() -> None:
     options = parsed()
+    # A request to end is taken like Ctrl-C: the pair that is being judged is finished, and no process left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.command:
         with Lane() as lane:
             raise SystemExit(max([given(lane, command, options.threads) for command in options.command]))
