@@ -13,8 +13,9 @@ from functools import cache
 
 import numpy as np
 
-from benchmarks.drawers import DEGENERATE, DRAWERS, NOT_DRAWN, Drawer, Random, chance, pick
+from benchmarks.drawers import DEGENERATE, DRAWERS, NOT_DRAWN, Drawer, Random, chance, pick, set_size
 from parity import options as opts
+from parity.data import passes_needed
 from parity.errors import UsageError
 from parity.experiments import EXPERIMENTS
 from parity.spec import Experiment
@@ -81,7 +82,10 @@ def draw(seed: int, number: int) -> list[str]:
         for _ in range(TRIES):
             more = [*arguments, *typed(option, fixed.get(option) or drawer(rng, made))]
             try:
-                made, arguments = made_of(more), more
+                then = made_of(more)
+                # A batch of more samples than there are.
+                passes_needed(then.identity.schedule, set_size(then.identity))
+                made, arguments = then, more
                 break
             except UsageError:
                 if reckless:

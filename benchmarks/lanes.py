@@ -57,9 +57,10 @@ class Outcome(NamedTuple):
         return self.outcome in ALARMS
 
     @property
-    def kind(self) -> tuple[str, str]:
-        """What makes two alarms the same."""
-        return self.outcome, self.level
+    def kind(self) -> tuple[str, str, str]:
+        """What makes two alarms the same: the level, and of a stage, whether it is outputs, deltas, weights or so."""
+        match = RESULT.match(self.name)
+        return self.outcome, self.level, match[2].partition("/")[0] if match else ""
 
 
 class Lane:

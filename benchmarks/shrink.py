@@ -81,15 +81,15 @@ def simpler(alarm: Outcome) -> Iterator[tuple[Change, Command]]:
     """Commands that are simpler than the one of this alarm, each with what changes, those first that save most."""
     command = Command.of(alarm.arguments)
     options = [given for given in command.given if given[0] not in KEPT]
+    names = SIMPLER.get(command.experiment.partition("_")[0], ())
+    for name in names[: names.index(command.experiment)] if command.experiment in names else names:
+        yield ("experiment", name), command._replace(experiment=name)
     middle = len(options) // 2
     if middle > 1:
         for half in (options[middle:], options[:middle]):
             yield ("without", *half), command.without(half)
     for option, value in shorter(command, alarm):
         yield (option, value), command.changed(option, value)
-    names = SIMPLER.get(command.experiment.partition("_")[0], ())
-    for name in names[: names.index(command.experiment)] if command.experiment in names else names:
-        yield ("experiment", name), command._replace(experiment=name)
     for given in reversed(options):
         yield ("without", given), command.without([given])
     for option, value in plainer(command):

@@ -19,7 +19,7 @@ from benchmarks.honest import State
 from benchmarks.honest_page import page
 from benchmarks.lanes import Lane, Outcome
 from benchmarks.shrink import Command, shrunk
-from parity import options
+from parity import data, options
 from parity.changes import COSTS
 from parity.errors import UsageError, WorkerError
 from parity.experiments import EXPERIMENTS
@@ -114,6 +114,12 @@ def test_degenerate_values_are_taken(kind):
     for option, alternatives in DEGENERATE[kind].items():
         for value in alternatives:
             assert made_of(["mnist_relu", option, value])
+
+
+@pytest.mark.parametrize("name", ["mnist_relu", "mnist_tokens", "xor_relu"])
+def test_the_sizes_of_the_training_sets(name):
+    identity = EXPERIMENTS[name].identity
+    assert drawers.set_size(identity) == len(data.load(identity.data, None, identity.dtype).train_labels)
 
 
 @dataclass(frozen=True)
