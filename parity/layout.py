@@ -98,7 +98,7 @@ def check_segment(where: str, evaluated: Shape | None, arrays: Mapping[str, NDAr
     `evaluated` is the shape of the outputs, None where there are none.
     """
     lengths = (arrays["costs"].size if "costs" in arrays else 0,)
-    shapes: dict[str, Shape] = {"costs": lengths, "noise": lengths}
+    shapes: dict[str, Shape] = {"costs": lengths, "noise": lengths, "rounding": ()}
     if evaluated is not None:
         whole = (4 if "evaluation" in arrays and arrays["evaluation"].size else 0,)
         shapes |= {"outputs": evaluated, "outputs_bound": evaluated, "evaluation": whole, "evaluation_bound": whole}

@@ -259,12 +259,12 @@ class Replayer:
         """[steps]: how far rounding takes a segment's `costs` [steps] in float64, but for a factor.
 
         What comes of the same steps, in NEIGHBOURS runs, from weights that are moved, at random up or down, by as much
-        as rounding moves them in as many steps; and the rounding of the first cost. `rounding` is by how much float32
-        moves each weight in the first of these steps.
+        as rounding moves them in as many steps. `rounding` is by how much float32 moves each weight in the first of
+        these steps.
         """
         first, last = at.step, at.step + len(costs)
         state = at.converted("float64").state
-        found = np.full(len(costs), bounds["cost"].scale)
+        found = np.zeros(len(costs))
         # Behind a decision that rounding makes, no run says how far another one may be.
         found[self.decided(at, bounds, len(costs)) :] = np.inf
         sizes = {

@@ -165,7 +165,7 @@ def own_steps(
         steps["float64"] = replayer.loop(bounds, wide, whole["float64"])
         narrow = replayer.bounds(at, evidence, "float32")
         steps["float32"] = replayer.loop(narrow, looped, whole["float32"], whole["float64"])
-    found = {"costs": segment, "noise": replayer.noise(at, bounds, segment, rounding)}
+    found = {"costs": segment, "noise": replayer.noise(at, bounds, segment, rounding), "rounding": bounds["cost"].scale}
     # The whole test set takes its time, so it is gone through once.
     last = at.step == task.checkpoints[-1]
     recorder.save_segment(key, found | replayer.own_evaluation(at, task.content if last else None))

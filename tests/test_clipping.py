@@ -67,7 +67,7 @@ def test_a_limit_that_nothing_reaches_changes_nothing(record_pair, tmp_path):
 
 @pytest.mark.parametrize("text", ["value:0.1", "norm:0.1", "global_norm:0.1", "norm:100"])
 def test_the_error_that_is_followed_is_not_exceeded(text):
-    """Gradients moved within their errors give clipped ones within theirs, which are not ten times too large."""
+    """Gradients moved within their errors give clipped ones within theirs, which are what the worst of them needs."""
     rng = np.random.Generator(np.random.Philox(1))
     gradients = {"a": rng.normal(size=(5, 4)), "b": rng.normal(size=4)}
     errors = {name: 1e-6 * np.abs(g) * rng.random(g.shape) for name, g in gradients.items()}
@@ -85,11 +85,10 @@ def test_the_error_that_is_followed_is_not_exceeded(text):
         for _ in range(200)
     ]
     for name in gradients:
-        root_mean_square = np.sqrt(np.mean([(m[name] - here[name]) ** 2 for m in moved], axis=0))
-        assert (root_mean_square <= 1.3 * allowed[name]).all()
+        furthest = np.max([np.abs(m[name] - here[name]) for m in moved], axis=0)
+        assert (furthest <= (1 + 1e-9) * allowed[name] + 1e-15).all()
         if way.by != "value":
-            # An element of its own gradient is a part of the norm: quadrature takes these two errors for independent.
-            assert (allowed[name] <= 3 * root_mean_square).all()
+            assert (allowed[name] <= 5 * furthest).all()
 
 
 @pytest.mark.parametrize(

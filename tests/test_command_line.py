@@ -54,7 +54,7 @@ def test_verdict_json(finished):
     assert set(verdict) == {"format", "experiment", "verdict", "checks", "diagnosis"}
     assert (verdict["format"], verdict["experiment"], verdict["verdict"]) == (2, "mnist_softmax", "parity")
     assert verdict["diagnosis"] is None
-    keys = {"name", "level", "result", "measured", "bound", "where", "reason", "side"}
+    keys = {"name", "level", "result", "measured", "bound", "where", "reason", "side", "supplement"}
     assert all(set(check) == keys for check in verdict["checks"])
     results = {level: {c["result"] for c in verdict["checks"] if c["level"] == level} for level in
                ("preflight", "consumed", "lockstep", "loop", "trajectory", "outcome")}  # fmt: skip

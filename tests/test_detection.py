@@ -253,7 +253,7 @@ def test_shares_of_bounds_are_those_of_what_is_judged():
 
 
 def within(ours, theirs, bound):
-    entry = measure.worst(ours, theirs, np.full(ours.shape, bound), 0.0)
+    entry = measure.worst(ours, theirs, measure.Tolerance(np.full(ours.shape, bound)))
     return checks.judge("lockstep", "t", "t", ours.shape, entry, 1.0, "float64", ("a", "b"))
 
 

@@ -98,7 +98,7 @@ def rounded(o, w, g, slots, error=0.0):
 
 
 def test_the_error_that_is_followed_is_not_exceeded():
-    """float32 stays within the errors that float64 foretells, which are not a hundred times too large."""
+    """float32 stays within the errors that float64 foretells at worst, some hundred times what it makes of 40 terms."""
     o = chosen_optimizer("lbfgs:history_size=5")
     used = []
     for w, g, slots in states(30, o, np.float32):
@@ -108,22 +108,22 @@ def test_the_error_that_is_followed_is_not_exceeded():
         for name, values in {"weights": narrow, **found}.items():
             assert values.dtype == np.float32
             off = np.abs(values.astype(np.float64) - foretold[name].value)
-            assert (off <= 3 * foretold[name].error).all()
+            assert (off <= foretold[name].error).all()
             if name == "previous_step":
                 used.append((off / foretold[name].error).max())
-    assert min(used) > 0.03
+    assert min(used) > 0.003
 
 
 def test_errors_of_the_gradient_are_passed_on():
-    """Gradients moved within their errors give steps within theirs, which are not ten times too large."""
+    """Gradients moved within their errors give steps within theirs, which are not ten times what some of them make."""
     o = chosen_optimizer("lbfgs:history_size=5")
     *_, (w, g, slots) = states(12, o)
     error = 1e-3 * np.abs(g - slots["previous_gradient"])
     here, (_, there) = rounded(o, w, g, slots, error)["previous_step"], lbfgs.update(o, w, g, slots)
     rng = np.random.Generator(np.random.Philox(1))
     moved = [lbfgs.update(o, w, g + error * rng.choice([-1, 1], N), slots)[1]["previous_step"] for _ in range(300)]
-    size = np.sqrt(np.mean([(m - there["previous_step"]) ** 2 for m in moved], axis=0))
-    assert (size <= 1.5 * here.error).all()
+    size = np.max([np.abs(m - there["previous_step"]) for m in moved], axis=0)
+    assert (size <= here.error).all()
     assert np.median(here.error / size) < 10
 
 

@@ -53,12 +53,13 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
         reason = "an earlier check failed, which these steps would only repeat"
         return Check(name, "loop", "not_judged", None, None, f"step {step}", reason)
     # The same on both sides, unless the checkpoint is both sides' own, to the bit.
-    noise = np.maximum.accumulate(np.maximum(ours["noise"], theirs["noise"]))
+    noise, rounding = (np.maximum(ours[key], theirs[key]) for key in ("noise", "rounding"))
+    noise = np.maximum.accumulate(noise)
     ended = ~np.isfinite(noise) | (~np.isfinite(x) & ~np.isfinite(y))
     with np.errstate(invalid="ignore"):
         # Beside the largest cost so far: one that falls to nothing keeps the rounding of what it was.
         far = noise > SMALL * np.maximum.accumulate(np.abs(np.where(np.isfinite(x), x, 0.0)))
-    if ended[0]:
+    if ended[0] or not np.isfinite(rounding):
         reason = "the cost is not a finite number from the first step on"
         return Check(name, "loop", "not_judged", None, None, f"step {step}", reason)
     count = int(np.argmax(ended | far)) if (ended | far).any() else len(x)
@@ -67,7 +68,7 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
         return Check(name, "loop", "not_judged", None, None, f"step {step}", reason, supplement=True)
     x, y = x[:count], y[:count]
     with np.errstate(all="ignore"):
-        deviation, allowed = np.abs(x - y), bound(noise[:count])
+        deviation, allowed = np.abs(x - y), bound(noise[:count], float(rounding))
         ratio = np.where(x == y, 0.0, deviation / allowed)
     ratio[np.isnan(ratio)] = np.inf
     outside = ratio > 1
@@ -80,6 +81,6 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
     return Check(name, "loop", result, float(deviation[at]), float(allowed[at]), where, f"{values}: {reason}")
 
 
-def bound(noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[steps]: how far apart two honest costs may be, from the noise so far."""
-    return FACTOR * noise
+def bound(noise: NDArray[np.float64], rounding: float) -> NDArray[np.float64]:
+    """[steps]: how far apart two honest costs may be, from the noise so far and what either cost is off by itself."""
+    return FACTOR * noise + 2 * rounding
