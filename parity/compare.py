@@ -1,5 +1,11 @@
 """Judge two recordings against each other; no framework is needed for it."""
 
+if __name__ == "__main__":
+    # Before what follows is imported, which takes its time and may fail.
+    from parity import command
+
+    command.run("parity.compare")
+
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -93,7 +99,3 @@ def require_library(name: str, otherwise: str, wanted: bool = True) -> None:
     """Refuse, before anything is trained or judged, what needs a library of an extra that is not installed."""
     if wanted and find_spec(name) is None:
         raise UsageError(f"{name} is not installed: {otherwise}, or pip install {name}")
-
-
-if __name__ == "__main__":
-    opts.run_command(main)

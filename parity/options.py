@@ -4,12 +4,9 @@ import argparse
 import itertools
 import math
 import os
-import signal
-import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -28,7 +25,7 @@ from parity.changes import (
     with_initializer,
 )
 from parity.digits.mnist import LOADERS, TRAIN_SAMPLES, default_folder, missing, remedy
-from parity.errors import ParityError, UsageError
+from parity.errors import UsageError
 from parity.experiments import EXPERIMENTS
 from parity.job import DrawJob, RecordJob
 from parity.nodes import ActivationName, Dense, InitializerName
@@ -44,8 +41,6 @@ INITIAL = "initial.safetensors"
 # Reruns that measure the noise, for each side, and how long they may take where nobody asks for them: so that all of a
 # run with them stays under a minute.
 TWINS, TWIN_SECONDS = 3, 20
-# EX_SOFTWARE of sysexits.h
-STATUS_OF_A_BUG = 70
 
 
 class Parser(argparse.ArgumentParser):
@@ -393,33 +388,3 @@ def check_inputs(asked: RecordJob) -> None:
         for step in phase.checkpoints:
             # What is missing or damaged could not be replayed after training.
             phase.checkpoint(step)
-
-
-def run_command(main: Callable[[Sequence[str]], int]) -> None:
-    """Run a command's `main`, turn its failures into one line on standard error, and exit with its status."""
-    # A request to end is taken like Ctrl-C: the workers are stopped and leave recordings that say so.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        status = main(sys.argv[1:])
-        # Here, where a failure to write what was printed can still be told.
-        sys.stdout.flush()
-        sys.exit(status)
-    except ParityError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.status)
-    except MemoryError:
-        print("error: this takes more memory than there is; ask for fewer steps or a smaller network", file=sys.stderr)
-        sys.exit(UsageError.status)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except OSError as error:
-        # Standard output, as a rule: closed by its reader, or on a full disk.
-        print(f"error: {error}", file=sys.stderr)
-        # What is left in its buffer would fail once more at exit, with a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(UsageError.status)
-    except Exception:
-        # Python's own status for an exception would mean "mismatch".
-        traceback.print_exc()
-        sys.exit(STATUS_OF_A_BUG)

@@ -1,5 +1,11 @@
 """Train the published programs at their settings on all of MNIST, and set their figures beside both frameworks'."""
 
+if __name__ == "__main__":
+    # Before what follows is imported, which takes its time and may fail.
+    from parity import command
+
+    command.run("parity.published")
+
 import argparse
 import tempfile
 from collections import Counter
@@ -181,7 +187,3 @@ def write_page(found: Mapping[str, Found], out: Path, seeds: int) -> None:
     shown = f"![Accuracy after each epoch of every run, and as published]({picture.name})\n"
     caption = "Accuracy after each epoch; the dotted line is the published one at the end:\n"
     write_whole(out, "\n".join([head, table(found), caption, shown]).encode())
-
-
-if __name__ == "__main__":
-    opts.run_command(main)

@@ -1,5 +1,11 @@
 """Train an experiment in one framework and record it, to be compared elsewhere."""
 
+if __name__ == "__main__":
+    # Before what follows is imported, which takes its time and may fail.
+    from parity import command
+
+    command.run("parity.record")
+
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +80,3 @@ def main(arguments: Sequence[str]) -> int:
     if not options.quiet:
         print(f"recorded in {out}; compare it with: python -m parity.compare {out} OTHER")
     return 0
-
-
-if __name__ == "__main__":
-    opts.run_command(main)

@@ -1,5 +1,11 @@
 """Train an experiment in both frameworks and say whether they computed the same."""
 
+if __name__ == "__main__":
+    # Before what follows is imported, which takes its time and may fail.
+    from parity import command
+
+    command.run("parity.run")
+
 import argparse
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -146,7 +152,3 @@ def outcome(futures: Sequence[Future[Any]]) -> list[ParityError]:
 def together(failures: list[ParityError]) -> ParityError:
     """All failures as one, of the first one's kind."""
     return type(failures[0])("\n".join(str(failure) for failure in failures))
-
-
-if __name__ == "__main__":
-    opts.run_command(main)
