@@ -74,7 +74,7 @@ def report(
     """Report what was judged, with files where asked for; returns the exit status."""
     sides, verdict = judged
     if out is not None:
-        write_whole(out / "verdict.json", verdict_json(sides[0], verdict, diagnosis).encode())
+        write_whole(out / "verdict.json", verdict_json(sides, verdict, diagnosis).encode())
     if junit is not None:
         from parity.report.junit import xml
 
@@ -88,9 +88,10 @@ def report(
     return EXIT_STATUS[verdict.verdict]
 
 
-def verdict_json(a: Recording, verdict: Verdict, diagnosis: Diagnosis | None) -> str:
+def verdict_json(sides: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis | None) -> str:
     """The verdict and its cause, where that was sought, as JSON: an output, never read back."""
-    content = {"format": VERDICT_FORMAT, "experiment": a.manifest.experiment, **asdict(verdict)}
+    data = {side.label: side.data_source for side in sides}
+    content = {"format": VERDICT_FORMAT, "experiment": sides[0].manifest.experiment, "data": data, **asdict(verdict)}
     content["diagnosis"] = None if diagnosis is None else asdict(diagnosis)
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 

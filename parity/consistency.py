@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from parity import digits
 from parity.data import steps_per_pass
-from parity.digits import mnist
+from parity.digits import mnist, sources
 from parity.errors import IncomparableError
 from parity.measure import entries
 from parity.spec import Schedule
@@ -44,10 +44,13 @@ def refuse(recording: "Recording", what: str) -> IncomparableError:
 
 
 def check_manifest(recording: "Recording") -> None:
-    """Steps of checkpoints, what they are called by, and the run's precision."""
+    """The run's precision, what its data are called, and its checkpoints."""
     manifest, steps = recording.manifest, recording.trace["cost"].size
     if manifest.precision.get("dtype") != manifest.identity.dtype:
         raise refuse(recording, f"it was computed in {manifest.precision.get('dtype')}, not {manifest.identity.dtype}")
+    told, digest = manifest.data_source, manifest.digests.get("data", "")
+    if told and sources.contradicted(told, manifest.identity.data, digest):
+        raise refuse(recording, f"its data are called {told!r:.100}, and their digest is {digest:.12}")
     for step, key in recording.checkpoints.items():
         if step >= steps:
             raise refuse(recording, f"there is a checkpoint at step {step} of {steps}")

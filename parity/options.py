@@ -24,6 +24,7 @@ from parity.changes import (
     with_hidden_dropout,
     with_initializer,
 )
+from parity.digits import sources as digit_sources
 from parity.digits.mnist import LOADERS, TRAIN_SAMPLES, default_folder, missing, remedy
 from parity.errors import UsageError
 from parity.experiments import EXPERIMENTS
@@ -61,7 +62,8 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         metavar=f"{AUTO}|{EMBEDDED}|{MNIST}|DIR",
         help=f"the {EMBEDDED} 5,000 digits; all of {MNIST}, by tensorflow_datasets and torchvision; {AUTO}, which is "
         f"{MNIST} where that can be had and else {EMBEDDED} (default, unless the environment variable {DEFAULT_DATA} "
-        "has another); or a folder with MNIST's four IDX files, gzipped or not",
+        "has another); or a folder with four IDX files as MNIST's, gzipped or not, "
+        "which are named where they are not MNIST as published",
     )
     parser.add_argument(
         "--data-dir",
@@ -366,6 +368,15 @@ def choose_data(options: argparse.Namespace, chosen: Experiment, frameworks: Seq
     options.data = EMBEDDED
     if not options.quiet:
         print(f"training on the 5,000 embedded digits: {reason}", flush=True)
+
+
+def say_what_is_not_mnist(options: argparse.Namespace) -> str | None:
+    """Name the folder that is trained on, where its files are not those that were published; and return that."""
+    folder, _ = sources(options)
+    difference = None if folder is None else digit_sources.difference(folder)
+    if difference is not None and not options.quiet:
+        print(f"training on {difference}", flush=True)
+    return difference
 
 
 def check_inputs(asked: RecordJob) -> None:

@@ -62,6 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     opts.choose_data(options, experiment, [side])
     opts.check_inputs(opts.job(options, experiment, side, options.device, Path(), options.reference, options.hand_over))
     out = opts.out_folder(options)
+    opts.say_what_is_not_mnist(options)
     job = opts.job(options, experiment, side, options.device, out, options.reference, options.hand_over)
     if options.init_from is not None:
         # Perhaps the other framework, so in a process of its own.

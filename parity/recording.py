@@ -60,6 +60,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from parity import consistency, layout, phases, spec
 from parity.checked import STRICT
+from parity.digits import sources
 from parity.errors import IncomparableError, UsageError
 from parity.files import read_file, unpack, write_whole
 from parity.phases import Phase, PhaseName
@@ -112,10 +113,12 @@ class Manifest:
     without_twins: str = "the run was not finished"
     # The step of each checkpoint, its own or another recording's, that was replayed here, by its key.
     replays: dict[str, int] = field(default_factory=dict)
+    # What the data are called (parity/digits/sources.py); recordings from before it was kept do not say.
+    data_source: str = ""
 
     def __post_init__(self) -> None:
         texts = self.experiment, self.digests, self.precision, self.device, self.environment, self.without_twins
-        require_printable([*texts, self.checkpoints, self.replays])
+        require_printable([*texts, self.data_source, self.checkpoints, self.replays])
         if self.phase == "pretraining" and self.identity.pretraining is None:
             raise ValueError("the experiment has no pre-training")
         for step in self.checkpoints:
@@ -204,6 +207,12 @@ class Recording:
     # How the side is called in reports.
     label: str
     pretraining: "Recording | None" = field(default=None, kw_only=True)
+
+    @property
+    def data_source(self) -> str:
+        """What the data are called."""
+        identity, digest = self.manifest.identity, self.manifest.digests.get("data", "")
+        return self.manifest.data_source or sources.known(identity.data, digest) or "a folder's own files, not MNIST"
 
     @property
     def lengths(self) -> dict[str, int]:

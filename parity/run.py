@@ -50,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     opts.check_inputs(opts.job(options, experiment, "tf", options.device, Path()))
     require_library("matplotlib", "use --no-figures", not options.no_figures)
     out = opts.out_folder(options)
+    opts.say_what_is_not_mnist(options)
     try:
         for side in FRAMEWORKS:
             # Of two runs that are given the same folder, one finds it taken.

@@ -224,6 +224,7 @@ def new_manifest(task: Task, first_state: Arrays) -> Manifest:
         device=task.device,
         hand_over=job.hand_over,
         environment=environment | side.runtime.describe(),
+        data_source=task.data_source,
     )
 
 

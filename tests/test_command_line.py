@@ -51,9 +51,10 @@ def test_run_writes_what_it_says(finished):
 def test_verdict_json(finished):
     _, out, _ = finished
     verdict = json.loads((out / "verdict.json").read_text())
-    assert set(verdict) == {"format", "experiment", "verdict", "checks", "diagnosis"}
+    assert set(verdict) == {"format", "experiment", "data", "verdict", "checks", "diagnosis"}
     assert (verdict["format"], verdict["experiment"], verdict["verdict"]) == (2, "mnist_softmax", "parity")
     assert verdict["diagnosis"] is None
+    assert verdict["data"] == {"Keras": "the embedded digits", "torch": "the embedded digits"}
     keys = {"name", "level", "result", "measured", "bound", "where", "reason", "side"}
     assert all(set(check) == keys for check in verdict["checks"])
     results = {level: {c["result"] for c in verdict["checks"] if c["level"] == level} for level in
