@@ -21,6 +21,7 @@ from parity.recording import Recording
 from parity.report import console
 from parity.verdict import Verdict, judge, judge_alone
 from parity.verdict.checks import EXIT_STATUS
+from parity.verdict.judged import levels
 
 EPILOG = """\
 example:
@@ -92,6 +93,7 @@ def verdict_json(sides: Sequence[Recording], verdict: Verdict, diagnosis: Diagno
     """The verdict and its cause, where that was sought, as JSON: an output, never read back."""
     data = {side.label: side.data_source for side in sides}
     content = {"format": VERDICT_FORMAT, "experiment": sides[0].manifest.experiment, "data": data, **asdict(verdict)}
+    content["judged"], content["not_judged"] = levels(sides, verdict)
     content["diagnosis"] = None if diagnosis is None else asdict(diagnosis)
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 

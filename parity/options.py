@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from parity import data, start
+from parity import data, start, work
 from parity.changes import (
     COSTS,
     choose,
@@ -39,9 +39,8 @@ AUTO, EMBEDDED, MNIST = "auto", "embedded", "mnist"
 DEFAULT_DATA = "PARITY_DATA"
 # What --init-from draws, in the folder of the run.
 INITIAL = "initial.safetensors"
-# Reruns that measure the noise, for each side, and how long they may take where nobody asks for them: so that all of a
-# run with them stays under a minute.
-TWINS, TWIN_SECONDS = 3, 20
+# Reruns that measure the noise, for each side.
+TWINS = 3
 
 
 class Parser(argparse.ArgumentParser):
@@ -148,8 +147,10 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         "--verdict",
         choices=["quick", "full"],
         help=f"full: run {TWINS} twins of each side, which are moved by rounding at every step, so that trajectory and "
-        f"outcome can be judged; quick: leave them out; default full, unless a side's would take over {TWIN_SECONDS} s",
+        f"outcome can be judged; quick: leave them out; default full; quick where training takes over {work.LIMIT:.0e} "
+        "operations (parity/work.py), as on all of MNIST",
     )
+    parser.set_defaults(without_twins=RecordJob.without_twins)
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="default auto: a GPU if found")
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument(
@@ -330,10 +331,23 @@ def job(
         checkpoints=options.checkpoints,
         hand_over=hand_over,
         twins=0 if options.verdict == "quick" else TWINS,
-        twin_seconds=TWIN_SECONDS if options.verdict is None else None,
+        without_twins=options.without_twins,
         device=device,
         out=out,
     )
+
+
+def choose_verdict(options: argparse.Namespace, identity: Identity, steps: int) -> None:
+    """Replace a --verdict that was not given by what so much work allows: by settings alone, so alike on both sides."""
+    if options.verdict is not None:
+        return
+    asked = work.estimated(identity, steps)
+    options.verdict = "full" if asked <= work.LIMIT else "quick"
+    if options.verdict == "quick":
+        reason = (
+            f"{steps} steps are some {asked:.1e} operations, and above {work.LIMIT:.0e} there are no twins by default"
+        )
+        options.without_twins = f"{reason} (--verdict full takes them)"
 
 
 def sources(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
@@ -379,8 +393,11 @@ def say_what_is_not_mnist(options: argparse.Namespace) -> str | None:
     return difference
 
 
-def check_inputs(asked: RecordJob) -> None:
-    """Read everything the job will read, so that what is wrong is said before a framework is started."""
+def check_inputs(asked: RecordJob) -> int:
+    """Read everything the job will read, so that what is wrong is said before a framework is started.
+
+    Returned is how many steps it trains.
+    """
     identity = asked.identity
     samples = TRAIN_SAMPLES
     if asked.data_dir is None:
@@ -391,7 +408,7 @@ def check_inputs(asked: RecordJob) -> None:
         start.pretraining_order(identity, samples)
     if asked.reference is None:
         start.state(identity, asked.initial_weights, None)
-        return
+        return len(batches)
     reference = start.reference(asked.reference, identity, "training")
     if asked.hand_over is not None:
         start.taken_over(reference, asked.hand_over)
@@ -399,3 +416,4 @@ def check_inputs(asked: RecordJob) -> None:
         for step in phase.checkpoints:
             # What is missing or damaged could not be replayed after training.
             phase.checkpoint(step)
+    return len(batches)

@@ -14,6 +14,7 @@ from parity.diagnosis.value import Diagnosis
 from parity.recording import Recording
 from parity.spec import DTYPES, LABELS, Framework
 from parity.verdict import Check, Verdict
+from parity.verdict.judged import remark
 
 COLOURS = {
     "passed": "green", "failed": "red", "not_judged": "yellow",
@@ -66,7 +67,7 @@ def show(recordings: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis
             console.print(Text(f"{start}: {check.reason}", "red"))
         if len(failed) > FAILURES_SHOWN:
             console.print(Text(f"and {len(failed) - FAILURES_SHOWN} more", "red"))
-    console.print(Text.assemble("verdict: ", (verdict.verdict, COLOURS[verdict.verdict])))
+    console.print(Text.assemble("verdict: ", (verdict.verdict, COLOURS[verdict.verdict]), remark(recordings, verdict)))
     if diagnosis is not None and not quiet:
         console.print("\n".join(diagnosis.lines()))
 
