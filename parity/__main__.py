@@ -1,10 +1,15 @@
 """List the experiments: python -m parity"""
 
+if __name__ == "__main__":
+    # Before what follows is imported, which takes its time and may fail.
+    from parity import command
+
+    command.run("parity.__main__")
+
 from collections.abc import Sequence
 
 from parity.errors import UsageError
 from parity.experiments import EXPERIMENTS
-from parity.options import run_command
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -17,7 +22,3 @@ def main(arguments: Sequence[str]) -> int:
     print("\nrun one with: python -m parity.run NAME    (options: python -m parity.run --help)")
     print("how Keras and torch differ: python -m parity.explain")
     return 0
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -1,5 +1,11 @@
 """Judge two recordings against each other; no framework is needed for it."""
 
+if __name__ == "__main__":
+    # Before what follows is imported, which takes its time and may fail.
+    from parity import command
+
+    command.run("parity.compare")
+
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +21,7 @@ from parity.recording import Recording
 from parity.report import console
 from parity.verdict import Verdict, judge, judge_alone
 from parity.verdict.checks import EXIT_STATUS
+from parity.verdict.judged import levels
 
 EPILOG = """\
 example:
@@ -68,7 +75,7 @@ def report(
     """Report what was judged, with files where asked for; returns the exit status."""
     sides, verdict = judged
     if out is not None:
-        write_whole(out / "verdict.json", verdict_json(sides[0], verdict, diagnosis).encode())
+        write_whole(out / "verdict.json", verdict_json(sides, verdict, diagnosis).encode())
     if junit is not None:
         from parity.report.junit import xml
 
@@ -82,9 +89,11 @@ def report(
     return EXIT_STATUS[verdict.verdict]
 
 
-def verdict_json(a: Recording, verdict: Verdict, diagnosis: Diagnosis | None) -> str:
+def verdict_json(sides: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis | None) -> str:
     """The verdict and its cause, where that was sought, as JSON: an output, never read back."""
-    content = {"format": VERDICT_FORMAT, "experiment": a.manifest.experiment, **asdict(verdict)}
+    data = {side.label: side.data_source for side in sides}
+    content = {"format": VERDICT_FORMAT, "experiment": sides[0].manifest.experiment, "data": data, **asdict(verdict)}
+    content["judged"], content["not_judged"] = levels(sides, verdict)
     content["diagnosis"] = None if diagnosis is None else asdict(diagnosis)
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
@@ -93,7 +102,3 @@ def require_library(name: str, otherwise: str, wanted: bool = True) -> None:
     """Refuse, before anything is trained or judged, what needs a library of an extra that is not installed."""
     if wanted and find_spec(name) is None:
         raise UsageError(f"{name} is not installed: {otherwise}, or pip install {name}")
-
-
-if __name__ == "__main__":
-    opts.run_command(main)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from parity.digits import LEVELS, PATCHES
 from parity.nodes import (
     Activation,
     ActivationName,
@@ -22,6 +21,7 @@ from parity.nodes import (
     PReLU,
 )
 from parity.optimizers import OPTIMIZERS
+from parity.patches import LEVELS, PATCHES
 from parity.spec import Experiment, Identity, Pretraining, Realisation, Schedule, own_choices
 
 TF_MODEL, TORCH_MODEL = "tf_impl.models:sequential", "torch_impl.models:sequential"

@@ -1,5 +1,11 @@
 """Say how Keras and torch differ in one thing, how to align them, and measure what it does to training."""
 
+if __name__ == "__main__":
+    # Before what follows is imported, which takes its time and may fail.
+    from parity import command
+
+    command.run("parity.explain")
+
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -104,7 +110,3 @@ def described(pair: Pair) -> list[str]:
         after = f"after {steps} step{'s' * (steps > 1)}"
         lines.append(f"    cost {after:15} Keras {ours:<12.9g} torch {theirs:<12.9g} {abs(ours - theirs):.1e} apart")
     return lines
-
-
-if __name__ == "__main__":
-    opts.run_command(main)

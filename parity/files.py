@@ -1,7 +1,9 @@
 """Files of a recording: written whole or not at all, and read as untrusted input."""
 
+import errno
 import os
-from pathlib import Path
+import stat
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import safetensors.numpy
@@ -31,18 +33,40 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def read_file(folder: Path, name: str, largest: int) -> bytes:
-    """The content of a file of a recording, which must really lie in it and be no larger than `largest` bytes."""
+    """The content of a file of a recording: a regular one of its own, and no larger than `largest` bytes."""
     path = folder / name
     try:
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise IncomparableError(f"{path} leads out of the recording; record the run again")
-        size = path.stat().st_size
-        if size > largest:
-            raise IncomparableError(f"{path} has {size} bytes, and at most {largest} are read")
-        return path.read_bytes()
-    except (OSError, RuntimeError, ValueError) as error:
-        # RuntimeError: a loop of links; ValueError: a name with a NUL.
+        with os.fdopen(opened(folder, name), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise IncomparableError(f"{path} is no regular file; record the run again")
+            if found.st_size > largest:
+                raise IncomparableError(f"{path} has {found.st_size} bytes, and at most {largest} are read")
+            return file.read(largest)
+    except (OSError, ValueError) as error:
+        # ValueError: a name with a NUL.
+        if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR):
+            reason = "is a link or lies behind one, and links lead out of the recording"
+            raise IncomparableError(f"{path} {reason}; record the run again") from error
         raise IncomparableError(f"{path} cannot be read ({error}); record the run again") from error
+
+
+def opened(folder: Path, name: str) -> int:
+    """A descriptor of a file in `folder`, reached without following a link on the way, and without waiting.
+
+    A named pipe would keep whoever opens it waiting for its other end.
+    """
+    *folders, last = PurePosixPath(name).parts
+    if ".." in folders or PurePosixPath(name).is_absolute():
+        raise IncomparableError(f"{folder / name} leads out of the recording; record the run again")
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for inner in folders:
+            outer, at = at, os.open(inner, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            os.close(outer)
+        return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
+    finally:
+        os.close(at)
 
 
 def unpack(path: Path, content: bytes) -> dict[str, NDArray[Any]]:

@@ -32,9 +32,9 @@ class RecordJob:
     # The step from which on the run goes on from the state of `reference`.
     hand_over: int | None = None
     phase: PhaseName = "training"
-    # How many twins measure the noise, and how many seconds they may take by what the training took (None: any).
+    # How many twins measure the noise, and if none, why.
     twins: int = 0
-    twin_seconds: float | None = None
+    without_twins: str = "no twins were asked for"
 
 
 def in_order(job: RecordJob, beside: Path | None = None) -> list[RecordJob]:

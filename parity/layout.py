@@ -136,6 +136,18 @@ def check_exactly(
         check_array(where, name, arrays[name], shape, dtype)
 
 
+def file_names(identity: Identity) -> dict[str, str]:
+    """What a file of weights calls each of them: `layers.<i>.kernel` and `layers.<i>.bias` of the i-th layer.
+
+    An embedding's is `layers.0.table`.
+    """
+    return {
+        f"layers.{i}.{kind}": f"{node.name}/{kind}"
+        for i, node in enumerate(identity.layers)
+        for kind in node.weight_shapes
+    }
+
+
 def looped(identity: Identity) -> list[str]:
     """The tensors of a loop's step that can be held against a replayed one: its cost, and the state after it."""
     groups = {"statistics": identity.statistics, "slots": identity.slot_shapes, "weights": identity.weights}

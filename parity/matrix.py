@@ -1,5 +1,11 @@
 """Compare recordings of many versions, each with each, and print a table in Markdown."""
 
+if __name__ == "__main__":
+    # Before what follows is imported, which takes its time and may fail.
+    from parity import command
+
+    command.run("parity.matrix")
+
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -89,7 +95,3 @@ def described(a: Recording, b: Recording, verdict: Verdict) -> str:
     used = max(check.share for check in verdict.checks if check.level == "lockstep")
     agreed = next(check for check in verdict.checks if check.name == "cost to 6 digits")
     return f"{verdict.verdict}; {used:.0%} of the bound; {agreed.reason}"
-
-
-if __name__ == "__main__":
-    opts.run_command(main)

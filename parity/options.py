@@ -4,17 +4,14 @@ import argparse
 import itertools
 import math
 import os
-import signal
-import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from parity import data, start
+from parity import data, start, work
 from parity.changes import (
     COSTS,
     choose,
@@ -27,8 +24,9 @@ from parity.changes import (
     with_hidden_dropout,
     with_initializer,
 )
+from parity.digits import sources as digit_sources
 from parity.digits.mnist import LOADERS, TRAIN_SAMPLES, default_folder, missing, remedy
-from parity.errors import ParityError, UsageError
+from parity.errors import UsageError
 from parity.experiments import EXPERIMENTS
 from parity.job import DrawJob, RecordJob
 from parity.nodes import ActivationName, Dense, InitializerName
@@ -41,11 +39,8 @@ AUTO, EMBEDDED, MNIST = "auto", "embedded", "mnist"
 DEFAULT_DATA = "PARITY_DATA"
 # What --init-from draws, in the folder of the run.
 INITIAL = "initial.safetensors"
-# Reruns that measure the noise, for each side, and how long they may take where nobody asks for them: so that all of a
-# run with them stays under a minute.
-TWINS, TWIN_SECONDS = 3, 20
-# EX_SOFTWARE of sysexits.h
-STATUS_OF_A_BUG = 70
+# Reruns that measure the noise, for each side.
+TWINS = 3
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,7 +61,8 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         metavar=f"{AUTO}|{EMBEDDED}|{MNIST}|DIR",
         help=f"the {EMBEDDED} 5,000 digits; all of {MNIST}, by tensorflow_datasets and torchvision; {AUTO}, which is "
         f"{MNIST} where that can be had and else {EMBEDDED} (default, unless the environment variable {DEFAULT_DATA} "
-        "has another); or a folder with MNIST's four IDX files, gzipped or not",
+        "has another); or a folder with four IDX files as MNIST's, gzipped or not, "
+        "which are named where they are not MNIST as published",
     )
     parser.add_argument(
         "--data-dir",
@@ -151,8 +147,10 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         "--verdict",
         choices=["quick", "full"],
         help=f"full: run {TWINS} twins of each side, which are moved by rounding at every step, so that trajectory and "
-        f"outcome can be judged; quick: leave them out; default full, unless a side's would take over {TWIN_SECONDS} s",
+        f"outcome can be judged; quick: leave them out; default full; quick where training takes over {work.LIMIT:.0e} "
+        "operations (parity/work.py), as on all of MNIST",
     )
+    parser.set_defaults(without_twins=RecordJob.without_twins)
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="default auto: a GPU if found")
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument(
@@ -333,10 +331,23 @@ def job(
         checkpoints=options.checkpoints,
         hand_over=hand_over,
         twins=0 if options.verdict == "quick" else TWINS,
-        twin_seconds=TWIN_SECONDS if options.verdict is None else None,
+        without_twins=options.without_twins,
         device=device,
         out=out,
     )
+
+
+def choose_verdict(options: argparse.Namespace, identity: Identity, steps: int) -> None:
+    """Replace a --verdict that was not given by what so much work allows: by settings alone, so alike on both sides."""
+    if options.verdict is not None:
+        return
+    asked = work.estimated(identity, steps)
+    options.verdict = "full" if asked <= work.LIMIT else "quick"
+    if options.verdict == "quick":
+        reason = (
+            f"{steps} steps are some {asked:.1e} operations, and above {work.LIMIT:.0e} there are no twins by default"
+        )
+        options.without_twins = f"{reason} (--verdict full takes them)"
 
 
 def sources(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
@@ -373,8 +384,20 @@ def choose_data(options: argparse.Namespace, chosen: Experiment, frameworks: Seq
         print(f"training on the 5,000 embedded digits: {reason}", flush=True)
 
 
-def check_inputs(asked: RecordJob) -> None:
-    """Read everything the job will read, so that what is wrong is said before a framework is started."""
+def say_what_is_not_mnist(options: argparse.Namespace) -> str | None:
+    """Name the folder that is trained on, where its files are not those that were published; and return that."""
+    folder, _ = sources(options)
+    difference = None if folder is None else digit_sources.difference(folder)
+    if difference is not None and not options.quiet:
+        print(f"training on {difference}", flush=True)
+    return difference
+
+
+def check_inputs(asked: RecordJob) -> int:
+    """Read everything the job will read, so that what is wrong is said before a framework is started.
+
+    Returned is how many steps it trains.
+    """
     identity = asked.identity
     samples = TRAIN_SAMPLES
     if asked.data_dir is None:
@@ -385,7 +408,7 @@ def check_inputs(asked: RecordJob) -> None:
         start.pretraining_order(identity, samples)
     if asked.reference is None:
         start.state(identity, asked.initial_weights, None)
-        return
+        return len(batches)
     reference = start.reference(asked.reference, identity, "training")
     if asked.hand_over is not None:
         start.taken_over(reference, asked.hand_over)
@@ -393,33 +416,4 @@ def check_inputs(asked: RecordJob) -> None:
         for step in phase.checkpoints:
             # What is missing or damaged could not be replayed after training.
             phase.checkpoint(step)
-
-
-def run_command(main: Callable[[Sequence[str]], int]) -> None:
-    """Run a command's `main`, turn its failures into one line on standard error, and exit with its status."""
-    # A request to end is taken like Ctrl-C: the workers are stopped and leave recordings that say so.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        status = main(sys.argv[1:])
-        # Here, where a failure to write what was printed can still be told.
-        sys.stdout.flush()
-        sys.exit(status)
-    except ParityError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.status)
-    except MemoryError:
-        print("error: this takes more memory than there is; ask for fewer steps or a smaller network", file=sys.stderr)
-        sys.exit(UsageError.status)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except OSError as error:
-        # Standard output, as a rule: closed by its reader, or on a full disk.
-        print(f"error: {error}", file=sys.stderr)
-        # What is left in its buffer would fail once more at exit, with a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(UsageError.status)
-    except Exception:
-        # Python's own status for an exception would mean "mismatch".
-        traceback.print_exc()
-        sys.exit(STATUS_OF_A_BUG)
+    return len(batches)

@@ -1,5 +1,11 @@
 """Train the published programs at their settings on all of MNIST, and set their figures beside both frameworks'."""
 
+if __name__ == "__main__":
+    # Before what follows is imported, which takes its time and may fail.
+    from parity import command
+
+    command.run("parity.published")
+
 import argparse
 import tempfile
 from collections import Counter
@@ -63,7 +69,7 @@ RAW = ("mnist_softmax", "mnist_relu")
 HEAD = """# The published figures, and ours
 
 `python -m parity.published --seeds {count} --out FILE.md` made this page. It trains the published programs at their
-settings, the networks on digits on all of MNIST, in both frameworks from the same weights on the same batches.
+settings, the networks on digits on {data}, in both frameworks from the same weights on the same batches.
 Published figures are of one run each, with weights of their own; ours are the median and the range of {seeds}. What
 was published and lies outside of that range is marked.
 """
@@ -107,14 +113,16 @@ def main(arguments: Sequence[str]) -> int:
     chosen = {name: system(one_of(name, PUBLISHED, "published system")) for name in options.systems or PUBLISHED}
     if options.out is not None:
         require_library("matplotlib", "leave --out away", True)
-    for experiment in chosen.values():
-        if experiment.identity.data != "xor":
-            opts.choose_data(options, experiment, FRAMEWORKS)
+    unlike = None
+    on_digits = [experiment for experiment in chosen.values() if experiment.identity.data != "xor"]
+    if on_digits:
+        opts.choose_data(options, on_digits[0], FRAMEWORKS)
+        unlike = opts.say_what_is_not_mnist(options)
     found = trained(chosen, options)
     if options.out is None:
         print(table(found), end="")
     else:
-        write_page(found, options.out, options.seeds)
+        write_page(found, options.out, options.seeds, unlike)
     return 0 if all(set(system.verdicts) == {"parity"} for system in found.values()) else 1
 
 
@@ -170,18 +178,14 @@ def median_and_range(values: Sequence[float]) -> str:
     return median if low == high else f"{median} ({low} to {high})"
 
 
-def write_page(found: Mapping[str, Found], out: Path, seeds: int) -> None:
-    """The page, and its picture beside it."""
+def write_page(found: Mapping[str, Found], out: Path, seeds: int, unlike: str | None) -> None:
+    """The page, and its picture beside it; `unlike` is the folder that was trained on, where it is not MNIST."""
     from parity.report.figures import published, save
 
     picture = out.with_suffix(".png")
     curves = {name: {side: system.traces[side] for side in FRAMEWORKS} for name, system in found.items()}
     save(published({name: PUBLISHED[name].get(ACCURACY, ()) for name in found}, curves), picture, dpi=100)
-    head = HEAD.format(count=seeds, seeds=f"{seeds} seeds" if seeds > 1 else "one seed")
+    head = HEAD.format(count=seeds, seeds=f"{seeds} seeds" if seeds > 1 else "one seed", data=unlike or "all of MNIST")
     shown = f"![Accuracy after each epoch of every run, and as published]({picture.name})\n"
     caption = "Accuracy after each epoch; the dotted line is the published one at the end:\n"
     write_whole(out, "\n".join([head, table(found), caption, shown]).encode())
-
-
-if __name__ == "__main__":
-    opts.run_command(main)

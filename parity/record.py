@@ -1,5 +1,11 @@
 """Train an experiment in one framework and record it, to be compared elsewhere."""
 
+if __name__ == "__main__":
+    # Before what follows is imported, which takes its time and may fail.
+    from parity import command
+
+    command.run("parity.record")
+
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -54,8 +60,10 @@ def main(arguments: Sequence[str]) -> int:
     side = one_of(options.framework, FRAMEWORKS, "framework")
     experiment = opts.experiment(options)
     opts.choose_data(options, experiment, [side])
-    opts.check_inputs(opts.job(options, experiment, side, options.device, Path(), options.reference, options.hand_over))
+    asked = opts.job(options, experiment, side, options.device, Path(), options.reference, options.hand_over)
+    opts.choose_verdict(options, experiment.identity, opts.check_inputs(asked))
     out = opts.out_folder(options)
+    opts.say_what_is_not_mnist(options)
     job = opts.job(options, experiment, side, options.device, out, options.reference, options.hand_over)
     if options.init_from is not None:
         # Perhaps the other framework, so in a process of its own.
@@ -74,7 +82,3 @@ def main(arguments: Sequence[str]) -> int:
     if not options.quiet:
         print(f"recorded in {out}; compare it with: python -m parity.compare {out} OTHER")
     return 0
-
-
-if __name__ == "__main__":
-    opts.run_command(main)

@@ -36,13 +36,17 @@ A recording is a folder:
     pretraining/pretrained.safetensors   the weights it gave, named as --initial-weights takes them
 The evidence is large, needed only to be compared with recordings made elsewhere, and not kept by parity.run.
 
-Nothing is pickled, and nothing read is believed before it is checked. A recording counts only if its manifest says
-`complete`, which is written last: a killed process leaves one that says it is not.
+Nothing is pickled, and nothing read is believed before it is checked: every file that the manifest lists is read, and
+none by another name than those above; no link is followed; and what two files say must be the same
+(parity/consistency.py). What was listed under evidence/ may have been deleted. A recording counts only if its manifest
+says `complete`, which is written last: a killed process leaves one that says it is not.
 """
 
 import contextlib
 import hashlib
 import json
+import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -54,12 +58,13 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from parity import layout, phases, spec
+from parity import consistency, layout, phases, spec
 from parity.checked import STRICT
+from parity.digits import sources
 from parity.errors import IncomparableError, UsageError
 from parity.files import read_file, unpack, write_whole
 from parity.phases import Phase, PhaseName
-from parity.spec import LABELS, Framework, Identity, Realisation
+from parity.spec import DTYPES, LABELS, Framework, Identity, Realisation
 
 FORMAT = 8
 MANIFEST = "manifest.json"
@@ -108,15 +113,21 @@ class Manifest:
     without_twins: str = "the run was not finished"
     # The step of each checkpoint, its own or another recording's, that was replayed here, by its key.
     replays: dict[str, int] = field(default_factory=dict)
+    # What the data are called (parity/digits/sources.py); recordings from before it was kept do not say.
+    data_source: str = ""
 
     def __post_init__(self) -> None:
         texts = self.experiment, self.digests, self.precision, self.device, self.environment, self.without_twins
-        require_printable([*texts, self.checkpoints, self.replays])
+        require_printable([*texts, self.data_source, self.checkpoints, self.replays])
         if self.phase == "pretraining" and self.identity.pretraining is None:
             raise ValueError("the experiment has no pre-training")
         for step in self.checkpoints:
             if not (step.isascii() and step.isdigit() and str(int(step)) == step):
                 raise ValueError(f"a checkpoint is a step, not {step!r:.60}")
+        for key in (*self.checkpoints.values(), *self.replays):
+            # It becomes part of a file's name.
+            if not re.fullmatch("[0-9a-f]{64}", key):
+                raise ValueError(f"a checkpoint's key is a SHA-256, not {key!r:.60}")
 
 
 def require_printable(value: Any) -> None:
@@ -198,6 +209,12 @@ class Recording:
     pretraining: "Recording | None" = field(default=None, kw_only=True)
 
     @property
+    def data_source(self) -> str:
+        """What the data are called."""
+        identity, digest = self.manifest.identity, self.manifest.digests.get("data", "")
+        return self.manifest.data_source or sources.known(identity.data, digest) or "a folder's own files, not MNIST"
+
+    @property
     def lengths(self) -> dict[str, int]:
         """How many values each array of the trace holds."""
         return {key: len(array) for key, array in self.trace.items()}
@@ -222,6 +239,13 @@ class Recording:
         where = f"{self.folder / start_file(dtype)}"
         layout.check_step(where, self.manifest.identity, self.phase.shapes(0), replay, dtype)
         return replay
+
+    @property
+    def starts(self) -> list[str]:
+        """The precisions in which there is a step from the start state: what `drop_evidence` deletes stays listed."""
+        return [
+            d for d in DTYPES if start_file(d) in self.manifest.files and os.path.lexists(self.folder / start_file(d))
+        ]
 
     @property
     def checkpoints(self) -> dict[int, str]:
@@ -275,6 +299,13 @@ class Recording:
         layout.check_flow(f"{self.folder / FLOW}", self.manifest.identity, list(self.checkpoints), arrays)
         return arrays
 
+    def pretrained(self) -> dict[str, NDArray[Any]]:
+        """The weights that a pre-training gave, by the names that they have in its states."""
+        arrays, names = self.load(PRETRAINED), layout.file_names(self.manifest.identity)
+        if set(arrays) != set(names):
+            raise IncomparableError(f"{self.folder / PRETRAINED} does not hold the weights of all layers")
+        return {f"weights/{names[name]}": value for name, value in arrays.items()}
+
     def twins(self) -> dict[str, NDArray[Any]] | None:
         """What twins did, as listed above; None where there are none."""
         if not self.manifest.twins:
@@ -298,7 +329,7 @@ def read(folder: Path, phase: PhaseName = "training") -> Recording:
 
     Raises UsageError if there is none, IncomparableError if it is not whole.
     """
-    if not (folder / MANIFEST).is_file():
+    if not os.path.lexists(folder / MANIFEST):
         raise UsageError(f"{folder} holds no recording (no {MANIFEST}); give a folder that parity.record wrote")
     try:
         manifest = MANIFESTS.validate_json(read_file(folder, MANIFEST, LARGEST_MANIFEST), strict=True)
@@ -322,12 +353,36 @@ def read(folder: Path, phase: PhaseName = "training") -> Recording:
     for name, value in computed.items():
         if manifest.digests.get(name) != value:
             raise IncomparableError(f"{folder / MANIFEST}: the digest of {name} is not that of the recording")
+    check_listed(recording)
+    consistency.check(recording)
     if phase == "training" and manifest.identity.pretraining is not None:
+        if (folder / PRETRAINING).is_symlink():
+            raise IncomparableError(f"{folder / PRETRAINING} is a link, and links lead out of the recording")
         before = read(folder / PRETRAINING, "pretraining")
         if before.manifest.identity != manifest.identity or before.manifest.framework != manifest.framework:
             raise IncomparableError(f"{before.folder} is not the pre-training of {folder}; record the run again")
         recording = replace(recording, pretraining=before)
     return recording
+
+
+def check_listed(recording: Recording) -> None:
+    """Refuse a manifest that lists a file which is none of this format's, or lacks one that must be there."""
+    folder, manifest = recording.folder, recording.manifest
+    needed, allowed = known_files(manifest, recording.trace["cost"].size)
+    for name in manifest.files:
+        if name not in needed | allowed:
+            raise IncomparableError(f"{folder / MANIFEST} lists {name!r:.60}, which is no file of this recording")
+    for name in sorted(needed - set(manifest.files)):
+        raise IncomparableError(f"{folder} holds no {name}; record the run again")
+
+
+def known_files(manifest: Manifest, steps: int) -> tuple[set[str], set[str]]:
+    """What a recording of so many steps lists of files: those that it must, and those that it may."""
+    training, keys = manifest.phase == "training", manifest.checkpoints.values()
+    needed = {TRACE, LOOP, FLOW if training else PRETRAINED} | {TWINS for _ in range(min(1, manifest.twins))}
+    needed |= {state_file(step) for step in (*map(int, manifest.checkpoints), steps)}
+    needed |= {lockstep_file(key) for key in manifest.replays} | {segment_file(key) for key in keys}
+    return needed, {start_file(dtype) for dtype in DTYPES} | {segment_file(key) for key in manifest.replays}
 
 
 def told_apart(a: Recording, b: Recording) -> tuple[Recording, Recording]:

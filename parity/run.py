@@ -1,5 +1,11 @@
 """Train an experiment in both frameworks and say whether they computed the same."""
 
+if __name__ == "__main__":
+    # Before what follows is imported, which takes its time and may fail.
+    from parity import command
+
+    command.run("parity.run")
+
 import argparse
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -41,9 +47,11 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     experiment = opts.experiment(options)
     opts.choose_data(options, experiment, FRAMEWORKS)
-    opts.check_inputs(opts.job(options, experiment, "tf", options.device, Path()))
+    steps = opts.check_inputs(opts.job(options, experiment, "tf", options.device, Path()))
+    opts.choose_verdict(options, experiment.identity, steps)
     require_library("matplotlib", "use --no-figures", not options.no_figures)
     out = opts.out_folder(options)
+    opts.say_what_is_not_mnist(options)
     try:
         for side in FRAMEWORKS:
             # Of two runs that are given the same folder, one finds it taken.
@@ -146,7 +154,3 @@ def outcome(futures: Sequence[Future[Any]]) -> list[ParityError]:
 def together(failures: list[ParityError]) -> ParityError:
     """All failures as one, of the first one's kind."""
     return type(failures[0])("\n".join(str(failure) for failure in failures))
-
-
-if __name__ == "__main__":
-    opts.run_command(main)

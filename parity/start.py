@@ -12,6 +12,7 @@ from parity import randomness, recording
 from parity.data import passes_needed
 from parity.errors import UsageError
 from parity.files import write_whole
+from parity.layout import file_names
 from parity.phases import PhaseName
 from parity.recording import Arrays as Recorded
 from parity.recording import Recording
@@ -78,18 +79,6 @@ def read_weights(file: Path, identity: Identity) -> Weights:
     for name, neutral in names.items():
         check_weight(file, name, found[name], identity.weight_shapes[neutral], identity.dtype)
     return {neutral: found[name] for name, neutral in names.items()}
-
-
-def file_names(identity: Identity) -> dict[str, str]:
-    """What a file of weights calls each of them: `layers.<i>.kernel` and `layers.<i>.bias` of the i-th layer.
-
-    An embedding's is `layers.0.table`.
-    """
-    return {
-        f"layers.{i}.{kind}": f"{node.name}/{kind}"
-        for i, node in enumerate(identity.layers)
-        for kind in node.weight_shapes
-    }
 
 
 def named_weights(identity: Identity, state: Recorded) -> Weights:

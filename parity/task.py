@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from parity import data, programs, randomness, start
+from parity.digits import sources
 from parity.errors import UsageError
 from parity.job import RecordJob
 from parity.phases import Pretraining, phase
@@ -33,6 +34,7 @@ class Task:
         source = side.data.mnist(job.data_dir) if own else job.data
         identity, scaling = job.identity, job.realisation.pixel_scaling
         self.content = data.load(identity.data, source, identity.dtype, scaling, identity.test_pixels)
+        self.data_source = sources.named(identity.data, self.content.digest, job.data)
         self.batches = self.planned()
         self.phase = phase(job.phase, job.identity, len(self.batches))
         self.reference = None if job.reference is None else start.reference(job.reference, job.identity, job.phase)

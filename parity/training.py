@@ -56,7 +56,7 @@ def record(task: Task, tell: Tell) -> None:
         if task.reference is not None:
             replay_other(task, task.reference, recorder)
         replayed = time.perf_counter()
-        count, without = twins.record(task, program, rounding, done - ready, recorder, tell)
+        count, without = twins.record(task, program, rounding, recorder, tell)
     except (KeyboardInterrupt, BrokenPipeError):
         recorder.abandon("interrupted")
         raise
@@ -249,6 +249,7 @@ def new_manifest(task: Task, first_state: Arrays) -> Manifest:
         device=task.device,
         hand_over=job.hand_over,
         environment=environment | side.runtime.describe(),
+        data_source=task.data_source,
     )
 
 

@@ -28,17 +28,15 @@ LOUD = 256.0
 
 
 def record(
-    task: Task, program: Program, rounding: Mapping[int, Arrays], seconds: float, recorder: Recorder, tell: Tell
+    task: Task, program: Program, rounding: Mapping[int, Arrays], recorder: Recorder, tell: Tell
 ) -> tuple[int, str]:
     """Run the twins that the job asks for; how many there are, and if none, why.
 
-    `seconds` is what the training took. A twin that fails takes nothing else of the recording with it.
+    A twin that fails takes nothing else of the recording with it.
     """
     job = task.job
     if not job.twins:
-        return 0, "no twins were asked for"
-    if job.twin_seconds is not None and seconds * job.twins > job.twin_seconds:
-        return 0, f"{job.twins} twins would have taken about {seconds * job.twins:.0f} s (--verdict full takes them)"
+        return 0, job.without_twins
     found: list[dict[str, np.ndarray]] = []
     try:
         task.side.runtime.set_dtype(task.identity.dtype)

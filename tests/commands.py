@@ -60,12 +60,12 @@ def start(module, *arguments, folder):
     return subprocess.Popen(called, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=120, pause=0.05):
     """Until `condition()` is true."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def running_in(folder):

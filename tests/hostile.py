@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import random
 import shutil
 import struct
@@ -64,9 +65,15 @@ def change_manifest(folder: Path, dice: random.Random) -> str:
 
 def change_arrays(folder: Path, dice: random.Random) -> str:
     """Change a file of arrays: its header, its numbers, its bytes, its length, or the file itself."""
-    path = dice.choice(sorted(folder.rglob("*.safetensors")))
+    # A second change leaves alone what a link leads to, and would wait for a pipe.
+    path = dice.choice(sorted(path for path in folder.rglob("*.safetensors") if is_regular(path)))
     action = dice.choice([change_header, change_numbers, damage_bytes, replace_file])
     return f"{path.name}: {action.__name__} {action(path, dice)}"
+
+
+def is_regular(path: Path) -> bool:
+    """Whether it is a file, and no link to one."""
+    return path.is_file() and not path.is_symlink()
 
 
 def change_header(path: Path, dice: random.Random) -> str:
@@ -119,8 +126,8 @@ def damage_bytes(path: Path, dice: random.Random) -> str:
 
 def replace_file(path: Path, dice: random.Random) -> str:
     """Something else under the file's name."""
-    what = dice.choice(["empty", "folder", "link out", "link to nothing", "link to itself", "other file"])
-    others = sorted(set(path.parents[1].rglob("*.safetensors")) - {path})
+    what = dice.choice(["empty", "folder", "link out", "link to nothing", "link to itself", "other file", "pipe"])
+    others = sorted(other for other in set(path.parents[1].rglob("*.safetensors")) - {path} if is_regular(other))
     other = dice.choice(others).read_bytes()
     path.unlink()
     if what == "empty":
@@ -129,6 +136,8 @@ def replace_file(path: Path, dice: random.Random) -> str:
         path.mkdir()
     elif what == "other file":
         path.write_bytes(other)
+    elif what == "pipe":
+        os.mkfifo(path)
     else:
         path.symlink_to({"link out": "/etc/passwd", "link to nothing": "nothing", "link to itself": path}[what])
     return what
@@ -138,7 +147,7 @@ def refit_digests(folder: Path) -> None:
     """Make the manifest's digests those of the files as they are now."""
     with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, OSError):
         content = json.loads((folder / MANIFEST).read_text())
-        for name in content["files"]:
+        for name in filter(lambda name: is_regular(folder / name), content["files"]):
             content["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         (folder / MANIFEST).write_text(json.dumps(content))
 

@@ -51,9 +51,14 @@ def test_run_writes_what_it_says(finished):
 def test_verdict_json(finished):
     _, out, _ = finished
     verdict = json.loads((out / "verdict.json").read_text())
-    assert set(verdict) == {"format", "experiment", "verdict", "checks", "diagnosis"}
+    assert set(verdict) == {
+        "format", "experiment", "data", "verdict", "checks", "judged", "not_judged", "diagnosis",
+    }  # fmt: skip
     assert (verdict["format"], verdict["experiment"], verdict["verdict"]) == (2, "mnist_softmax", "parity")
     assert verdict["diagnosis"] is None
+    assert verdict["judged"] == ["preflight", "consumed", "lockstep", "loop", "trajectory", "outcome"]
+    assert verdict["not_judged"] == {}
+    assert verdict["data"] == {"Keras": "the embedded digits", "torch": "the embedded digits"}
     keys = {"name", "level", "result", "measured", "bound", "where", "reason", "side", "supplement"}
     assert all(set(check) == keys for check in verdict["checks"])
     results = {level: {c["result"] for c in verdict["checks"] if c["level"] == level} for level in
@@ -96,7 +101,8 @@ def test_compare_quietly(finished, tmp_path):
 def test_check_one_recording(finished, tmp_path):
     _, out, _ = finished
     done = run("parity.compare", "--check", out / "torch", folder=tmp_path)
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "verdict: parity")
+    last = "verdict: parity (one recording alone: lockstep and loop judged)"
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, last)
     assert "Keras" not in done.stdout
     for arguments in ([out / "tf"], ["--check", out / "tf", out / "torch"]):
         done = run("parity.compare", *arguments, folder=tmp_path)

@@ -73,7 +73,9 @@ def test_without_its_slots_a_run_goes_on_otherwise(workers, tmp_path):
     _, evidence = a.checkpoint(30)
     recorder = recording.Recorder(a.folder, a.manifest)
     recorder.save(recording.state_file(30), emptied)
-    recorder.save_evidence(30, recording.key(emptied, evidence), evidence)
+    before, key = a.checkpoints[30], recording.key(emptied, evidence)
+    recorder.save_evidence(30, key, evidence)
+    recorder.save_segment(key, a.segment(before))
     recorder.finish("complete")
     b = record(workers, "torch", experiment, tmp_path / "b", (0,), a.folder, hand_over=30)
     costs = [side.trace["cost"][30:] for side in (a, b)]

@@ -13,6 +13,7 @@ from conftest import shortened
 from parity import randomness, recording
 from parity.recording import Recording
 from parity.verdict import judge, noise, outcome, trajectory
+from parity.verdict.judged import levels
 
 STEPS = 80
 SCRIPT = Path(__file__).parent / "twinned.py"
@@ -38,7 +39,7 @@ class Changed(Recording):
 
     def twins(self):
         found = super().twins()
-        return found | self.change(found)
+        return None if found is None else found | self.change(found)
 
 
 def changed(side: Recording, change) -> Recording:
@@ -229,6 +230,78 @@ def test_without_twins_nothing_is_judged(pair):
     assert {c.result for c in found} == {"not_judged"}
     assert "no twins were asked for" in check(found, "cost against noise").reason
     assert judge(*bare).verdict == "parity"
+
+
+@dataclass(frozen=True)
+class EitherWay(Recording):
+    """A recording whose last twin ends in no number."""
+
+    def twins(self):
+        found = super().twins()
+        if found is not None:
+            found["cost"][-1, 70:] = np.nan
+        return found
+
+
+def as_they_are(ours, theirs):
+    return ours, theirs
+
+
+def one_ends_in_no_number(ours, theirs):
+    return changed(ours, from_step(60, np.nan)), theirs
+
+
+def both_end_in_no_number(ours, theirs):
+    return changed(ours, from_step(60, np.nan)), changed(theirs, from_step(70, np.inf))
+
+
+def one_ends_in_no_number_as_a_twin_does(ours, theirs):
+    cost = theirs.trace["cost"].copy()
+    cost[60:] = np.nan
+    return EitherWay(ours.folder, ours.manifest, ours.trace, ours.label), replace(
+        theirs, trace=theirs.trace | {"cost": cost}
+    )
+
+
+def one_is_no_number_for_a_while(ours, theirs):
+    cost = ours.trace["cost"].copy()
+    cost[50] = np.nan
+    return replace(ours, trace=ours.trace | {"cost": cost}), theirs
+
+
+def one_costs_more(ours, theirs):
+    return changed(
+        ours, lambda arrays: {"cost": arrays["cost"] * 1.5, "epoch_cost": arrays["epoch_cost"] * 1.5}
+    ), theirs
+
+
+def one_predicts_otherwise(ours, theirs):
+    return ours, changed(theirs, lambda arrays: {"predictions": 9 - arrays["predictions"]})
+
+
+def one_took_other_samples(ours, theirs):
+    key = "consumed/indices"
+    return ours, replace(theirs, trace=theirs.trace | {key: theirs.trace[key] + 1})
+
+
+CHANGES = (
+    as_they_are, one_ends_in_no_number, both_end_in_no_number, one_ends_in_no_number_as_a_twin_does,
+    one_is_no_number_for_a_while, one_costs_more, one_predicts_otherwise, one_took_other_samples,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_without_twins_less_is_said_and_nothing_else(change, pair):
+    """What fails in a quick verdict fails in the full one; every check that it passes, the full one passes."""
+    sides = change(*pair)
+    full, quick = judge(*sides), judge(*map(without_twins, sides))
+    results = {(check.level, check.name): check.result for check in full.checks}
+    for check in quick.checks:
+        assert check.result in ("not_judged", results[check.level, check.name]), check
+        if check.level in ("trajectory", "outcome"):
+            assert check.result == "not_judged", check
+    assert (quick.verdict == "mismatch") <= (full.verdict == "mismatch")
+    assert levels(sides, full)[0][:4] == levels([*map(without_twins, sides)], quick)[0]
 
 
 def test_twins_without_a_checkpoint_judge_nothing(pair):

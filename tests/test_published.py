@@ -23,7 +23,11 @@ def printed(name, data, folder):
     """The page of one seed of a system, its rows by their titles."""
     done = run("parity.published", name, "--seeds", 1, "--data", data, "--out", "page.md", folder=folder, timeout=1200)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout == f"{name}, seed 0: {{'parity': 1}}\n"
+    *said, ended = done.stdout.splitlines()
+    assert ended == f"{name}, seed 0: {{'parity': 1}}"
+    assert [line.partition(" (")[0] for line in said] == [
+        f"training on {data}, which is not MNIST as published" for _ in range(data == digits.EMBEDDED)
+    ]
     page = (folder / "page.md").read_text()
     return page, {cells[1]: cells for line in page.splitlines() if len(cells := line.strip("| ").split(" | ")) == 5}
 
@@ -44,6 +48,7 @@ def test_the_page(tmp_path):
     """On the embedded digits, which are a folder like any other."""
     page, rows = printed("mnist_softmax", digits.EMBEDDED, tmp_path)
     assert "of one seed" in page
+    assert f"the networks on digits on {digits.EMBEDDED}, which is not MNIST as published (" in page
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
     assert "![Accuracy after each epoch of every run, and as published](page.png)" in page
     assert set(rows) == {"cost of epoch 1", "cost of the last epoch", "accuracy on the test set"}

@@ -1,11 +1,13 @@
 """Pre-training: both sides' contrastive divergence, samples that flip, and how training starts from what it gave."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from conftest import pretrained
 from numpy_step import contrastive_divergence
 
@@ -185,6 +187,26 @@ def copy(pair, tmp_path):
 def test_a_recording_without_its_pretraining(copy):
     shutil.rmtree(copy / PRETRAINING)
     with pytest.raises(UsageError, match=r"pretraining holds no recording"):
+        recording.read(copy)
+
+
+def test_a_pretraining_that_lies_elsewhere(copy, tmp_path):
+    (copy / PRETRAINING).rename(tmp_path / "elsewhere")
+    (copy / PRETRAINING).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(IncomparableError, match="pretraining is a link, and links lead out of the recording"):
+        recording.read(copy)
+
+
+def test_weights_that_the_pretraining_did_not_give(copy):
+    """With every digest made to fit."""
+    folder = copy / PRETRAINING
+    weights = safetensors.numpy.load_file(folder / PRETRAINED)
+    weights["layers.0.bias"] = weights["layers.0.bias"] + 1
+    safetensors.numpy.save_file(weights, folder / PRETRAINED)
+    manifest = json.loads((folder / recording.MANIFEST).read_text())
+    manifest["files"][PRETRAINED] = hashlib.sha256((folder / PRETRAINED).read_bytes()).hexdigest()
+    (folder / recording.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(IncomparableError, match="the weights that pre-training gave are not those of its last state"):
         recording.read(copy)
 
 

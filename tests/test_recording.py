@@ -188,7 +188,7 @@ def test_a_checkpoint_is_a_step(copy):
 def test_a_file_that_leads_out_is_refused(copy, tmp_path):
     (copy / recording.TRACE).rename(tmp_path / "elsewhere")
     (copy / recording.TRACE).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(IncomparableError, match="leads out of the recording"):
+    with pytest.raises(IncomparableError, match="links lead out of the recording"):
         recording.read(copy)
 
 

@@ -14,16 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.errors import UsageError
+from parity.patches import LEVELS, PATCH, PATCHES, SIDE
 
 EMBEDDED = Path(__file__).parent / "embedded"
 # SHA-256 of the embedded images and labels as `digest` computes it, checked at every load.
 EMBEDDED_DIGEST = "8ef50f60f3cf387bd89f8ee25a45fc72da29c29f1086992d9b920b0350a851af"
 
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
-SIDE = 28
-# As words, an image is its patches of 4 by 4 pixels, each with one of eight levels of ink.
-PATCH, LEVELS = 4, 8
-PATCHES = (SIDE // PATCH) ** 2
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 

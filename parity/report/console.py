@@ -14,6 +14,7 @@ from parity.diagnosis.value import Diagnosis
 from parity.recording import Recording
 from parity.spec import DTYPES, LABELS, Framework
 from parity.verdict import Check, Verdict
+from parity.verdict.judged import remark
 
 COLOURS = {
     "passed": "green", "failed": "red", "not_judged": "yellow",
@@ -55,7 +56,7 @@ def show(recordings: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis
         highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160
     )
     if not quiet:
-        console.print(header(recordings[0]))
+        console.print(header(recordings))
         console.print(sides(recordings))
         console.print(levels(verdict))
         failed = [check for check in verdict.checks if check.result == "failed"]
@@ -66,17 +67,20 @@ def show(recordings: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis
             console.print(Text(f"{start}: {check.reason}", "red"))
         if len(failed) > FAILURES_SHOWN:
             console.print(Text(f"and {len(failed) - FAILURES_SHOWN} more", "red"))
-    console.print(Text.assemble("verdict: ", (verdict.verdict, COLOURS[verdict.verdict])))
+    console.print(Text.assemble("verdict: ", (verdict.verdict, COLOURS[verdict.verdict]), remark(recordings, verdict)))
     if diagnosis is not None and not quiet:
         console.print("\n".join(diagnosis.lines()))
 
 
-def header(a: Recording) -> str:
-    """What was trained, in one line."""
+def header(recordings: Sequence[Recording]) -> str:
+    """What was trained, in one line, and on what, in another."""
+    a = recordings[0]
     identity = a.manifest.identity
     widths = "-".join(str(n) for n in [identity.layers[0].inputs, *(node.units for node in identity.layers)])
     steps = len(a.trace["cost"])
-    return f"\n{a.manifest.experiment}: {widths}, {identity.optimizer.kind}, {identity.dtype}, {steps} steps"
+    data = " and ".join(dict.fromkeys(side.data_source for side in recordings))
+    trained = f"{a.manifest.experiment}: {widths}, {identity.optimizer.kind}, {identity.dtype}, {steps} steps"
+    return f"\n{trained}\ndata: {data}"
 
 
 def sides(recordings: Sequence[Recording]) -> Table:

@@ -22,6 +22,9 @@ def checks(a: Recording, b: Recording) -> list[Check]:
         listed = ", ".join(differences(a.manifest.identity, b.manifest.identity))
         reason = f"the experiment's settings: {listed}; record both with the same options"
         found[0] = replace(found[0], reason=reason)
+    if found[1].result == "failed" and a.data_source != b.data_source:
+        reason = f"the training and test data: {a.label} {a.data_source}, {b.label} {b.data_source}"
+        found[1] = replace(found[1], reason=f"{reason}; record both with the same options")
     ours, theirs = a.manifest.precision, b.manifest.precision
     settings = sorted(set(ours) | set(theirs))
     found += [equal(f"precision {s}", f"precision: {s}", a, b, ours.get(s), theirs.get(s)) for s in settings]

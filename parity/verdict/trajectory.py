@@ -93,8 +93,9 @@ def first_disagreement(x: NDArray[np.float64], y: NDArray[np.float64], digits: i
 def non_finite(a: Recording, b: Recording) -> list[Check]:
     """Costs that are no numbers, each side's first step named; nothing where all are finite.
 
-    Rounding may move the step at which a cost overflows. It fails where one side's run ends in a number and the other's
-    does not, unless twins end either way; and where a run's cost is no number for a while, and every twin's is one.
+    Rounding may move the step at which a cost overflows, or keep it from doing so; twins alone can tell. It fails where
+    one side's run ends in a number and the other's does not, unless twins end either way; and where a run's cost is no
+    number for a while, and every twin's is one.
     """
     x, y = (noise.costs(side.trace) for side in (a, b))
     firsts = [int(np.argmax(~np.isfinite(v))) if not np.isfinite(v).all() else None for v in (x, y)]
@@ -105,6 +106,9 @@ def non_finite(a: Recording, b: Recording) -> list[Check]:
         reason = f"both sides' costs stop being finite at step {firsts[0]} ({x[firsts[0]]} and {y[firsts[0]]})"
         return [Check(name, "trajectory", "not_judged", None, None, None, reason)]
     reason = f"the costs stop being finite at different steps: {firsts[0]} and {firsts[1]}"
+    if noise.missing(a, b) is not None:
+        reason += "; there are no twins to say whether rounding does that"
+        return [Check(name, "trajectory", "not_judged", None, None, None, reason)]
     if np.isfinite(x[-1]) != np.isfinite(y[-1]):
         failed = all(len(noise.ends(side)) == 1 for side in (a, b))
     else:

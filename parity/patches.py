@@ -1,0 +1,7 @@
+"""What digits are cut into, in numbers alone: what lists the experiments need not load NumPy for it."""
+
+# Pixels of an image's side.
+SIDE = 28
+# As words, an image is its patches of 4 by 4 pixels, each with one of eight levels of ink.
+PATCH, LEVELS = 4, 8
+PATCHES = (SIDE // PATCH) ** 2
