@@ -144,8 +144,8 @@ def share(rate: Any, a: Any, b: Any) -> Any:
 def underflow(ufunc: np.ufunc, value: Array, passed_on: Array, operands: list[Rounded], smallest: float) -> Any:
     """How far off a result is if it, or a part of it, is taken for zero: by the smallest normal number.
 
-    Also of a result that is larger itself, since the same formula may be written otherwise: m + (1 - beta) (g - m) loses
-    what beta m + (1 - beta) g does not. Where it is so large that one rounding is more, nothing need be added.
+    Also of a result that is larger itself, since the same formula may be written otherwise: m + (1 - beta) (g - m)
+    loses what beta m + (1 - beta) g does not. Where it is so large that one rounding is more, nothing need be added.
     """
     near = np.abs(value) - passed_on < smallest / operands[0].u
     if not near.any():

@@ -1,8 +1,8 @@
 """How far a sum may be rounded, in any order of its terms.
 
-A dot product of n terms lies within n u S of the exact one, S being the sum of their magnitudes, whatever the order, the
-blocking or the threads, and with fused multiply-adds or without; a sum within (n - 1) u S (Jeannerod and Rump, SIAM J.
-Matrix Anal. Appl. 34(2), 2013). sqrt(n) u S is a statement of probability about terms that round independently, and
+A dot product of n terms lies within n u S of the exact one, S being the sum of their magnitudes, whatever the order,
+the blocking or the threads, and with fused multiply-adds or without; a sum within (n - 1) u S (Jeannerod and Rump, SIAM
+J. Matrix Anal. Appl. 34(2), 2013). sqrt(n) u S is a statement of probability about terms that round independently, and
 equal terms, as those of units that are all alike, do not. A term that is exactly zero rounds nothing, and is no term.
 
 A term below the smallest normal number may be taken for zero, and so may a sum; and where S leaves the range, the order

@@ -151,8 +151,9 @@ def own_steps(
 ) -> dict[str, Any]:
     """What the loop makes of a checkpoint: its own step, in the run's precision and in float64, as summaries.
 
-    And, saved, the costs of the segment that follows, and what the model gives in eval mode. `replayed` are the evidence
-    and the whole step in both precisions, `following` where the segment ends, the run's costs, and the step's rounding.
+    And, saved, the costs of the segment that follows, and what the model gives in eval mode. `replayed` are the
+    evidence and the whole step in both precisions, `following` where the segment ends, the run's costs, and the step's
+    rounding.
     """
     replayer, (evidence, whole), (stop, costs, rounding) = task.replayer, replayed, following
     bounds = replayer.bounds(at, evidence, "float64")

@@ -17,6 +17,8 @@ Result = Literal["passed", "failed", "not_judged"]
 VerdictName = Literal["parity", "mismatch", "incomparable", "insufficient"]
 
 EXIT_STATUS: dict[VerdictName, int] = {"parity": 0, "mismatch": 1, "incomparable": 3, "insufficient": 3}
+# The check that says where costs stop being finite.
+FINITE = "cost is finite"
 # Beyond so many times what is allowed, the number tells nothing.
 FAR = 1e9
 NO_NUMBER = "no number on both sides, or beyond the range of numbers on the way"
@@ -84,7 +86,9 @@ def conclude(checks: Sequence[Check], decisive: Sequence[Level] = DECISIVE) -> V
         results = [c.result for c in checks if c.level == level and not (c.supplement and c.result == "not_judged")]
         if not results or any(result != "passed" for result in results):
             return "insufficient"
-    return "parity"
+    # A run that ends in no number on one side proves nothing, wherever its checkpoints are.
+    ends = [check.result for check in checks if check.name == FINITE]
+    return "insufficient" if "not_judged" in ends else "parity"
 
 
 def judge(

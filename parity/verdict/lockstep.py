@@ -1,9 +1,9 @@
 """Every stage of the step at every common checkpoint, each run by itself on the same recorded inputs.
 
 float64: the replaying side's result against the recorded one. float32: each side's result against its own in float64,
-from the same rounded inputs. The bounds are those of parity/stages.py, and of float32 sums the size of their rounding is
-judged, too (parity/precision.py). Where two recordings share no replayed
-checkpoint, the whole first step is all there is (see `composed`).
+from the same rounded inputs. The bounds are those of parity/stages.py, and of float32 sums the size of their rounding
+is judged, too (parity/precision.py). Where two recordings share no replayed checkpoint, the whole first step is all
+there is (see `composed`).
 """
 
 from typing import NamedTuple

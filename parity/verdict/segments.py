@@ -1,8 +1,8 @@
 """Do both training loops do the same between checkpoints?
 
-From a checkpoint, both loops run some steps in float64, and their costs must agree at every step. How far rounding takes
-them by then is measured where the checkpoint was recorded (`Replayer.noise` in parity/replays.py): by four runs from
-weights moved as far as rounding moves them in so many steps. A segment ends where that is no longer small
+From a checkpoint, both loops run some steps in float64, and their costs must agree at every step. How far rounding
+takes them by then is measured where the checkpoint was recorded (`Replayer.noise` in parity/replays.py): by four runs
+from weights moved as far as rounding moves them in so many steps. A segment ends where that is no longer small
 beside the cost, since what is not small does not grow in proportion. What it finds adds to the single steps of
 parity/verdict/loop.py; where it ends at once, nothing is lacking.
 """
@@ -17,8 +17,8 @@ from parity.verdict.checks import Check, Result, beyond
 from parity.verdict.lockstep import REFERENCE
 
 # Four runs stand for all there might be: that a fifth one is so many times as far as the furthest of four has a chance
-# of 1e-9 where runs differ as normal numbers do, and equal units, whose errors all point one way, are some sqrt(n) times
-# as far as those moved at random. `python -m benchmarks.honest` shows how little of this honest pairs use.
+# of 1e-9 where runs differ as normal numbers do, and equal units, whose errors all point one way, are some sqrt(n)
+# times as far as those moved at random. `python -m benchmarks.honest` shows how little of this honest pairs use.
 FACTOR = 200.0
 # The share of the cost at which noise is no longer small.
 SMALL = 1e-6

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from parity.recording import Recording
 from parity.verdict import noise
-from parity.verdict.checks import Check, Result
+from parity.verdict.checks import FINITE, Check, Result
 
 DIGITS = (6, 4, 2)
 # More than twice the largest ratio of a difference to the noise that honest pairs had (docs/detection.md);
@@ -101,7 +101,7 @@ def non_finite(a: Recording, b: Recording) -> list[Check]:
     firsts = [int(np.argmax(~np.isfinite(v))) if not np.isfinite(v).all() else None for v in (x, y)]
     if firsts == [None, None]:
         return []
-    name = "cost is finite"
+    name = FINITE
     if firsts[0] == firsts[1]:
         reason = f"both sides' costs stop being finite at step {firsts[0]} ({x[firsts[0]]} and {y[firsts[0]]})"
         return [Check(name, "trajectory", "not_judged", None, None, None, reason)]
