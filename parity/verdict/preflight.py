@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from parity.recording import Recording
-from parity.spec import differences
+from parity.settings import differences
 from parity.verdict.checks import Check
 
 WHAT = {
