@@ -162,7 +162,9 @@ def test_a_mismatch_has_status_1(tmp_path):
     cause = "diagnosis: step 0, optimizer: 1 cause\n  adam_epsilon: Keras before_correction, torch after_correction\n"
     assert f"\nverdict: mismatch\n{cause}" in done.stdout
     assert "first divergence: lockstep, step 0, optimizer, weights/dense_1/kernel[" in done.stdout
-    assert "times what rounding explains" in done.stdout
+    assert "far beyond anything that rounding explains" in done.stdout
+    title = "Adam adds epsilon before the bias correction in Keras, after it in torch"
+    assert done.stdout.splitlines()[0] == f"Keras and torch part first at step 0, in the optimizer: {title}"
     assert json.loads((tmp_path / "out/verdict.json").read_text())["verdict"] == "mismatch"
 
 
