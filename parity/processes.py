@@ -15,7 +15,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
-from parity.errors import ParityError, UsageError, WorkerError
+from parity.errors import IncomparableError, ParityError, UsageError, WorkerError
 from parity.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob
 from parity.spec import FRAMEWORKS, Framework
 
@@ -166,8 +166,9 @@ class Worker:
         raise self._died()
 
     def _reported(self, message: str, status: int | None) -> ParityError:
-        if status == UsageError.status:
-            return UsageError(message)
+        for kind in (UsageError, IncomparableError):
+            if status == kind.status:
+                return kind(message)
         said = " ".join(plain(message).split())
         return self._error(f"failed: {said}")
 

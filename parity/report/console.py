@@ -113,7 +113,7 @@ def header(recordings: Sequence[Recording]) -> list[Line]:
     a = recordings[0]
     identity = a.manifest.identity
     widths = "-".join(str(n) for n in [identity.layers[0].inputs, *(node.units for node in identity.layers)])
-    steps = len(a.trace["cost"])
+    steps = " and ".join(dict.fromkeys(str(len(side.trace["cost"])) for side in recordings))
     data = " and ".join(dict.fromkeys(side.data_source for side in recordings))
     trained = f"{a.manifest.experiment}: {widths}, {identity.optimizer.kind}, {identity.dtype}, {steps} steps"
     return [Line(trained, 2), Line(f"data: {data}", 2)]
