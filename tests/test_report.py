@@ -80,6 +80,30 @@ def test_of_what_is_consumed_the_first_line_says_what(judged):
     assert any(line.startswith("first divergence: consumed, step 7, inputs: differs at 1 of 40") for line in lines)
 
 
+def failed_first(verdict, found):
+    """The verdict, the first check for which `found` is true the only one that failed."""
+    place = next(n for n, check in enumerate(verdict.checks) if found(check))
+    reason = "0.1 and 0.2: 12 times what rounding explains"
+    checks = [*verdict.checks[:place], replace(verdict.checks[place], result="failed", reason=reason)]
+    return Verdict.of([*checks, *verdict.checks[place + 1 :]])
+
+
+def test_the_first_line_says_who_parts(judged):
+    """One side's float32 from its float64, a loop from its replay, one side's figures from each other."""
+    sides, verdict = judged
+    for found, said in (
+        (
+            lambda check: " float32 " in check.name,
+            "Keras in float32 and in float64 part first at step 0, in the forward ",
+        ),
+        (lambda check: check.side == "torch's loop", "torch's loop and its own replay part first at step 0, in the "),
+        (lambda check: check.name.startswith("accuracy of the"), "Keras contradicts itself in the training loop: "),
+    ):
+        line = sentence(sides, failed_first(verdict, found), None)
+        assert line.startswith(said)
+        assert line.endswith(": 12 times what rounding explains")
+
+
 def test_one_fault_is_one_line(judged):
     sides, verdict = judged
     lines = printed(sides, with_failure(verdict, 9))

@@ -36,9 +36,7 @@ def sentence(recordings: Sequence[Recording], verdict: Verdict, diagnosis: Diagn
     if verdict.verdict == "insufficient":
         return f"Nothing failed, and too little could be judged to call it parity: {lacking(verdict.checks)}"
     if verdict.verdict == "mismatch":
-        if len(recordings) == 1:
-            who += " and its own replays"
-        return f"{who} part first {where(failed[0])}: {why(failed[0], diagnosis)}" if failed else f"{who} part"
+        return f"{parted(who, failed[0])} {where(failed[0])}: {why(failed[0], diagnosis)}" if failed else f"{who} part"
     if len(recordings) == 1:
         return f"{who}'s recording agrees with its own replays: {of_stages(verdict)}, and its loop does what they do"
     return f"{who} trained the same: {of_stages(verdict)}; {of_costs(recordings[0], recordings[1], verdict)}"
@@ -67,6 +65,16 @@ def of_costs(a: Recording, b: Recording, verdict: Verdict) -> str:
     own = [first_disagreement(noise.costs(p), noise.costs(q), DIGITS) for p, q in noise.pairs(a, b)]
     ours = "as those of one framework do" if min(own, default=len(x)) < len(x) else "by no more than noise"
     return f"costs part after step {steps}, {ours}"
+
+
+def parted(who: str, check: Check) -> str:
+    """Which two do not agree: both sides, or one side and what it is held against of its own."""
+    if check.level == "lockstep" and check.side is not None and " float32 " in check.name:
+        return f"{check.side} in float32 and in float64 part first"
+    if check.level == "loop" and check.side is not None:
+        own = f"{check.side} and its own replay part first"
+        return own if check.side.endswith("'s loop") else f"{check.side} contradicts itself"
+    return f"{who} part first"
 
 
 def where(check: Check) -> str:
