@@ -27,7 +27,7 @@ from parity.optimizers import (
     momentum_product,
     momentum_share,
 )
-from parity.rounded import Branch, Rounded, average, exact, held, parts, share, where
+from parity.rounded import Branch, Rounded, average, exact, held, parts, share, where, worse
 from parity.spec import Realisation, decays_weights, realised
 
 Slots = Mapping[str, Any]
@@ -49,8 +49,15 @@ def sgd(o: SGD, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """b = momentum b + g;  w -= learning_rate b, or with Nesterov's momentum w -= learning_rate (g + momentum b)."""
     if not o.momentum:
         return w - o.learning_rate * g, {}
-    b = o.momentum * slots["velocity"] + g
+    b = with_rate(o.momentum * slots["velocity"] + g, o.learning_rate)
     return w - o.learning_rate * (g + o.momentum * b if o.nesterov else b), {"velocity": b}
+
+
+def with_rate(velocity: Any, rate: float) -> Any:
+    """A velocity that Keras keeps times the learning rate, which is divided out of it: what underflows with it."""
+    if not isinstance(velocity, Rounded):
+        return velocity
+    return worse(velocity, (velocity * rate) / rate)
 
 
 def adam(o: Adam | AdamW, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
@@ -127,7 +134,7 @@ def rmsprop(o: RMSprop, r: Realisation, t: int, w: Any, g: Any, slots: Slots) ->
     root = rooted(spread, o.epsilon, r.rmsprop_epsilon)
     if not o.momentum:
         return w - share(o.learning_rate, g, root), found
-    found["velocity"] = o.momentum * slots["velocity"] + g / root
+    found["velocity"] = with_rate(o.momentum * slots["velocity"] + g / root, o.learning_rate)
     return w - o.learning_rate * found["velocity"], found
 
 
