@@ -12,11 +12,9 @@ the exit status is 1 where the verdict missed a visible fault or raised a false 
 """
 
 import argparse
-import sys
 import tempfile
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import get_args
@@ -29,6 +27,7 @@ from benchmarks.faults import FAULTS, Kind
 from benchmarks.judged import Judgement
 from benchmarks.nulls import Nulls
 from benchmarks.rules import RULES
+from benchmarks.tables import CONFIDENCE, markdown, progress, upper_bound
 from parity.spec import LABELS
 from parity.verdict.checks import Level
 
@@ -38,7 +37,6 @@ REDUCED = (
     "nothing is added to the norm that clips", "one label of the training set is changed",
     "dropout is left on at test time", "tanh is a billionth too large", "one layer has no activation",
 )  # fmt: skip
-CONFIDENCE = 0.95
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 NOTHING, NOBODY = "-", "not found"
 
@@ -46,20 +44,6 @@ NOTHING, NOBODY = "-", "not found"
 def finds(rule: str, judgement: Judgement) -> bool:
     """Whether a rule, or our verdict, finds two recordings different."""
     return judgement.found if rule == OURS else rule in judgement.rules
-
-
-def upper_bound(alarms: int, pairs: int) -> float:
-    """The one-sided bound on the rate of false alarms (Clopper and Pearson): about 3 / pairs where there were none."""
-    # SciPy is for developers only.
-    from scipy.stats import beta
-
-    return float(beta.ppf(CONFIDENCE, alarms + 1, pairs - alarms)) if alarms < pairs else 1.0
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table."""
-    lines = [f"| {' | '.join(head)} |", f"{'|---' * len(head)}|"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def rules_table(rows: Sequence[Row], honest: Nulls | None) -> str:
@@ -179,12 +163,6 @@ def status(rows: Sequence[Row], honest: Nulls | None) -> int:
     """0 if the verdict found every visible fault, and nothing in honest pairs."""
     missed = any(row.judgement is None or (row.visible and not row.judgement.found) for row in rows)
     return int(missed or (honest is not None and any(pair.judgement.found for pair in honest.pairs)))
-
-
-def progress() -> Callable[[str], None]:
-    """A function that prints a line on standard error, with the minutes since now."""
-    began = time.monotonic()
-    return lambda text: print(f"{(time.monotonic() - began) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
