@@ -4,6 +4,8 @@
     python -m benchmarks.detection --reduced          a few of either
     python -m benchmarks.detection --faults NAME ...  these faults alone
     python -m benchmarks.detection --calibrate        honest pairs of other seeds, and what levels use of their bounds
+    python -m benchmarks.detection --random N         faults in experiments drawn at random; the same command goes on
+    python -m benchmarks.detection --faults NAME --host "mnist_narrow --steps 20 --lr 0.1"    in one of those alone
 
 Each fault of benchmarks/faults is planted on one side, whose process replays the checkpoints of the other, clean side;
 the pair is judged by `parity.verdict.judge` and by the rules of benchmarks/rules.py. Whether a fault is visible at all
@@ -12,6 +14,9 @@ the exit status is 1 where the verdict missed a visible fault or raised a false 
 """
 
 import argparse
+import math
+import shlex
+import signal
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,7 +26,7 @@ from typing import get_args
 
 import numpy as np
 
-from benchmarks import nulls
+from benchmarks import nulls, power
 from benchmarks.campaign import Campaign, Row, alternating
 from benchmarks.faults import FAULTS, Kind
 from benchmarks.judged import Judgement
@@ -165,7 +170,8 @@ def status(rows: Sequence[Row], honest: Nulls | None) -> int:
     return int(missed or (honest is not None and any(pair.judgement.found for pair in honest.pairs)))
 
 
-def main() -> None:
+def parsed() -> argparse.Namespace:
+    """What the user asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
         "--faults", nargs="+", choices=FAULTS, metavar="NAME", help="plant these, and judge nothing else"
@@ -176,14 +182,44 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process that plants faults")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="recordings made at once")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the recordings there, without their evidence")
+    parser.add_argument("--random", type=int, metavar="N", help="faults in experiments drawn at random, N of them")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of these draws (default 0)")
+    parser.add_argument("--minutes", type=float, default=math.inf, metavar="M", help="begin no draw after so many")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="what came of each (default runs/power-SEED.jsonl)")
+    parser.add_argument("--host", type=shlex.split, metavar="ARGUMENTS", help="plant --faults in this experiment alone")
     options = parser.parse_args()
+    if options.host and not options.faults:
+        parser.error("--host takes the --faults that are planted in it")
+    return options
+
+
+def at_random(options: argparse.Namespace) -> int:
+    """Plant faults in experiments drawn at random; returns the exit status."""
+    state = power.State(options.state or Path("runs") / f"power-{options.seed}.jsonl", options.seed)
+    try:
+        power.campaign(state, options.random, options.threads, options.jobs, 60 * options.minutes, progress())
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on")
+    plants = state.below(options.random)
+    print("\n\n".join(power.summary(plants)))
+    return power.status(plants)
+
+
+def main() -> None:
+    options = parsed()
+    # A request to end is taken like Ctrl-C: no process is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.random is not None:
+        raise SystemExit(at_random(options))
     names = options.faults or (REDUCED if options.reduced else tuple(FAULTS))
+    plantings = alternating(names, options.both_sides)
+    if options.host:
+        raise SystemExit(power.given(plantings, options.host, options.threads))
     say, keep = progress(), options.out is not None
     rows: list[Row] = []
     honest: Nulls | None = None
     with nullcontext(options.out) if keep else tempfile.TemporaryDirectory() as place:
         if not options.calibrate:
-            plantings = alternating(names, options.both_sides)
             rows = Campaign(Path(place), plantings, options.reduced, options.threads, options.jobs, keep, say).run()
         if not options.faults:
             selection = nulls.REDUCED if options.reduced else nulls.CALIBRATION if options.calibrate else nulls.WHOLE
