@@ -134,15 +134,18 @@ def main() -> None:
         with Lane() as lane:
             raise SystemExit(max([given(lane, command, options.threads) for command in options.command]))
     state = State(options.state or Path("runs") / f"honest-{options.seed}.jsonl", options.seed)
+    interrupted = False
     try:
         campaign(state, options.count, options.lanes, 60 * options.minutes, options.tries, progress())
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on")
+        interrupted = True
+        print("interrupted; the same command goes on\n")
     text = state.page(options.count)
     print(text)
     if options.page:
         PAGE.write_text(text)
-    raise SystemExit(int(any(found.alarm for number, found in state.drawn.items() if number < options.count)))
+    alarm = any(found.alarm for number, found in state.drawn.items() if number < options.count)
+    raise SystemExit(130 if interrupted else int(alarm))
 
 
 if __name__ == "__main__":
