@@ -196,13 +196,15 @@ def parsed() -> argparse.Namespace:
 def at_random(options: argparse.Namespace) -> int:
     """Plant faults in experiments drawn at random; returns the exit status."""
     state = power.State(options.state or Path("runs") / f"power-{options.seed}.jsonl", options.seed)
+    interrupted = False
     try:
         power.campaign(state, options.random, options.threads, options.jobs, 60 * options.minutes, progress())
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on")
+        interrupted = True
+        print("interrupted; the same command goes on\n")
     plants = state.below(options.random)
     print("\n\n".join(power.summary(plants)))
-    return power.status(plants)
+    return 130 if interrupted else power.status(plants)
 
 
 def main() -> None:
