@@ -104,7 +104,7 @@ def described(pair: Pair) -> list[str]:
     lines = [f"  {pair.name}: {pair.verdict.verdict}"]
     failed = [check for check in pair.verdict.checks if check.result == "failed"]
     if failed:
-        lines.append(f"    first divergence: {failed[0].level}, {failed[0].where or failed[0].name}")
+        lines.append(f"    first divergence: {failed[0].level}, {failed[0].place}")
         lines.append(f"      {failed[0].reason}")
     for steps, ours, theirs in zip(SHOWN, pair.costs["tf"], pair.costs["torch"], strict=True):
         after = f"after {steps} step{'s' * (steps > 1)}"

@@ -17,6 +17,7 @@ from parity.files import write_whole
 from parity.recording import MANIFEST, Recording
 from parity.verdict import Verdict, judge
 from parity.verdict.checks import EXIT_STATUS
+from parity.verdict.judged import lacking
 
 EPILOG = """\
 example:
@@ -91,7 +92,7 @@ def described(a: Recording, b: Recording, verdict: Verdict) -> str:
     if failed is not None:
         return f"**{verdict.verdict}**: {failed.level} {failed.name}: {failed.reason}"
     if verdict.verdict != "parity":
-        return f"**{verdict.verdict}**"
+        return f"**{verdict.verdict}**: {lacking(verdict.checks)}"
     used = max(check.share for check in verdict.checks if check.level == "lockstep")
     agreed = next(check for check in verdict.checks if check.name == "cost to 6 digits")
     return f"{verdict.verdict}; {used:.0%} of the bound; {agreed.reason}"

@@ -3,18 +3,19 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
-from parity.errors import ParityError, UsageError, WorkerError
+from parity.errors import IncomparableError, ParityError, UsageError, WorkerError
 from parity.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob
 from parity.spec import FRAMEWORKS, Framework
 
@@ -24,6 +25,26 @@ GRACE_SECONDS = 3
 # An import takes seconds, from a cold network disk a minute; one that takes longer hangs.
 IMPORT_SECONDS = 300
 LAST_LINES = 5
+# Colours and cursors (CSI), titles and links (OSC), and the shorter ones.
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
+# What TensorFlow writes while it is imported, whatever becomes of it: hints and warnings of its own log, with the time
+# in front in either of two forms, and what follows them. Its errors of a later time have the same form, and E or F.
+STARTING = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] |[IW]\d{4} \d\d:\d\d:[\d.]+ |"
+    r".*Unable to register cu\w+ (factory|\w+ plugin)|.*computation placer already registered|"
+    r"WARNING: All log messages before absl::InitializeLog|To enable the following instructions: "
+)
+
+
+def plain(text: str) -> str:
+    """Text without what is addressed to a terminal: colours and other escapes, and what moves the cursor."""
+    return "".join(c for c in ESCAPES.sub("", text) if c.isprintable() or c in "\n\t")
+
+
+def telling(lines: Iterable[str]) -> list[str]:
+    """The lines of a framework's log that say something of this run: not those that TensorFlow begins with."""
+    found = (plain(line).rstrip() for line in lines)
+    return [line for line in found if line.strip() and not STARTING.match(line)]
 
 
 def available_cpus() -> int:
@@ -145,9 +166,11 @@ class Worker:
         raise self._died()
 
     def _reported(self, message: str, status: int | None) -> ParityError:
-        if status == UsageError.status:
-            return UsageError(message)
-        return WorkerError(f"the {self.framework} worker failed: {' '.join(message.split())}\n{self._last_lines()}")
+        for kind in (UsageError, IncomparableError):
+            if status == kind.status:
+                return kind(message)
+        said = " ".join(plain(message).split())
+        return self._error(f"failed: {said}")
 
     def _died(self) -> WorkerError:
         code = self.process.wait()
@@ -155,12 +178,13 @@ class Worker:
         if code == -signal.SIGKILL:
             how += " (what the system does when memory runs out)"
         how = self.stopped or how
-        return WorkerError(f"the {self.framework} worker {how}\n{self._last_lines()}")
+        return self._error(how)
 
-    def _last_lines(self) -> str:
+    def _error(self, how: str) -> WorkerError:
+        """What happened to the worker, and its last lines."""
         self.log.seek(0)
-        lines = [line.rstrip() for line in self.log if line.strip()]
-        return "\n".join(f"  {self.framework}: {line}" for line in lines[-LAST_LINES:])
+        lines = [f"  {self.framework}: {line}" for line in telling(self.log)[-LAST_LINES:]]
+        return WorkerError("\n".join([f"the {self.framework} worker {how}", *lines]))
 
 
 @contextlib.contextmanager

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity import randomness
+from parity.errors import IncomparableError
 from parity.job import RecordJob
 from parity.phases import Pretraining
 from parity.recording import Arrays
+from parity.spec import LABELS, Identity
 
 # What the uniforms of a chunk of steps may take, in bytes.
 LARGEST_DRAW = 2**24
@@ -44,6 +46,7 @@ def training(side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_d
     """The model that `build` makes, and its optimizer."""
     identity = job.identity
     model, updater = side.train.build(build, identity, job.realisation, place)
+    require_shapes(side, identity, model)
     loss = side.losses.loss(identity.loss)
     clip = side.clipping.clip_function(identity.clipping, job.realisation)
 
@@ -68,6 +71,21 @@ def training(side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_d
         tested=partial(side.train.tested, model, on_device, identity.threshold),
         twin=twin,
     )
+
+
+def require_shapes(side: SimpleNamespace, identity: Identity, model: Any) -> None:
+    """Refuse a model with a weight of another shape than the settings give it, and so than the other side's has.
+
+    It would be filled by repeating what it is given, or not at all. One that is missing is the verdict's to tell.
+    """
+    for name, weight in side.state.parameters(model).items():
+        # Gradients have the neutral layout of their weights.
+        shape, expected = side.state.to_array(f"gradients/{name}", weight).shape, identity.weight_shapes.get(name)
+        if expected is not None and shape != expected:
+            raise IncomparableError(
+                f"{LABELS[side.name]}'s model is another one: its weights/{name} has shape {shape}, "
+                f"and the settings, which both sides share, give it {expected}"
+            )
 
 
 def pretraining(

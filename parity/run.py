@@ -19,7 +19,7 @@ from parity import options as opts
 from parity import recording
 from parity.compare import read_and_judge, report, require_library
 from parity.diagnosis import diagnose
-from parity.errors import ParityError, UsageError
+from parity.errors import IncomparableError, ParityError, UsageError
 from parity.files import unpack
 from parity.job import PRETRAINED_BY, DiagnoseJob, RecordJob, ReplayJob, in_order
 from parity.processes import Worker, available_cpus, started
@@ -66,8 +66,11 @@ def main(arguments: Sequence[str]) -> int:
         ThreadPoolExecutor(at_once) as pool,
         started(options.device, cpus // at_once, options.time_limit) as workers,
     ):
-        jobs = record_both(options, experiment, out, workers, pool, progress)
+        jobs, refused = record_both(options, experiment, out, workers, pool, progress)
         judged = read_and_judge(out / "tf", out / "torch")
+        if refused and judged[1].verdict != "incomparable":
+            # What was not replayed is not judged as if it had been.
+            raise together(refused)
         diagnosis = diagnose(*judged, partial(replayed, workers, jobs))
     for side in FRAMEWORKS:
         recording.drop_evidence(out / side)
@@ -84,8 +87,11 @@ def record_both(
     workers: Mapping[Framework, Worker],
     pool: ThreadPoolExecutor,
     progress: console.Progress,
-) -> dict[Framework, RecordJob]:
-    """Record both sides, at once where the pool has a thread for each, and return the jobs of their training."""
+) -> tuple[dict[Framework, RecordJob], list[ParityError]]:
+    """Record both sides, at once where the pool has a thread for each; the jobs of their training are returned.
+
+    And why one side cannot replay the other's checkpoints, where the two were not given the same.
+    """
     failures = outcome([pool.submit(worker.wait_until_ready) for worker in workers.values()])
     if any(isinstance(error, UsageError) for error in failures):
         raise together(failures)
@@ -93,6 +99,7 @@ def record_both(
     if options.init_from is not None:
         workers[options.init_from].draw(opts.draw_job(experiment, out))
     ready = [side for side, worker in workers.items() if worker.devices is not None]
+    refused: list[ParityError] = []
     jobs, bars = {}, {side: progress.of(side) for side in ready}
     for side in ready:
         job = opts.job(options, experiment, side, device, out / side)
@@ -107,10 +114,16 @@ def record_both(
             break
         # Each side replays the other one's checkpoints.
         replays = [(s, ReplayJob(job, here[o].out)) for s, job in here.items() for o in here if o != s]
-        failures += outcome([pool.submit(workers[s].replay, job) for s, job in replays])
+        told = outcome([pool.submit(workers[s].replay, job) for s, job in replays])
+        if all(job.phase == "training" for job in here.values()):
+            # Both recordings are whole by now, and can be held against each other.
+            refused = [error for error in told if isinstance(error, IncomparableError)]
+        failures += [error for error in told if error not in refused]
+        if failures or refused:
+            break
     if failures:
         raise together(failures)
-    return {side: phases[-1] for side, phases in jobs.items()}
+    return {side: phases[-1] for side, phases in jobs.items()}, refused
 
 
 def replayed(

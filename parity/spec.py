@@ -8,7 +8,7 @@ No field has a default: an experiment states everything (`kind` only tells the c
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from parity.checked import STRICT, require_positive
@@ -73,9 +73,6 @@ MovingVariance = Literal["unbiased", "biased"]
 ClipEpsilon = Literal["beside_norm", "none"]
 PixelScaling = Literal["division", "reciprocal"]
 TestPixels = Literal["scaled", "raw"]
-
-# Of two experiments that have little in common, the first settings tell enough.
-DIFFERENCES_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -409,20 +406,6 @@ def require_sparse(model: tuple[Node, ...], clipping: Clipping | None) -> None:
 def to_dict(spec: Any) -> dict[str, Any]:
     """The spec as plain JSON values."""
     return json.loads(json.dumps(asdict(spec), allow_nan=False))
-
-
-def differences(ours: Identity, theirs: Identity) -> list[str]:
-    """The first settings that are not equal, by path, with both values: "optimizer.learning_rate 0.001 and 0.002"."""
-    pairs = zip_longest(fields_of(to_dict(ours)), fields_of(to_dict(theirs)), fillvalue=("", "nothing"))
-    return [f"{x[0] or y[0]} {x[1]} and {y[1]}" for x, y in pairs if x != y][:DIFFERENCES_SHOWN]
-
-
-def fields_of(value: Any, path: str = "") -> list[tuple[str, Any]]:
-    """Every value inside nested JSON with its path, in order."""
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if inside is None:
-        return [(path, value)]
-    return [field for key, child in inside for field in fields_of(child, f"{path}.{key}" if path else str(key))]
 
 
 def digest(spec: Any) -> str:

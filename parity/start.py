@@ -16,7 +16,8 @@ from parity.layout import file_names
 from parity.phases import PhaseName
 from parity.recording import Arrays as Recorded
 from parity.recording import Recording
-from parity.spec import Identity, differences
+from parity.settings import differences
+from parity.spec import Identity
 
 # (initializer, inputs, units, bias, seed) -> the values
 Draw = Callable[..., NDArray[np.float32]]

@@ -13,7 +13,7 @@ import safetensors.numpy
 
 from parity import recording, start, twins
 from parity.chunks import STOPPING, Tell, chunks, join
-from parity.errors import UsageError
+from parity.errors import IncomparableError
 from parity.files import write_whole
 from parity.flow import flow
 from parity.job import DiagnoseJob
@@ -42,7 +42,7 @@ def record(task: Task, tell: Tell) -> None:
     recorder = Recorder.begin(job.out, new_manifest(task, program.read(0)))
     try:
         if task.reference is not None:
-            require_same_data(task.reference, recorder)
+            require_same_data(task, task.reference, recorder)
         ready = time.perf_counter()
         trained = train(program, len(batches), task.checkpoints, task.taken_over, recorder, tell)
         done = time.perf_counter()
@@ -173,11 +173,13 @@ def own_steps(
     return {f"{at.step}/{dtype}/{name}": column for dtype, columns in steps.items() for name, column in columns.items()}
 
 
-def require_same_data(reference: Recording, recorder: Recorder) -> None:
-    """Refuse a reference whose steps took other samples."""
+def require_same_data(task: Task, reference: Recording, recorder: Recorder) -> None:
+    """Refuse a reference whose steps took other samples, or that has more or fewer of them."""
+    theirs, ours = len(reference.trace["cost"]), len(task.batches)
     for name in ("data", "order"):
         if reference.manifest.digests.get(name) != recorder.manifest.digests[name]:
-            raise UsageError(f"{reference.folder} was recorded with another {name}; give the same options")
+            steps = f", {theirs} steps of it and {ours} here" if theirs != ours else ""
+            raise IncomparableError(f"{reference.folder} was recorded with another {name}{steps}")
 
 
 def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
@@ -204,7 +206,7 @@ def replay(task: Task, folder: Path) -> None:
     """Add the replay of the recording in `folder` to the task's own, which is complete."""
     recorder = Recorder(task.job.out, recording.read(task.job.out, task.job.phase).manifest)
     reference = start.reference(folder, task.identity, task.job.phase)
-    require_same_data(reference, recorder)
+    require_same_data(task, reference, recorder)
     replay_other(task, reference, recorder)
     recorder.finish("complete")
 

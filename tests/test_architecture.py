@@ -29,6 +29,7 @@ ALLOWED = {
     "parity/verdict": (
         "parity.verdict",
         "parity.recording",
+        "parity.settings",
         "parity.spec",
         "parity.layout",
         "parity.measure",

@@ -29,6 +29,9 @@ def test_run_ends_in_parity(finished):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-2:] == ["verdict: parity", "written to out"]
     assert done.stderr == ""
+    assert done.stdout.startswith(
+        "Keras and torch trained the same: every stage of 12 checkpoints within rounding; costs "
+    )
     assert "mnist_softmax: 784-10, adam, float32, 40 steps" in done.stdout
     for level in ("preflight", "consumed", "lockstep", "loop", "trajectory", "outcome"):
         assert level in done.stdout
@@ -101,7 +104,7 @@ def test_compare_quietly(finished, tmp_path):
 def test_check_one_recording(finished, tmp_path):
     _, out, _ = finished
     done = run("parity.compare", "--check", out / "torch", folder=tmp_path)
-    last = "verdict: parity (one recording alone: lockstep and loop judged)"
+    last = "verdict: parity (of one recording with its own replays: lockstep and loop judged)"
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, last)
     assert "Keras" not in done.stdout
     for arguments in ([out / "tf"], ["--check", out / "tf", out / "torch"]):
@@ -159,7 +162,9 @@ def test_a_mismatch_has_status_1(tmp_path):
     cause = "diagnosis: step 0, optimizer: 1 cause\n  adam_epsilon: Keras before_correction, torch after_correction\n"
     assert f"\nverdict: mismatch\n{cause}" in done.stdout
     assert "first divergence: lockstep, step 0, optimizer, weights/dense_1/kernel[" in done.stdout
-    assert "times what rounding explains" in done.stdout
+    assert "far beyond anything that rounding explains" in done.stdout
+    title = "Adam adds epsilon before the bias correction in Keras, after it in torch"
+    assert done.stdout.splitlines()[0] == f"Keras and torch part first at step 0, in the optimizer: {title}"
     assert json.loads((tmp_path / "out/verdict.json").read_text())["verdict"] == "mismatch"
 
 

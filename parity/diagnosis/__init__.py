@@ -8,7 +8,10 @@ from parity.diagnosis.value import Cause, Diagnosis, Residual
 from parity.errors import ParityError
 from parity.recording import Recording
 from parity.spec import is_read, own_choices
-from parity.verdict import Verdict
+from parity.verdict import Verdict, lockstep
+
+# Of the first step as a whole, more may differ than what differs first.
+APART = "python -m parity.record with --reference, the other recording, says which stage of which step differs first"
 
 
 def diagnose(sides: Sequence[Recording], verdict: Verdict, ask: Ask | None = None) -> Diagnosis | None:
@@ -31,12 +34,12 @@ def diagnose(sides: Sequence[Recording], verdict: Verdict, ask: Ask | None = Non
             return replay.diagnose(a, b, failed, ask) if ask is not None else from_settings(a, b, failed)
     except ParityError as error:
         said = str(error).splitlines()[0]
-        return Diagnosis(failed, note=f"the cause could not be sought: {said}")
+        return Diagnosis(failed, note=f"the cause could not be sought: {said}", sought=False)
     return None
 
 
-def from_settings(a: Recording, b: Recording, failed: str) -> Diagnosis | None:
-    """Without a framework to ask: in which choices the settings differ, if they do."""
+def from_settings(a: Recording, b: Recording, failed: str) -> Diagnosis:
+    """Without a framework to ask: how it is asked, and in which choices the settings differ, if they do."""
     ours, theirs = a.manifest.realisation, b.manifest.realisation
     identity = a.manifest.identity
     differing = [
@@ -44,10 +47,14 @@ def from_settings(a: Recording, b: Recording, failed: str) -> Diagnosis | None:
         for field in own_choices("tf")
         if getattr(ours, field) != getattr(theirs, field) and any(is_read(field, identity, r) for r in (ours, theirs))
     ]
-    if not differing:
-        return None
-    note = f"the settings differ in {', '.join(differing)}; python -m parity.run with these choices says which matter"
-    return Diagnosis(failed, note=note)
+    note = "that takes the frameworks: python -m parity.run with the same options seeks it"
+    if differing:
+        note = (
+            f"the settings differ in {', '.join(differing)}; python -m parity.run with these choices says which matter"
+        )
+    if not lockstep.of_either(a, b) and not lockstep.of_a_reference(a, b):
+        note += f"; {APART}"
+    return Diagnosis(failed, note=note, sought=False)
 
 
 __all__ = ["Ask", "Cause", "Diagnosis", "Residual", "diagnose"]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from parity.differences import Difference
+from parity.optimizers import KERAS_EPSILON, Optimizer
 from parity.recording import Recording
 from parity.spec import FRAMEWORKS, Framework
 
@@ -43,8 +44,8 @@ class Residual:
 class Diagnosis:
     """What failed, and why: the smallest set of causes that explains it, and what those leave.
 
-    `explained` says whether the causes are all; `excluded` names what was tried and does not explain the rest, and
-    `note` says what else is to be said.
+    `explained` says whether the causes are all; `excluded` names what was tried and does not explain the rest,
+    `sought` whether anything was, and `note` says what else is to be said.
     """
 
     failed: str
@@ -53,11 +54,14 @@ class Diagnosis:
     residual: Residual | None = None
     excluded: tuple[str, ...] = ()
     note: str | None = None
+    sought: bool = True
 
     def lines(self) -> list[str]:
         """The diagnosis as text, a few lines."""
         count = len(self.causes)
-        found = f"{count} cause{'s' * (count > 1)}{', together' * (count > 1)}" if count else "no cause found"
+        found = "no cause found" if self.sought else "no cause was sought"
+        if count:
+            found = f"{count} cause{'s' * (count > 1)}{', together' * (count > 1)}"
         lines = [f"diagnosis: {self.failed}: {found}"]
         for cause in self.causes:
             lines.append(f"  {cause.says}")
@@ -92,5 +96,24 @@ def chosen(field: str, entry: Difference, one: tuple[Recording, str], other: tup
             # What is not carried out cannot be made otherwise by asking for it.
             said.append(f"{side.label} does as if {acts}, though its settings say {stated}")
     scripts: dict[Framework, str] = {"tf": entry.keras.align, "torch": entry.torch.align}
+    if field == "epsilon_value":
+        scripts = epsilons(one[0].manifest.identity.optimizer)
     values = {side.label: acts for side, acts in (one, other)}
     return Cause(f"{field}: {', '.join(said)}", field, values, entry.id, entry.title, choices, scripts)
+
+
+# What both frameworks call the optimizers whose epsilon has a default.
+CLASSES = {
+    "adam": ("Adam", "Adam"), "adamw": ("AdamW", "AdamW"), "adamax": ("Adamax", "Adamax"), "nadam": ("Nadam", "NAdam"),
+    "adagrad": ("Adagrad", "Adagrad"), "adadelta": ("Adadelta", "Adadelta"), "rmsprop": ("RMSprop", "RMSprop"),
+}  # fmt: skip
+
+
+def epsilons(optimizer: Optimizer) -> dict[Framework, str]:
+    """How either framework's optimizer is given the other one's epsilon, which the entry shows for one kind alone."""
+    keras, torch = CLASSES[optimizer.kind]
+    rate, given = optimizer.learning_rate, getattr(optimizer, "epsilon", KERAS_EPSILON)
+    return {
+        "tf": f"optimizer = keras.optimizers.{keras}({rate:g}, epsilon={given:g})",
+        "torch": f"optimizer = torch.optim.{torch}(model.parameters(), {rate:g}, eps={KERAS_EPSILON:g})",
+    }

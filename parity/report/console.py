@@ -7,21 +7,23 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
-from rich.table import Table
 from rich.text import Text
 
 from parity.diagnosis.value import Diagnosis
 from parity.recording import Recording
-from parity.spec import DTYPES, LABELS, Framework
-from parity.verdict import Check, Verdict
-from parity.verdict.judged import remark
+from parity.report.levels import details, rows
+from parity.report.sentence import sentence
+from parity.report.wrapped import Line, wrapped
+from parity.spec import LABELS, Framework
+from parity.verdict import Verdict
+from parity.verdict.judged import lacking, remark
 
 COLOURS = {
     "passed": "green", "failed": "red", "not_judged": "yellow",
     "parity": "bold green", "mismatch": "bold red", "incomparable": "bold yellow", "insufficient": "bold yellow",
 }  # fmt: skip
-# More failures than this say nothing new.
-FAILURES_SHOWN = 5
+# The longest name of a level.
+WIDEST = len("pretraining")
 
 
 class Progress:
@@ -49,114 +51,96 @@ class Progress:
 
 
 def show(recordings: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis | None, quiet: bool) -> None:
-    """Print the verdict; unless quiet, also one line for each level and each of the first failures, and their cause."""
-    # Wide enough for a line to stay a line where the output is a file.
+    """Print the verdict; unless quiet, also what came of it in one sentence, and what it rests on."""
     # No markup: a recording is untrusted, and "[/x]" would end the program.
-    console = Console(
-        highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160
-    )
-    if not quiet:
-        console.print(header(recordings))
-        console.print(sides(recordings))
-        console.print(levels(verdict))
-        failed = [check for check in verdict.checks if check.result == "failed"]
-        for check in failed[:FAILURES_SHOWN]:
-            start = f"failed: {check.level} {check.name}"
-            if check is failed[0] and check.level != "preflight":
-                start = f"first divergence: {check.level}, {check.where or check.name}"
-            console.print(Text(f"{start}: {check.reason}", "red"))
-        if len(failed) > FAILURES_SHOWN:
-            console.print(Text(f"and {len(failed) - FAILURES_SHOWN} more", "red"))
-    console.print(Text.assemble("verdict: ", (verdict.verdict, COLOURS[verdict.verdict]), remark(recordings, verdict)))
-    if diagnosis is not None and not quiet:
-        console.print("\n".join(diagnosis.lines()))
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    # What goes to a file or another program keeps its lines.
+    width = console.width if sys.stdout.isatty() else None
+    for line in [ending(recordings, verdict)] if quiet else page(recordings, verdict, diagnosis, width):
+        for number, piece in enumerate(wrapped(line, width)):
+            text = Text(piece, "" if line.style is None or line.part is not None else line.style)
+            if line.style is not None and line.part is not None and not number:
+                text.stylize(line.style, *line.part)
+            console.print(text)
 
 
-def header(recordings: Sequence[Recording]) -> str:
+def page(
+    recordings: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis | None, width: int | None
+) -> list[Line]:
+    """All lines: a sentence, what was trained, a row for each side and level, what failed, the verdict, its cause."""
+    lines = [Line(sentence(recordings, verdict, diagnosis)), Line(""), *header(recordings), *sides(recordings, width)]
+    for level, result, said in rows(verdict):
+        start = f"{level:{WIDEST}}  "
+        status = result.replace("_", " ")
+        text = f"{start}{status:10}  {said}"
+        lines.append(Line(text, WIDEST + 14, COLOURS[result], (len(start), len(start) + len(status))))
+    lines += [Line(f"  {said}", 4) for said in details(verdict)]
+    lines += failures(verdict)
+    lines.append(ending(recordings, verdict))
+    if verdict.verdict == "insufficient":
+        lines.append(Line(f"not judged: {lacking(verdict.checks)}", 2))
+    if diagnosis is not None:
+        lines += [Line(said, len(said) - len(said.lstrip()) + 2) for said in diagnosis.lines()]
+    return lines
+
+
+def ending(recordings: Sequence[Recording], verdict: Verdict) -> Line:
+    """The line that says the verdict in one word."""
+    start = "verdict: "
+    text = f"{start}{verdict.verdict}{remark(recordings, verdict)}"
+    return Line(text, 2, COLOURS[verdict.verdict], (len(start), len(start) + len(verdict.verdict)))
+
+
+def failures(verdict: Verdict) -> list[Line]:
+    """What failed first, and how many checks with it; of preflight, whose checks are few and apart, each."""
+    failed = [check for check in verdict.checks if check.result == "failed"]
+    told = [check for check in failed if check.level == "preflight"] or failed[:1]
+    said = []
+    for check in told:
+        start = f"failed: {check.level} {check.name}"
+        if check.level != "preflight":
+            start = f"first divergence: {check.level}, {check.place}"
+        said.append(f"{start}: {check.reason}")
+    left = [check.level for check in failed if check not in told]
+    if left:
+        counts = ", ".join(f"{left.count(level)} of {level}" for level in dict.fromkeys(left))
+        said.append(f"and {len(left)} more check{'s' * (len(left) > 1)} failed with it: {counts}")
+    return [Line(text, 2, "red") for text in said]
+
+
+def header(recordings: Sequence[Recording]) -> list[Line]:
     """What was trained, in one line, and on what, in another."""
     a = recordings[0]
     identity = a.manifest.identity
     widths = "-".join(str(n) for n in [identity.layers[0].inputs, *(node.units for node in identity.layers)])
-    steps = len(a.trace["cost"])
+    steps = " and ".join(dict.fromkeys(str(len(side.trace["cost"])) for side in recordings))
     data = " and ".join(dict.fromkeys(side.data_source for side in recordings))
     trained = f"{a.manifest.experiment}: {widths}, {identity.optimizer.kind}, {identity.dtype}, {steps} steps"
-    return f"\n{trained}\ndata: {data}"
+    return [Line(trained, 2), Line(f"data: {data}", 2)]
 
 
-def sides(recordings: Sequence[Recording]) -> Table:
-    """Versions, device, time, and how each side ended."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("", "versions", "device", "training", "last epoch's cost", "accuracy"):
-        table.add_column(column)
-    for recording in recordings:
-        environment = recording.manifest.environment
-        versions = [f"{name} {environment[name]}" for name in ("tensorflow", "keras", "torch") if name in environment]
-        cost, accuracy = recording.trace["epoch_cost"], recording.trace["accuracy"]
-        table.add_row(
-            recording.label,
-            ", ".join(versions),
-            recording.manifest.device,
-            f"{recording.manifest.seconds.get('train', 0):.1f} s",
-            f"{cost[-1]:.9g}" if len(cost) else "",
-            f"{accuracy[-1]:.4f}" if len(accuracy) else "",
-        )
-    return table
+def sides(recordings: Sequence[Recording], width: int | None) -> list[Line]:
+    """Versions, device, time, and how each side ended: as a table, or where that is too wide a paragraph each."""
+    table = [("", "versions", "device", "training", "epoch's cost", "accuracy"), *map(ended, recordings)]
+    columns = [max(map(len, column)) for column in zip(*table, strict=True)]
+    if width is not None and sum(columns) + 2 * len(columns) - 2 > width:
+        names = table[0]
+        rest = [", ".join(f"{n} {x}" for n, x in zip(names[2:], row[2:], strict=True)) for row in table[1:]]
+        return [Line(f"{row[0]}: {row[1]}, {said}", 2) for row, said in zip(table[1:], rest, strict=True)]
+    aligned = (zip(row, columns, strict=True) for row in table)
+    return [Line("  ".join(f"{cell:{size}}" for cell, size in row).rstrip()) for row in aligned]
 
 
-def levels(verdict: Verdict) -> Table:
-    """One or more lines for each level that was reached."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for level in dict.fromkeys(check.level for check in verdict.checks):
-        checks = [check for check in verdict.checks if check.level == level]
-        results = {check.result for check in checks}
-        result = next(name for name in ("failed", "not_judged", "passed") if name in results)
-        table.add_row(level, Text(result.replace("_", " "), COLOURS[result]), SUMMARIES[level](checks))
-    return table
-
-
-def counted(checks: Sequence[Check]) -> str:
-    """How many passed, and which."""
-    passed = [check.name for check in checks if check.result == "passed"]
-    return f"{len(passed)} of {len(checks)} equal: {', '.join(passed)}"
-
-
-def by_precision(checks: Sequence[Check]) -> str:
-    """For each precision, how many tensors are within rounding, and each side's that uses most of its bound."""
-    return "\n".join(f"{dtype}: {worst([c for c in checks if dtype in c.name.split()])}" for dtype in DTYPES)
-
-
-def worst(checks: Sequence[Check]) -> str:
-    """How many tensors are within rounding, and each side's that uses most of its bound."""
-    passed = sum(check.result == "passed" for check in checks)
-    line = f"{passed} of {len(checks)} tensors within rounding"
-    for side in dict.fromkeys(check.side for check in checks):
-        top = max((check for check in checks if check.side == side), key=lambda check: check.share)
-        if top.share and top.result == "passed":
-            share = f"{top.share:.0%}" if top.share >= 0.01 else "under 1%"
-            nobody = "any segment" if top.level == "loop" else "at most"
-            line += f"; {side or nobody} {share} of its bound ({top.where})"
-    return line
-
-
-def reasons(checks: Sequence[Check]) -> str:
-    """What each check says."""
-    return "\n".join(f"{check.name}: {check.reason}" for check in checks)
-
-
-def stated(checks: Sequence[Check]) -> str:
-    """What each check says, where that names its subject."""
-    return "\n".join(check.reason for check in checks)
-
-
-def of_pretraining(checks: Sequence[Check]) -> str:
-    """What is counted in both precisions and in the loops, and where the training starts."""
-    stages = [check for check in checks if check.measured is not None and check.bound]
-    line = worst(stages) if stages else reasons(checks)
-    return "\n".join([line, *(check.reason for check in checks if check.name == "start of the training")])
-
-
-SUMMARIES = {
-    "pretraining": of_pretraining,
-    "preflight": counted, "consumed": counted, "lockstep": by_precision, "loop": worst, "trajectory": stated,
-    "outcome": reasons,
-}  # fmt: skip
+def ended(recording: Recording) -> tuple[str, ...]:
+    """One side's cells; the cost is that of its last epoch."""
+    environment = recording.manifest.environment
+    versions = [f"{name} {environment[name]}" for name in ("tensorflow", "keras", "torch") if name in environment]
+    cost, accuracy = recording.trace["epoch_cost"], recording.trace["accuracy"]
+    return (
+        recording.label,
+        ", ".join(versions),
+        recording.manifest.device,
+        f"{recording.manifest.seconds.get('train', 0):.1f} s",
+        f"{cost[-1]:.7g}" if len(cost) else "",
+        f"{accuracy[-1]:.4f}" if len(accuracy) else "",
+    )

@@ -53,6 +53,13 @@ class Check:
                 object.__setattr__(self, name, None)
 
     @property
+    def place(self) -> str:
+        """Where and what: of the levels whose places are mere steps, the name stands behind them."""
+        if self.where is None or self.name.startswith(f"{self.where} "):
+            return self.name
+        return f"{self.where}, {self.name}" if self.where.startswith("step ") and "," not in self.where else self.where
+
+    @property
     def share(self) -> float:
         """The share of its bound that is used; 0 where there are no numbers."""
         return self.measured / self.bound if self.measured is not None and self.bound else 0.0
@@ -82,13 +89,33 @@ def conclude(checks: Sequence[Check], decisive: Sequence[Level] = DECISIVE) -> V
     if failed:
         return "mismatch"
     for level in (*decisive, *{check.level for check in checks if check.level == "pretraining"}):
-        # What only adds to others lacks nothing where it is not judged.
-        results = [c.result for c in checks if c.level == level and not (c.supplement and c.result == "not_judged")]
-        if not results or any(result != "passed" for result in results):
+        here = [check for check in checks if check.level == level and not adds_nothing(check)]
+        if not here or any(check.result != "passed" for check in here):
             return "insufficient"
     # A run that ends in no number on one side proves nothing, wherever its checkpoints are.
     ends = [check.result for check in checks if check.name == FINITE]
     return "insufficient" if "not_judged" in ends else "parity"
+
+
+def adds_nothing(check: Check) -> bool:
+    """Whether a check was not judged and lacks nothing, since it would only have added to others."""
+    return check.supplement and check.result == "not_judged"
+
+
+def result_of(checks: Sequence[Check]) -> Result:
+    """What came of the checks of one level, as `conclude` takes them."""
+    here = [check for check in checks if not adds_nothing(check)]
+    results = {check.result for check in here}
+    if "failed" in results:
+        return "failed"
+    # Of what is not decisive, some may be left open.
+    left_open = [c for c in here if c.result == "not_judged" and (c.name == FINITE or needed(c.level))]
+    return "not_judged" if left_open or "passed" not in results else "passed"
+
+
+def needed(level: Level) -> bool:
+    """Whether every check of a level must pass before anything is called parity."""
+    return level in DECISIVE or level == "pretraining"
 
 
 def judge(
@@ -118,8 +145,8 @@ def judge(
         return Check(name, level, "failed", measured, bound, where, reason, side)
     if entry.precision > precise:
         reason = (
-            f"all within what rounding may do at worst, but off by {entry.precision:.2g} times as much as {dtype} is, "
-            f"where {precise:g} is allowed: it is computed with fewer digits (TF32, bfloat16, float16?)"
+            f"all within what rounding may do at worst, but off by {often(entry.precision)} as much as {dtype} is, "
+            f"where {precise:g} times is allowed: it is computed with fewer digits (TF32, bfloat16, float16?)"
         )
         return Check(name, level, "failed", entry.precision, precise, where, reason, side)
     if entry.unjudged:
@@ -136,9 +163,14 @@ def beyond(measured: float, allowed: float) -> str:
     if not math.isfinite(measured):
         return "nothing is rounded here, or one side alone is a number"
     times = measured / allowed if allowed else math.inf
-    if times > FAR:
+    if not times <= FAR:
         return "far beyond anything that rounding explains"
     return f"{times:.2g} times what rounding explains" if times >= 1.05 else "just above what rounding explains"
+
+
+def often(times: float) -> str:
+    """As in "12 times", in words where a number says nothing."""
+    return f"{times:.2g} times" if times <= FAR else "far more than a billion times"
 
 
 def ulps(x: float, y: float, dtype: Dtype) -> float:

@@ -5,7 +5,7 @@ from typing import get_args
 
 from parity.recording import Recording
 from parity.verdict import noise
-from parity.verdict.checks import Level, Verdict
+from parity.verdict.checks import FINITE, Check, Level, Verdict, adds_nothing, needed
 
 
 def levels(sides: Sequence[Recording], verdict: Verdict) -> tuple[list[Level], dict[Level, str]]:
@@ -40,11 +40,28 @@ def remark(sides: Sequence[Recording], verdict: Verdict) -> str:
     """What to know of a verdict in a few words, in brackets; nothing where every level was judged."""
     judged, not_judged = levels(sides, verdict)
     if len(sides) == 1:
-        return f" (one recording alone: {listed(judged)} judged)"
+        return f" (of one recording with its own replays: {listed(judged)} judged)"
     if not not_judged or verdict.verdict == "incomparable":
         return ""
     quick = "quick: " if not any(side.manifest.twins for side in sides) else ""
     return f" ({quick}{listed(list(not_judged))} not judged)"
+
+
+def lacking(checks: Sequence[Check]) -> str:
+    """Which checks could not be judged, of those that parity takes, and why; the first stands for all."""
+    left_open = [
+        check
+        for check in checks
+        if check.result == "not_judged" and (check.name == FINITE or needed(check.level)) and not adds_nothing(check)
+    ]
+    if not left_open:
+        reached = [level for level in get_args(Level) if any(check.level == level for check in checks)]
+        return f"of the levels that parity takes, only {listed(reached)} could be judged"
+    first = left_open[0]
+    count = sum(check.level == first.level for check in checks)
+    here = sum(check.level == first.level for check in left_open)
+    of = f", the first of {here} such checks among {count}" if here > 1 else ""
+    return f"{first.level}, {first.place}{of}: {first.reason}"
 
 
 def listed(names: Sequence[str]) -> str:

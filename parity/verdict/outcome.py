@@ -81,9 +81,11 @@ def judged(a: Recording, b: Recording, name: str, figure: Figure) -> Check:
             return check("failed", None, "one side alone ends in a finite number, and so do its twins")
         return check("not_judged", None, "runs or twins end in no finite number")
     own = max(figure.measure(*pair) for pair in noise.pairs(a, b))
-    bound, apart = FACTOR * (own + figure.least(a, b)), f"twins are up to {own:.3g} apart"
+    bound, apart = FACTOR * (own + figure.least(a, b)), f"twins are up to {own:.3g} apart" if own else "twins are equal"
     if bound >= figure.most:
-        return check("not_judged", None, f"{apart}, so nothing that is possible would be too much")
+        return check(
+            "not_judged", None, f"{apart}; {bound:.3g} would be allowed, and it cannot be more than {figure.most:g}"
+        )
     return check("passed" if measured <= bound else "failed", bound, apart)
 
 

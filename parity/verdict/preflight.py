@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from parity.recording import Recording
-from parity.spec import differences
+from parity.settings import differences
 from parity.verdict.checks import Check
 
 WHAT = {
@@ -25,6 +25,10 @@ def checks(a: Recording, b: Recording) -> list[Check]:
     if found[1].result == "failed" and a.data_source != b.data_source:
         reason = f"the training and test data: {a.label} {a.data_source}, {b.label} {b.data_source}"
         found[1] = replace(found[1], reason=f"{reason}; record both with the same options")
+    steps = [len(side.trace["cost"]) for side in (a, b)]
+    if found[3].result == "failed" and steps[0] != steps[1]:
+        reason = f"the batch order: {a.label} {steps[0]} steps, {b.label} {steps[1]}; record both with the same options"
+        found[3] = replace(found[3], reason=reason)
     ours, theirs = a.manifest.precision, b.manifest.precision
     settings = sorted(set(ours) | set(theirs))
     found += [equal(f"precision {s}", f"precision: {s}", a, b, ours.get(s), theirs.get(s)) for s in settings]

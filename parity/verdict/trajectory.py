@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from parity.recording import Recording
 from parity.verdict import noise
-from parity.verdict.checks import FINITE, Check, Result
+from parity.verdict.checks import FINITE, Check, Result, often
 
 DIGITS = (6, 4, 2)
 # More than twice the largest ratio of a difference to the noise that honest pairs had (docs/detection.md);
@@ -48,8 +48,8 @@ def against_noise(a: Recording, b: Recording) -> Check:
     total = len(a.trace["cost"])
     ended = "costs are no finite number" if end == steps else "twins are as far apart"
     behind = f"; not informative after step {end}, where {ended}" if end < total else ""
-    found = f"up to step {end} of {total}, costs differ by at most {measured:.2g} times the noise"
-    reason = f"{found} of twins ({noise.described(a, b)}); {FACTOR:g} is allowed{behind}"
+    found = f"up to step {end} of {total}, costs differ by at most {often(measured)} the noise"
+    reason = f"{found} of twins ({noise.described(a, b)}); {FACTOR:g} times is allowed{behind}"
     result: Result = "passed" if measured <= FACTOR else "failed"
     return Check(name, "trajectory", result, measured, FACTOR, f"step {at}", reason)
 
@@ -73,7 +73,7 @@ def agreement(a: Recording, b: Recording, digits: int) -> Check:
             own = min(first_disagreement(run, twin, digits) for twin in twins)
             reason += f"; {side.label} and {side.label} {until(own, total)}"
     where = None if steps == total else f"step {steps}"
-    return Check(f"cost to {digits} digits", "trajectory", "not_judged", steps, None, where, reason)
+    return Check(f"cost to {digits} digits", "trajectory", "not_judged", steps, None, where, reason, supplement=True)
 
 
 def until(steps: int, total: int) -> str:
@@ -105,7 +105,8 @@ def non_finite(a: Recording, b: Recording) -> list[Check]:
     if firsts[0] == firsts[1]:
         reason = f"both sides' costs stop being finite at step {firsts[0]} ({x[firsts[0]]} and {y[firsts[0]]})"
         return [Check(name, "trajectory", "not_judged", None, None, None, reason)]
-    reason = f"the costs stop being finite at different steps: {firsts[0]} and {firsts[1]}"
+    steps = ["never" if first is None else f"at step {first}" for first in firsts]
+    reason = f"the costs stop being finite at different steps: {a.label}'s {steps[0]}, {b.label}'s {steps[1]}"
     if noise.missing(a, b) is not None:
         reason += "; there are no twins to say whether rounding does that"
         return [Check(name, "trajectory", "not_judged", None, None, None, reason)]
