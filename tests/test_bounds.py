@@ -51,7 +51,8 @@ def test_a_sum_is_within_its_bound_in_any_order(name):
     for order in (terms, terms[::-1], philox(4).permutation(terms)):
         off = np.abs(in_sequence(order).astype(np.float64) - terms.sum(axis=0))
         assert (off <= bound).all()
-    assert (bound <= len(terms) * (U * np.abs(terms).sum(axis=0) + smallest_normal(U))).all()
+    most = len(terms) * (U * np.abs(terms).sum(axis=0) + smallest_normal(U))
+    assert (bound <= (1 + 1e-5) * most).all()
 
 
 def test_equal_terms_are_beyond_what_independent_errors_add_up_to():
