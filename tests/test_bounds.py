@@ -211,3 +211,14 @@ def test_the_rounding_of_a_loop_is_held_against_that_of_its_replay():
     # One kink that has turned is no loss of digits.
     turned = np.where(np.arange(1000) == 7, 1.5 * true, looped)
     assert size(turned) < 2
+
+
+def test_small_tensors_of_a_loop_count_together():
+    """Of ten tensors of ten elements, each too few by itself, one that was rounded to bfloat16 with the others."""
+    true = {f"w{i}": philox(20 + i).normal(size=10) for i in range(10)}
+    once = {name: values.astype(np.float32) for name, values in true.items()}
+    found = of_step(once, once, true)
+    assert set(found) == set(true)
+    assert max(found.values()) <= 1
+    rough = of_step({name: cut(values, 7) for name, values in once.items()}, once, true)
+    assert min(rough.values()) > 7
