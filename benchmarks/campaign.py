@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,13 +14,13 @@ from benchmarks.families import family
 from benchmarks.faults import FAULTS, Fault
 from benchmarks.judged import Judgement, jobs, judged, tidy
 from benchmarks.planted import Planter
+from benchmarks.tables import Say
 from benchmarks.visibility import Trace, changed, clean_trace, plain_traces, visible
 from parity import recording
 from parity.errors import ParityError
 from parity.processes import stop
 from parity.spec import FRAMEWORKS, Experiment, Framework
 
-Say = Callable[[str], None]
 OTHER: dict[Framework, Framework] = {"tf": "torch", "torch": "tf"}
 # Steps of each family: long enough for other tools' rules to see what comes of a fault.
 DIGITS, XOR = 400, 1000

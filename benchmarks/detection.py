@@ -4,6 +4,8 @@
     python -m benchmarks.detection --reduced          a few of either
     python -m benchmarks.detection --faults NAME ...  these faults alone
     python -m benchmarks.detection --calibrate        honest pairs of other seeds, and what levels use of their bounds
+    python -m benchmarks.detection --random N         faults in experiments drawn at random; the same command goes on
+    python -m benchmarks.detection --faults NAME --host "mnist_narrow --steps 20 --lr 0.1"    in one of those alone
 
 Each fault of benchmarks/faults is planted on one side, whose process replays the checkpoints of the other, clean side;
 the pair is judged by `parity.verdict.judge` and by the rules of benchmarks/rules.py. Whether a fault is visible at all
@@ -12,23 +14,25 @@ the exit status is 1 where the verdict missed a visible fault or raised a false 
 """
 
 import argparse
-import sys
+import math
+import shlex
+import signal
 import tempfile
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
-from benchmarks import nulls
+from benchmarks import nulls, power
 from benchmarks.campaign import Campaign, Row, alternating
 from benchmarks.faults import FAULTS, Kind
 from benchmarks.judged import Judgement
 from benchmarks.nulls import Nulls
 from benchmarks.rules import RULES
+from benchmarks.tables import CONFIDENCE, markdown, progress, upper_bound
 from parity.spec import LABELS
 from parity.verdict.checks import Level
 
@@ -38,7 +42,6 @@ REDUCED = (
     "nothing is added to the norm that clips", "one label of the training set is changed",
     "dropout is left on at test time", "tanh is a billionth too large", "one layer has no activation",
 )  # fmt: skip
-CONFIDENCE = 0.95
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 NOTHING, NOBODY = "-", "not found"
 
@@ -46,20 +49,6 @@ NOTHING, NOBODY = "-", "not found"
 def finds(rule: str, judgement: Judgement) -> bool:
     """Whether a rule, or our verdict, finds two recordings different."""
     return judgement.found if rule == OURS else rule in judgement.rules
-
-
-def upper_bound(alarms: int, pairs: int) -> float:
-    """The one-sided bound on the rate of false alarms (Clopper and Pearson): about 3 / pairs where there were none."""
-    # SciPy is for developers only.
-    from scipy.stats import beta
-
-    return float(beta.ppf(CONFIDENCE, alarms + 1, pairs - alarms)) if alarms < pairs else 1.0
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table."""
-    lines = [f"| {' | '.join(head)} |", f"{'|---' * len(head)}|"]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def rules_table(rows: Sequence[Row], honest: Nulls | None) -> str:
@@ -181,13 +170,8 @@ def status(rows: Sequence[Row], honest: Nulls | None) -> int:
     return int(missed or (honest is not None and any(pair.judgement.found for pair in honest.pairs)))
 
 
-def progress() -> Callable[[str], None]:
-    """A function that prints a line on standard error, with the minutes since now."""
-    began = time.monotonic()
-    return lambda text: print(f"{(time.monotonic() - began) / 60:5.1f} min  {text}", file=sys.stderr, flush=True)
-
-
-def main() -> None:
+def parsed() -> argparse.Namespace:
+    """What the user asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
         "--faults", nargs="+", choices=FAULTS, metavar="NAME", help="plant these, and judge nothing else"
@@ -198,14 +182,46 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process that plants faults")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="recordings made at once")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the recordings there, without their evidence")
+    parser.add_argument("--random", type=int, metavar="N", help="faults in experiments drawn at random, N of them")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of these draws (default 0)")
+    parser.add_argument("--minutes", type=float, default=math.inf, metavar="M", help="begin no draw after so many")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="what came of each (default runs/power-SEED.jsonl)")
+    parser.add_argument("--host", type=shlex.split, metavar="ARGUMENTS", help="plant --faults in this experiment alone")
     options = parser.parse_args()
+    if options.host and not options.faults:
+        parser.error("--host takes the --faults that are planted in it")
+    return options
+
+
+def at_random(options: argparse.Namespace) -> int:
+    """Plant faults in experiments drawn at random; returns the exit status."""
+    state = power.State(options.state or Path("runs") / f"power-{options.seed}.jsonl", options.seed)
+    interrupted = False
+    try:
+        power.campaign(state, options.random, options.threads, options.jobs, 60 * options.minutes, progress())
+    except KeyboardInterrupt:
+        interrupted = True
+        print("interrupted; the same command goes on\n")
+    plants = state.below(options.random)
+    print("\n\n".join(power.summary(plants)))
+    return 130 if interrupted else power.status(plants)
+
+
+def main() -> None:
+    options = parsed()
+    # A request to end is taken like Ctrl-C: no process is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.random is not None:
+        raise SystemExit(at_random(options))
     names = options.faults or (REDUCED if options.reduced else tuple(FAULTS))
+    plantings = alternating(names, options.both_sides)
+    if options.host:
+        raise SystemExit(power.given(plantings, options.host, options.threads))
     say, keep = progress(), options.out is not None
     rows: list[Row] = []
     honest: Nulls | None = None
     with nullcontext(options.out) if keep else tempfile.TemporaryDirectory() as place:
         if not options.calibrate:
-            plantings = alternating(names, options.both_sides)
             rows = Campaign(Path(place), plantings, options.reduced, options.threads, options.jobs, keep, say).run()
         if not options.faults:
             selection = nulls.REDUCED if options.reduced else nulls.CALIBRATION if options.calibrate else nulls.WHOLE

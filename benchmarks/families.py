@@ -40,13 +40,13 @@ def xor_lbfgs(steps: int, numbers: str = "learning_rate=0.5,history_size=3", **c
     return shortened("xor_tanh", steps, **(kept | changes))
 
 
-def clipped(steps: int) -> Experiment:
+def clipped(steps: int, limit: float = 0.3) -> Experiment:
     """Softmax regression by gradient descent, clipped by a norm that the first gradients exceed.
 
     Not by Adam, whose steps do not depend on their size.
     """
     descent = replace(OPTIMIZERS["sgd"], learning_rate=0.5)
-    return shortened("mnist_softmax", steps, clipping=Clipping("global_norm", 0.3), optimizer=descent)
+    return shortened("mnist_softmax", steps, clipping=Clipping("global_norm", limit), optimizer=descent)
 
 
 def narrow(steps: int, activation: ActivationName = "relu", optimizer: str = "adam") -> Experiment:
@@ -80,6 +80,10 @@ FAMILIES: dict[str, Callable[[int], Experiment]] = {
     "mnist_adamax": partial(narrow, optimizer="adamax"),
     "mnist_adagrad": partial(narrow, optimizer="adagrad"),
     "mnist_rmsprop": partial(narrow, optimizer="rmsprop"),
+    "mnist_rprop": partial(narrow, optimizer="rprop"),
+    "mnist_asgd": partial(narrow, optimizer="asgd:averaging_from=3"),
+    # No gradient reaches the limit.
+    "mnist_loose": partial(clipped, limit=100.0),
     "xor_lbfgs": xor_lbfgs,
 }
 

@@ -11,51 +11,37 @@ although nothing refused it.
 """
 
 import argparse
-import json
 import shlex
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import draws
-from benchmarks.detection import progress
 from benchmarks.honest_page import page
 from benchmarks.lanes import Lane, Outcome
+from benchmarks.ledger import Ledger, each
 from benchmarks.shrink import TRIES, shrunk
+from benchmarks.tables import Say, progress
 
 PAGE = Path("docs/honest.md")
 COUNT = 300
 # Of the checks of one command that failed.
 SHOWN = 10
 
-Say = Callable[[str], None]
-Work = Callable[[Lane, int], None]
 
-
-class State:
+class State(Ledger):
     """What came of the draws of a seed so far, by their numbers: in memory, and line by line in a file."""
 
     def __init__(self, file: Path, seed: int) -> None:
-        self.file, self.seed, self.lock = file, seed, threading.Lock()
         self.drawn: dict[int, Outcome] = {}
         self.shrunk: dict[int, Outcome] = {}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        text = file.read_text() if file.exists() else ""
-        # What was stopped while it wrote left part of a line.
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            file.write_text(whole)
-        for line in map(json.loads, whole.splitlines()):
-            number, kind = line.pop("number"), line.pop("kind")
-            if line.pop("seed") == seed:
-                self.keep(number, kind, Outcome(**line))
+        super().__init__(file, seed)
 
-    def keep(self, number: int, kind: str, outcome: Outcome) -> None:
+    def read(self, number: int, kind: str, fields: Mapping[str, Any]) -> None:
         """Hold an outcome; one of a draw that is another one by now would say nothing of it."""
+        outcome = Outcome(**fields)
         if kind == "shrunk":
             self.shrunk[number] = outcome
         elif (outcome.arguments, outcome.threads) == drawn(self.seed, number):
@@ -63,11 +49,7 @@ class State:
 
     def add(self, number: int, kind: str, outcome: Outcome) -> None:
         """Hold an outcome, and write it."""
-        line = json.dumps({"number": number, "kind": kind, "seed": self.seed, **outcome._asdict()})
-        with self.lock:
-            self.keep(number, kind, outcome)
-            with self.file.open("a") as file:
-                print(line, file=file)
+        self.write(number, kind, outcome._asdict())
 
     def alarms(self, count: int) -> list[int]:
         """The draws below `count` that are false alarms and not yet shrunk, those first that took least time."""
@@ -101,38 +83,14 @@ def shrink_alarm(state: State, say: Say, tries: int, lane: Lane, number: int) ->
     say(f"{number}: {found.outcome} shrunk to {shlex.join(found.arguments)}")
 
 
-def each(numbers: Iterable[int], work: Work, lanes: int, deadline: float) -> None:
-    """Have lanes do the work on all numbers, as far as they come to until the deadline or an interrupt."""
-    left, lock, stopped = iter(numbers), threading.Lock(), threading.Event()
-
-    def serve() -> None:
-        with Lane() as lane:
-            while not stopped.is_set() and time.monotonic() < deadline:
-                with lock:
-                    number = next(left, None)
-                if number is None:
-                    return
-                work(lane, number)
-
-    with ThreadPoolExecutor(lanes) as pool:
-        serving = [pool.submit(serve) for _ in range(lanes)]
-        try:
-            for future in serving:
-                future.result()
-        except BaseException:
-            # The pair that is being judged is finished.
-            stopped.set()
-            raise
-
-
 def campaign(state: State, count: int, lanes: int, seconds: float, tries: int, say: Say) -> None:
     """Judge what of the draws is missing, and then shrink the false alarms, as far as the time goes."""
     deadline = time.monotonic() + seconds
     missing = [number for number in range(count) if number not in state.drawn]
-    each(missing, lambda lane, number: judge_draw(state, say, lane, number), lanes, deadline)
+    each(missing, lambda lane, number: judge_draw(state, say, lane, number), Lane, lanes, deadline)
     if tries:
         alarms = state.alarms(count)
-        each(alarms, lambda lane, number: shrink_alarm(state, say, tries, lane, number), lanes, deadline)
+        each(alarms, lambda lane, number: shrink_alarm(state, say, tries, lane, number), Lane, lanes, deadline)
 
 
 def given(lane: Lane, command: Sequence[str], threads: int) -> int:
@@ -176,15 +134,18 @@ def main() -> None:
         with Lane() as lane:
             raise SystemExit(max([given(lane, command, options.threads) for command in options.command]))
     state = State(options.state or Path("runs") / f"honest-{options.seed}.jsonl", options.seed)
+    interrupted = False
     try:
         campaign(state, options.count, options.lanes, 60 * options.minutes, options.tries, progress())
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on")
+        interrupted = True
+        print("interrupted; the same command goes on\n")
     text = state.page(options.count)
     print(text)
     if options.page:
         PAGE.write_text(text)
-    raise SystemExit(int(any(found.alarm for number, found in state.drawn.items() if number < options.count)))
+    alarm = any(found.alarm for number, found in state.drawn.items() if number < options.count)
+    raise SystemExit(130 if interrupted else int(alarm))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from typing import get_args
 
 import numpy as np
 
-from benchmarks.detection import CONFIDENCE, markdown, upper_bound
 from benchmarks.draws import made_of
 from benchmarks.lanes import JUDGED, Outcome
 from benchmarks.shrink import Command
+from benchmarks.tables import CONFIDENCE, markdown, upper_bound
 from parity.nodes import Activation, Dense, PReLU
 from parity.spec import Identity
 from parity.stages import ALLOWED

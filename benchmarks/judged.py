@@ -39,7 +39,14 @@ def judged(a: Recording, b: Recording) -> Judgement:
     return Judgement(judge(a, b), frozenset().union(*(found_by(run_of(x), run_of(y)) for x, y in pairs)))
 
 
-def jobs(experiment: Experiment, side: Framework, out: Path, reference: Path | None) -> list[RecordJob]:
+def jobs(
+    experiment: Experiment,
+    side: Framework,
+    out: Path,
+    reference: Path | None,
+    checkpoints: int | tuple[int, ...] = CHECKPOINTS,
+    twins: int = TWINS,
+) -> list[RecordJob]:
     """The jobs of a recording, which replays the checkpoints of `reference`, too, and starts as that did."""
     realisation = getattr(experiment, side)
     job = RecordJob(
@@ -49,8 +56,8 @@ def jobs(experiment: Experiment, side: Framework, out: Path, reference: Path | N
         "cpu",
         out,
         reference=reference,
-        checkpoints=CHECKPOINTS,
-        twins=TWINS,
+        checkpoints=checkpoints,
+        twins=twins,
     )
     return in_order(job)
 

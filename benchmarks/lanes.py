@@ -9,16 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from benchmarks import draws
 from parity import options as opts
 from parity import recording
 from parity.errors import UsageError
 from parity.job import PRETRAINED_BY, in_order
+from parity.measure import entries
 from parity.pairs import record_jobs
 from parity.processes import Worker, stop
 from parity.recording import Recording
 from parity.spec import FRAMEWORKS, Framework
-from parity.verdict import Check, Verdict, judge
+from parity.verdict import Check, Verdict, judge, lockstep, loop
 from parity.verdict.checks import DECISIVE
 
 Workers = Mapping[Framework, Worker]
@@ -29,6 +32,8 @@ TIME_LIMIT = 600
 # What is told of a failure.
 SAID = 1000
 RESULT = re.compile(r"step (\d+) float(?:32|64) ([^ ,]+), ")
+# Beside the rows of parity/stages.py.
+SUMS, STEPS = "digits of float32 sums", "digits of the loops' float32 steps"
 ALARMS = ("mismatch", "incomparable", "failed")
 JUDGED = ("parity", "mismatch", "incomparable", "insufficient")
 
@@ -128,7 +133,9 @@ def record(lane: Lane, arguments: Sequence[str], threads: int, folder: Path) -> 
 
 def summary(arguments: Sequence[str], threads: int, pair: tuple[Recording, Recording], verdict: Verdict) -> Outcome:
     """What is kept of a pair."""
-    found = Outcome([*arguments], threads, verdict.verdict, levels=levels(verdict), rows=rows(pair[0], verdict))
+    found = Outcome(
+        [*arguments], threads, verdict.verdict, levels=levels(verdict), rows=rows(pair[0], verdict) | digits(pair)
+    )
     check = decisive(verdict)
     if check is None:
         return found
@@ -159,3 +166,15 @@ def rows(side: Recording, verdict: Verdict) -> dict[str, float]:
             kinds = {result.name: result.kind for result in side.phase.results(int(match[1]))}
             found[kinds[match[2]]] = max(found[kinds[match[2]]], check.share)
     return dict(found)
+
+
+def digits(pair: tuple[Recording, Recording]) -> dict[str, float]:
+    """How much of what is allowed the size of float32's rounding uses, of sums and of the loops' steps."""
+    found = {SUMS: 0.0, STEPS: 0.0}
+    for side in pair:
+        replayed = [entry for key in side.manifest.replays for entry in entries(side.replayed(key) or {}, "float32")]
+        steps = [f"{step}/float32" for step in side.checkpoints if side.manifest.identity.dtype == "float32"]
+        looped = [entry for step in steps for entry in entries(side.loop(), step)]
+        for name, some, most in ((SUMS, replayed, lockstep.PRECISE), (STEPS, looped, loop.PRECISE)):
+            found[name] = max([found[name], *(e.precision / most for e in some if np.isfinite(e.precision))])
+    return {name: share for name, share in found.items() if share}

@@ -27,7 +27,7 @@ from parity.optimizers import (
     momentum_product,
     momentum_share,
 )
-from parity.rounded import Branch, Rounded, exact, held, parts, share, where
+from parity.rounded import Branch, Rounded, average, exact, held, parts, share, where, worse
 from parity.spec import Realisation, decays_weights, realised
 
 Slots = Mapping[str, Any]
@@ -49,20 +49,28 @@ def sgd(o: SGD, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """b = momentum b + g;  w -= learning_rate b, or with Nesterov's momentum w -= learning_rate (g + momentum b)."""
     if not o.momentum:
         return w - o.learning_rate * g, {}
-    b = o.momentum * slots["velocity"] + g
+    b = with_rate(o.momentum * slots["velocity"] + g, o.learning_rate)
     return w - o.learning_rate * (g + o.momentum * b if o.nesterov else b), {"velocity": b}
+
+
+def with_rate(velocity: Any, rate: float) -> Any:
+    """A velocity that Keras keeps times the learning rate, which is divided out of it: what underflows with it."""
+    if not isinstance(velocity, Rounded):
+        return velocity
+    return worse(velocity, (velocity * rate) / rate)
 
 
 def adam(o: Adam | AdamW, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """Epsilon after the bias correction as in torch, or before it as in Keras."""
-    m = o.beta_1 * slots["first_moment"] + (1 - o.beta_1) * g
-    v = o.beta_2 * slots["second_moment"] + (1 - o.beta_2) * np.square(g)
+    m = average(o.beta_1, slots["first_moment"], g)
+    v = average(o.beta_2, slots["second_moment"], np.square(g))
+    # Keras, and torch on a GPU, compute the corrections in the weights' own dtype, which loses as many digits as beta
+    # is close to 1.
+    first, second = (1 - np.power(held(beta, w), t + 1) for beta in (o.beta_1, o.beta_2))
     if r.adam_epsilon == "after_correction":
-        root = np.sqrt(v) / np.sqrt(1 - o.beta_2 ** (t + 1))
-        moved = share(o.learning_rate / (1 - o.beta_1 ** (t + 1)), m, root + o.epsilon)
+        root = np.sqrt(v) / np.sqrt(second)
+        moved = share(o.learning_rate / first, m, root + o.epsilon)
     else:
-        # Keras computes the corrections in the weights' own dtype, which loses as many digits as beta is close to 1.
-        first, second = (1 - np.power(held(beta, w), t + 1) for beta in (o.beta_1, o.beta_2))
         moved = share(o.learning_rate * np.sqrt(second) / first, m, np.sqrt(v) + o.epsilon)
     return w - moved, {"first_moment": m, "second_moment": v}
 
@@ -72,18 +80,18 @@ def sparse_adam(o: SparseAdam, r: Realisation, t: int, w: Any, g: Any, slots: Sl
 
     torch computes the corrections in float64.
     """
-    m = o.beta_1 * slots["first_moment"] + (1 - o.beta_1) * g
-    v = o.beta_2 * slots["second_moment"] + (1 - o.beta_2) * np.square(g)
+    m = average(o.beta_1, slots["first_moment"], g)
+    v = average(o.beta_2, slots["second_moment"], np.square(g))
     rate = o.learning_rate * np.sqrt(1 - o.beta_2 ** (t + 1)) / (1 - o.beta_1 ** (t + 1))
     return w - share(rate, m, np.sqrt(v) + o.epsilon), {"first_moment": m, "second_moment": v}
 
 
 def adamax(o: Adamax, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """Epsilon beside the gradient's size as in torch, or in the denominator as in Keras."""
-    m = o.beta_1 * slots["first_moment"] + (1 - o.beta_1) * g
+    m = average(o.beta_1, slots["first_moment"], g)
     if r.adamax_epsilon == "beside_gradient":
         norm = np.maximum(o.beta_2 * slots["infinity_norm"], np.abs(g) + o.epsilon)
-        moved = share(o.learning_rate / (1 - o.beta_1 ** (t + 1)), m, norm)
+        moved = share(o.learning_rate / (1 - np.power(held(o.beta_1, w), t + 1)), m, norm)
     else:
         norm = np.maximum(o.beta_2 * slots["infinity_norm"], np.abs(g))
         moved = share(o.learning_rate, m, (1 - np.power(held(o.beta_1, w), t + 1)) * (norm + o.epsilon))
@@ -92,8 +100,8 @@ def adamax(o: Adamax, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> U
 
 def nadam(o: NAdam, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2), and the product of all so far in place of beta_1^t."""
-    m = o.beta_1 * slots["first_moment"] + (1 - o.beta_1) * g
-    v = o.beta_2 * slots["second_moment"] + (1 - o.beta_2) * np.square(g)
+    m = average(o.beta_1, slots["first_moment"], g)
+    v = average(o.beta_2, slots["second_moment"], np.square(g))
     mu, mu_next = (held(momentum_share(o.beta_1, o.momentum_decay, step), w) for step in (t + 1, t + 2))
     here, behind = (held(momentum_product(o.beta_1, o.momentum_decay, steps), w) for steps in (t + 1, t + 2))
     denominator = np.sqrt(v / (1 - np.power(held(o.beta_2, w), t + 1))) + o.epsilon
@@ -109,24 +117,24 @@ def adagrad(o: Adagrad, r: Realisation, t: int, w: Any, g: Any, slots: Slots) ->
 
 def adadelta(o: Adadelta, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """Both frameworks add epsilon inside both roots."""
-    v = o.rho * slots["second_moment"] + (1 - o.rho) * np.square(g)
+    v = average(o.rho, slots["second_moment"], np.square(g))
     before = slots["second_moment_of_steps"]
     moved = share(g, np.sqrt(before + o.epsilon), np.sqrt(v + o.epsilon))
-    after = o.rho * before + (1 - o.rho) * np.square(moved)
+    after = average(o.rho, before, np.square(moved))
     return w - o.learning_rate * moved, {"second_moment": v, "second_moment_of_steps": after}
 
 
 def rmsprop(o: RMSprop, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
     """Epsilon outside the root as in torch, or inside as in Keras."""
-    v = o.rho * slots["second_moment"] + (1 - o.rho) * np.square(g)
+    v = average(o.rho, slots["second_moment"], np.square(g))
     found, spread = {"second_moment": v}, v
     if o.centered:
-        found["first_moment"] = o.rho * slots["first_moment"] + (1 - o.rho) * g
+        found["first_moment"] = average(o.rho, slots["first_moment"], g)
         spread = v - np.square(found["first_moment"])
     root = rooted(spread, o.epsilon, r.rmsprop_epsilon)
     if not o.momentum:
         return w - share(o.learning_rate, g, root), found
-    found["velocity"] = o.momentum * slots["velocity"] + g / root
+    found["velocity"] = with_rate(o.momentum * slots["velocity"] + g / root, o.learning_rate)
     return w - o.learning_rate * found["velocity"], found
 
 

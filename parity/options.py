@@ -220,7 +220,11 @@ def listed_choices() -> str:
 
 def experiment(options: argparse.Namespace) -> Experiment:
     """The experiment that the options ask for."""
-    chosen = EXPERIMENTS[one_of(options.experiment, EXPERIMENTS, "experiment")]
+    return asked(EXPERIMENTS[one_of(options.experiment, EXPERIMENTS, "experiment")], options)
+
+
+def asked(chosen: Experiment, options: argparse.Namespace) -> Experiment:
+    """An experiment with what the options change."""
     try:
         chosen = replace(chosen, identity=changed(chosen.identity, options))
         if options.init_from is not None:

@@ -97,22 +97,28 @@ def spread(terms: NDArray[np.float64]) -> NDArray[np.float64]:
 def of_step(looped: Arrays, replayed: Arrays, exact: Arrays) -> dict[str, float]:
     """Of each tensor of a loop's own float32 step, its error's size in that of the replayed step, and of one rounding.
 
-    `exact` is the step in float64. A kink that turned in one of them changes a few elements by much: CAPPED.
+    `exact` is the step in float64. A kink that turned in one of them changes a few elements by much: CAPPED. Tensors of
+    few elements count together.
     """
-    found = {}
-    for name, values in looped.items():
-        if name not in replayed or name not in exact or values.size < LEAST or values.dtype.kind != "f":
-            continue
-        with np.errstate(all="ignore"):
-            true = exact[name].astype(np.float64)
-            ours, theirs = (np.abs(array.astype(np.float64) - true) for array in (values, replayed[name]))
-            unit = max(root_mean_square(theirs), UNIT_ROUNDOFF["float32"] * root_mean_square(true))
-            ratio = root_mean_square(np.minimum(ours / unit, CAPPED))
-        if np.isfinite(ratio):
-            found[name] = ratio
-    return found
+    parts = {name: errors for name in looped if (errors := in_units(name, looped, replayed, exact)) is not None}
+    few = [name for name, errors in parts.items() if errors.size < LEAST]
+    together = np.concatenate([parts[name] for name in few]) if few else np.zeros(0)
+    found = {name: root_mean_square(errors) for name, errors in parts.items() if errors.size >= LEAST}
+    return found | dict.fromkeys(few if together.size >= LEAST else [], root_mean_square(together))
+
+
+def in_units(name: str, looped: Arrays, replayed: Arrays, exact: Arrays) -> NDArray[np.float64] | None:
+    """The size of each element's error in units of its tensor's rounding; None where there is nothing to compare."""
+    if name not in replayed or name not in exact or looped[name].dtype.kind != "f":
+        return None
+    with np.errstate(all="ignore"):
+        true = np.asarray(exact[name], np.float64).reshape(-1)
+        ours, theirs = (np.abs(a[name].astype(np.float64).reshape(-1) - true) for a in (looped, replayed))
+        unit = max(root_mean_square(theirs), UNIT_ROUNDOFF["float32"] * root_mean_square(true))
+        errors = np.minimum(ours / unit, CAPPED)
+    return errors if np.isfinite(errors).all() else None
 
 
 def root_mean_square(x: Array) -> float:
     """The root of the mean of squares."""
-    return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+    return float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) if x.size else 0.0

@@ -150,10 +150,8 @@ class Replayer:
     def bounds(self, at: Checkpoint, evidence: Arrays, dtype: Dtype) -> dict[str, Tolerance]:
         """How far a run of a checkpoint's whole step may be off in `dtype` (parity/rounding.py)."""
         wide = at.converted("float64")
-        # The loop may have kept denormal numbers, which a replay does not get.
-        state = {
-            name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in at.state.items()
-        }
+        # The loop may have kept denormal numbers, as on a GPU, which a replay does not get.
+        state = {name: widened(array) for name, array in at.state.items()}
         return self.phase.bounds(self.job.realisation, state, evidence, wide.inputs, wide.given, dtype)
 
     def loop(
@@ -294,6 +292,18 @@ def moved_by(
     typical = np.maximum(rounding, np.sqrt(np.mean(rounding**2)))
     size = np.maximum(np.spacing(np.abs(w)), FINER * typical)
     return size if bound is None else np.where(np.isfinite(bound), np.minimum(size, bound), size)
+
+
+def widened(values: NDArray[Any]) -> NDArray[Any]:
+    """Floats in float64, integers as they are; each denormal number of float32 as half the smallest normal one.
+
+    By their bits, since torch's switch lets a processor take them for zero as it widens them.
+    """
+    if values.dtype != np.float32:
+        return values
+    bits, wide = np.ascontiguousarray(values).view(np.uint32).reshape(values.shape), values.astype(np.float64)
+    denormal = (bits & 0x7FFFFFFF > 0) & (bits & 0x7F800000 == 0)
+    return np.where(denormal, np.where(bits >> 31, -0.5, 0.5) * np.finfo(np.float32).tiny, wide)
 
 
 def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:

@@ -131,14 +131,35 @@ def held(value: float, like: Any) -> Any:
     return Rounded(value, abs(value) * like.u, like.u) if isinstance(like, Rounded) else value
 
 
+def complement(part: float, like: Any) -> Any:
+    """1 - part, which torch takes on a GPU from the part as the dtype holds it, and on a CPU from the part itself."""
+    return Rounded(1 - part, 2 * like.u, like.u) if isinstance(like, Rounded) else 1 - part
+
+
+def average(part: float, before: Any, new: Any) -> Any:
+    """part before + (1 - part) new, which frameworks also compute as before + (1 - part) (new - before).
+
+    That keeps the rounding of what was there before, also where nothing is kept of it.
+    """
+    first = part * before + complement(part, before) * new
+    if not isinstance(first, Rounded):
+        return first
+    return worse(first, before + complement(part, before) * (new - before))
+
+
+def worse(first: Rounded, other: Rounded) -> Rounded:
+    """A number that is computed in one of two ways, with the larger error of both."""
+    error = np.maximum(first.error, other.error)
+    ends = ending(np.add, [first, other])
+    return Rounded(first.value, error, first.u, first.least, reached(first.value, error, [first, other]), ends)
+
+
 def share(rate: Any, a: Any, b: Any) -> Any:
     """rate * (a / b), which frameworks also compute as (rate * a) / b: what underflows in one does not in the other."""
     first = rate * (a / b)
     if not isinstance(first, Rounded):
         return first
-    other = (rate * a) / b
-    error = np.maximum(first.error, other.error)
-    return Rounded(first.value, error, first.u, None, reached(first.value, error, [first, other]), first.ends)
+    return worse(first, (rate * a) / b)
 
 
 def underflow(ufunc: np.ufunc, value: Array, passed_on: Array, operands: list[Rounded], smallest: float) -> Any:
@@ -199,7 +220,7 @@ RULES: dict[np.ufunc, Any] = {
     np.sqrt: root,
     np.square: lambda v, a, ea, least: (2 * np.abs(a) + ea) * ea,
     # Of an exact exponent.
-    np.power: lambda v, a, b, ea, eb, least: np.abs(v) * np.abs(b) * ea / np.abs(a),
+    np.power: lambda v, a, b, ea, eb, least: np.where(a != 0, np.abs(v) * np.abs(b) * ea / np.abs(a), ea),
     np.negative: lambda v, a, ea, least: ea,
     np.absolute: lambda v, a, ea, least: ea,
     np.maximum: lambda v, a, b, ea, eb, least: np.maximum(ea, eb),

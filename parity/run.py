@@ -88,10 +88,7 @@ def record_both(
     pool: ThreadPoolExecutor,
     progress: console.Progress,
 ) -> tuple[dict[Framework, RecordJob], list[ParityError]]:
-    """Record both sides, at once where the pool has a thread for each; the jobs of their training are returned.
-
-    And why one side cannot replay the other's checkpoints, where the two were not given the same.
-    """
+    """Record both sides, at once where there are threads: the jobs of training, and replays refused as incomparable."""
     failures = outcome([pool.submit(worker.wait_until_ready) for worker in workers.values()])
     if any(isinstance(error, UsageError) for error in failures):
         raise together(failures)
@@ -112,18 +109,24 @@ def record_both(
         failures += outcome([pool.submit(workers[s].record, job, bars[s]) for s, job in here.items()])
         if failures:
             break
-        # Each side replays the other one's checkpoints.
-        replays = [(s, ReplayJob(job, here[o].out)) for s, job in here.items() for o in here if o != s]
-        told = outcome([pool.submit(workers[s].replay, job) for s, job in replays])
+        told = replay_each_other(here, workers, pool)
         if all(job.phase == "training" for job in here.values()):
             # Both recordings are whole by now, and can be held against each other.
             refused = [error for error in told if isinstance(error, IncomparableError)]
         failures += [error for error in told if error not in refused]
-        if failures or refused:
+        if failures:
             break
     if failures:
         raise together(failures)
     return {side: phases[-1] for side, phases in jobs.items()}, refused
+
+
+def replay_each_other(
+    jobs: Mapping[Framework, RecordJob], workers: Mapping[Framework, Worker], pool: ThreadPoolExecutor
+) -> list[ParityError]:
+    """Have each side replay the other one's checkpoints; what failed is returned."""
+    replays = [(s, ReplayJob(job, jobs[o].out)) for s, job in jobs.items() for o in jobs if o != s]
+    return outcome([pool.submit(workers[s].replay, job) for s, job in replays])
 
 
 def replayed(

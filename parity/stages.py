@@ -343,7 +343,8 @@ def updated(
         w: Any = state[f"weights/{name}"]
         slots: dict[str, Any] = {slot: state[f"slots/{slot}/{name}"] for slot in identity.optimizer.slots}
         if u is not None:
-            huge = max(map(largest_finite, (w, gradient.value, *slots.values()))) > largest_number(u) ** HUGE
+            sizes = [identity.optimizer.learning_rate, *map(largest_finite, (w, gradient.value, *slots.values()))]
+            huge = max(sizes) > largest_number(u) ** HUGE
             w, slots = exact(w, u), {slot: exact(value, u) for slot, value in slots.items()}
             if huge:
                 w, gradient, slots = followed(w), followed(gradient), {n: followed(v) for n, v in slots.items()}

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from parity.rounded import largest_number, smallest_normal
 
 Array = NDArray[np.float64]
+# What the bounds are rounded themselves, where they are computed in float64: a single term may reach its bound.
+OWN = 1 + 2.0**-20
 
 
 def dot_bound(a: Array, b: Array, u: float, added: Array | None = None) -> Array:
@@ -26,14 +28,14 @@ def dot_bound(a: Array, b: Array, u: float, added: Array | None = None) -> Array
     if added is not None:
         terms, magnitudes = terms + 1, magnitudes + np.abs(added)
     smallest = smallest_normal(u) * (2 + lost(a, u) * largest(b) + lost(b, u) * largest(a))
-    return within_range(terms * (u * magnitudes + smallest), magnitudes, u)
+    return within_range(terms * (OWN * u * magnitudes + smallest), magnitudes, u)
 
 
 def sum_bound(x: Array, u: float, axis: int | None = 0) -> Array:
     """How far the sum of x along an axis, or of all of it, may be off."""
     magnitudes = np.abs(x).sum(axis=axis)
     terms = np.count_nonzero(x, axis=axis)
-    return within_range(terms * (u * magnitudes + smallest_normal(u)), magnitudes, u)
+    return within_range(terms * (OWN * u * magnitudes + smallest_normal(u)), magnitudes, u)
 
 
 def within_range(bound: Any, magnitudes: Any, u: float) -> Array:

@@ -1,5 +1,6 @@
 """Device, precision, threads and determinism of torch, in one place."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ def configure(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(threads)
     torch.use_deterministic_algorithms(True)
+    # Without it, cuBLAS refuses products where algorithms must be deterministic; read when a GPU is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.fp32_precision = "ieee"
     # TensorFlow's CPU kernels take denormal numbers for zero and have no switch; torch has one.
     torch.set_flush_denormal(True)

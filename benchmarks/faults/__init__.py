@@ -4,10 +4,10 @@ The list was written before the bounds of parity/stages.py were settled, and wha
 trajectories was judged.
 """
 
-from benchmarks.faults import choices, layers, precision, pretraining, runs, updates
+from benchmarks.faults import choices, decisions, layers, precision, pretraining, runs, updates
 from benchmarks.faults.fault import Edit, Fault, Kind
 
-PARTS = (layers, updates, choices, runs, pretraining, precision)
+PARTS = (layers, updates, choices, runs, pretraining, precision, decisions)
 FAULTS = {name: fault for part in PARTS for name, fault in part.FAULTS.items()}
 
 __all__ = ["FAULTS", "PARTS", "Edit", "Fault", "Kind"]

@@ -126,6 +126,26 @@ def torch_lbfgs(old: str, new: str) -> Edit:
     return ("lbfgs.py", base, f"{made}class LBFGS(names['LBFGS']):\n")
 
 
+def torch_stock(name: str, old: str, new: str) -> Edit:
+    """The step of one of torch's stock optimizers with a text of it replaced, all else its own."""
+    class_ = "class KerasFormula:\n"
+    made = (
+        "import inspect, sys\n"
+        'names = {"__name__": "changed", "__package__": "torch.optim"}\n'
+        f"source = inspect.getsource(sys.modules[torch.optim.{name}.__module__])\n"
+        f"assert {old!r} in source\n"
+        f"exec(source.replace({old!r}, {new!r}), names)\n"
+        f"stock = {name.lower()}\n\n\n"
+        "def changed(spec, realisation):\n"
+        "    made = stock(spec, realisation)\n"
+        f"    assert made.func is torch.optim.{name}\n"
+        f"    taken = type(made.func.__name__, (made.func,), {{'step': names[{name!r}].step}})\n"
+        "    return partial(taken, **made.keywords)\n\n\n"
+        f"BUILDERS[specs.{name}] = changed\n\n\n"
+    )
+    return ("optimizers.py", class_, made + class_)
+
+
 def placed(old: str, new: str) -> Edit:
     """One of the arrays that both sides copy to the device, replaced."""
     assert old in PLACED, old
