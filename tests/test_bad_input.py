@@ -397,7 +397,7 @@ def in_flushed_precision(folder):
 
 
 INCOMPARABLE = {
-    "format version": (with_manifest(format=6), "{} has format 6, and this version reads format 7"),
+    "format version": (with_manifest(format=6), f"{{}} has format 6, and this version reads format {recording.FORMAT}"),
     "interrupted": (
         with_manifest(status="interrupted"),
         "{} is not a complete recording (status: interrupted); record it again",

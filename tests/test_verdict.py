@@ -302,7 +302,7 @@ def test_a_segment_ends_where_nothing_is_a_number(finite, result, clean_pair):
     ours, theirs = clean_pair
     first = np.arange(len(ours.segment(ours.checkpoints[1])["costs"])) < finite
     segment = ours.segment(ours.checkpoints[1])
-    ended = {name: np.where(first, segment[name], np.nan) for name in ("costs", "noise")}
+    ended = segment | {name: np.where(first, segment[name], np.nan) for name in ("costs", "noise")}
     check = segments.judged(ours, theirs, 1, "Keras", ended, ended, explained=False)
     assert check.result == result
 
