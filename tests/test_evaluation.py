@@ -7,6 +7,7 @@ import pytest
 from conftest import shortened
 
 from parity import data
+from parity.verdict import evaluation, judge
 
 
 def evaluated(side, inputs, labels):
@@ -42,3 +43,34 @@ def test_the_training_set_is_left_alone_unless_asked(clean_pair):
     for side in clean_pair:
         assert side.trace["test_loss"].shape == (1,)
         assert side.trace["train_loss"].shape == side.trace["train_accuracy"].shape == (0,)
+
+
+def test_predictions_follow_from_a_single_output(record_pair, tmp_path):
+    """Also at even odds, where another rule gives another class: on either side, it is named."""
+    ours, theirs = record_pair(shortened("xor_sigmoid", 2), tmp_path)
+    names = ["predictions by the outputs, Keras", "predictions by the outputs, torch", "predictions of equal outputs"]
+    even = np.array([0.5, 0.4, 0.6, 0.5], np.float32)
+    sides = [with_trace(side, test_output=even, predictions=np.array([0, 0, 1, 0])) for side in (ours, theirs)]
+    for pair in ((ours, theirs), sides):
+        found = {check.name: check for check in evaluation.checks(*pair)}
+        assert [found[name].result for name in names] == ["passed"] * 3
+    for number in (0, 1):
+        changed = list(sides)
+        changed[number] = with_trace(sides[number], predictions=np.array([1, 0, 1, 1]))
+        failed = [check for check in evaluation.checks(*changed) if check.result == "failed"]
+        assert [check.name for check in failed if check.name in names] == [names[number], names[2]]
+        assert [check.side for check in failed if check.name in names] == [ours.label if not number else "torch", None]
+        assert (
+            failed[-2].reason == "2 of 4 are not what an output above 0.5 gives, first of sample 0, whose output is 0.5"
+        )
+    assert {check.level for check in failed} == {"loop"}
+    assert judge(ours, theirs).verdict == "parity"
+    assert judge(*changed).verdict == "mismatch"
+
+
+def with_trace(side, **arrays):
+    return replace(side, trace=side.trace | arrays)
+
+
+def test_of_many_outputs_predictions_are_not_asked_for_theirs(clean_pair):
+    assert not any("outputs," in check.name for check in evaluation.checks(*clean_pair) if "predictions" in check.name)

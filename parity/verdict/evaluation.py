@@ -24,7 +24,10 @@ def checks(a: Recording, b: Recording) -> list[Check]:
     segments = list(common(a, b))
     found = [judged(a, b, *segment) for segment in segments]
     found += [check for segment in segments for check in measured(a, b, *segment)]
-    return found + [counted(side) for side in (a, b)]
+    found += [counted(side) for side in (a, b)]
+    if all(side.trace["test_output"].shape == side.trace["predictions"].shape for side in (a, b)):
+        found += [*(by_outputs(side) for side in (a, b)), of_equal_outputs(a, b)]
+    return found
 
 
 def measured(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, theirs: Arrays) -> list[Check]:
@@ -61,6 +64,31 @@ def counted(side: Recording) -> Check:
     reason = f"{said:.6g} after the last epoch, and {right} of {trace['predictions'].size} predictions are right"
     result: Result = "passed" if apart <= allowed else "failed"
     return Check(name, "loop", result, apart, allowed, "the last epoch, accuracy", reason, side.label)
+
+
+def by_outputs(side: Recording) -> Check:
+    """Is each prediction of a model of one unit what its output gives, also at even odds?"""
+    name, threshold = f"predictions by the outputs, {side.label}", side.manifest.identity.threshold
+    outputs, predictions = side.trace["test_output"], side.trace["predictions"]
+    wrong = np.flatnonzero(predictions != (outputs > threshold))
+    reason = f"all {predictions.size} are what an output above {threshold:g} gives"
+    if wrong.size:
+        first = f"first of sample {wrong[0]}, whose output is {outputs[wrong[0]]:.9g}"
+        reason = f"{wrong.size} of {predictions.size} are not what an output above {threshold:g} gives, {first}"
+    result: Result = "failed" if wrong.size else "passed"
+    return Check(name, "loop", result, wrong.size, 0, "the last epoch, predictions", reason, side.label)
+
+
+def of_equal_outputs(a: Recording, b: Recording) -> Check:
+    """Do both sides predict the same where their outputs are equal? There no noise lies between them to be measured."""
+    name, place = "predictions of equal outputs", "the last epoch, predictions"
+    if a.trace["test_output"].shape != b.trace["test_output"].shape:
+        sizes = " and ".join(f"{side.label} has {side.trace['test_output'].size}" for side in (a, b))
+        return Check(name, "loop", "failed", None, 0, place, f"{sizes} outputs")
+    equal = a.trace["test_output"] == b.trace["test_output"]
+    apart = int(np.count_nonzero(equal & (a.trace["predictions"] != b.trace["predictions"])))
+    reason = f"of {np.count_nonzero(equal)} equal outputs of {equal.size}, {apart} are predicted otherwise"
+    return Check(name, "loop", "failed" if apart else "passed", apart, 0, place, reason)
 
 
 def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, theirs: Arrays) -> Check:
