@@ -75,8 +75,8 @@ def norm_error(clipping: Clipping, gradients: Arrays, name: str, norm: float, u:
 def passed_error(clipping: Clipping, realisation: Realisation, g: Array, norm: float, off: float, u: float) -> Array:
     """How far a gradient times its factor may be off, where its norm may be."""
     ends = [factor(clipping, realisation, max(norm + side * off, 0.0)) for side in (-1, 1)]
-    own = 3 * u * max(ends) if norm + off + epsilon(realisation) >= clipping.limit * (1 - 4 * u) else 0.0
-    return np.abs(g) * (max(ends) - min(ends) + own)
+    # Also of a factor of 1: Keras multiplies by the limit, and divides by the larger of limit and norm.
+    return np.abs(g) * (max(ends) - min(ends) + 3 * u * max(ends))
 
 
 def factor(clipping: Clipping, realisation: Realisation, norm: float) -> float:
