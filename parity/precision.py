@@ -24,6 +24,8 @@ SAMPLE, LEAST = 256, 64
 DIGITS = 4
 # How far off a step may be in one element, in units of its tensor's rounding, to count: beyond, a kink has turned.
 CAPPED = 8.0
+# What underflow takes, divided by an epsilon: a loop may keep denormal numbers, which its replay does not get.
+LOST = 1e-28
 
 
 class Sum(NamedTuple):
@@ -114,7 +116,7 @@ def in_units(name: str, looped: Arrays, replayed: Arrays, exact: Arrays) -> NDAr
     with np.errstate(all="ignore"):
         true = np.asarray(exact[name], np.float64).reshape(-1)
         ours, theirs = (np.abs(a[name].astype(np.float64).reshape(-1) - true) for a in (looped, replayed))
-        unit = max(root_mean_square(theirs), UNIT_ROUNDOFF["float32"] * root_mean_square(true))
+        unit = max(root_mean_square(theirs), UNIT_ROUNDOFF["float32"] * root_mean_square(true), LOST)
         errors = np.minimum(ours / unit, CAPPED)
     return errors if np.isfinite(errors).all() else None
 
