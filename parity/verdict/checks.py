@@ -141,7 +141,8 @@ def judge(
     values = f"{labels[0]} {entry.ours:.17g}, {labels[1]} {entry.theirs:.17g}"
     measured, bound = entry.measured * entry.scale, allowed * entry.scale
     if not entry.measured <= allowed:
-        reason = f"{values}: {beyond(entry.measured, allowed)}"
+        numbers = math.isfinite(entry.ours) and math.isfinite(entry.theirs)
+        reason = f"{values}: {beyond(entry.measured, allowed, numbers)}"
         return Check(name, level, "failed", measured, bound, where, reason, side)
     if entry.precision > precise:
         reason = (
@@ -158,10 +159,10 @@ def judge(
     return Check(name, level, "passed", measured, bound, where, reason, side)
 
 
-def beyond(measured: float, allowed: float) -> str:
-    """By how much a deviation exceeds what is allowed, in words where a number says nothing."""
+def beyond(measured: float, allowed: float, numbers: bool = True) -> str:
+    """By how much a deviation, of two `numbers` or of one, exceeds what is allowed; in words where that says nothing."""
     if not math.isfinite(measured):
-        return "nothing is rounded here, or one side alone is a number"
+        return "nothing is rounded here, so both must be equal" if numbers else "one side alone is a number"
     times = measured / allowed if allowed else math.inf
     if not times <= FAR:
         return "far beyond anything that rounding explains"

@@ -76,7 +76,8 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
     at = int(np.argmax(outside if outside.any() else ratio))
     values = f"{a.label} {x[at]:.17g}, {b.label} {y[at]:.17g} after {at} steps in float64"
     result: Result = "failed" if outside.any() else "passed"
-    reason = beyond(float(ratio[at]), 1.0) if outside.any() else "within rounding"
+    numbers = bool(np.isfinite(x[at]) and np.isfinite(y[at]))
+    reason = beyond(float(ratio[at]), 1.0, numbers) if outside.any() else "within rounding"
     where = f"step {step + at}, cost"
     return Check(name, "loop", result, float(deviation[at]), float(allowed[at]), where, f"{values}: {reason}")
 
