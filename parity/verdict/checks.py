@@ -160,7 +160,7 @@ def judge(
 
 
 def beyond(measured: float, allowed: float, numbers: bool = True) -> str:
-    """By how much a deviation, of two `numbers` or of one, exceeds what is allowed; in words where that says nothing."""
+    """By how much a deviation, of two `numbers` or one, exceeds what is allowed; in words where that says nothing."""
     if not math.isfinite(measured):
         return "nothing is rounded here, so both must be equal" if numbers else "one side alone is a number"
     times = measured / allowed if allowed else math.inf
