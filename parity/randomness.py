@@ -159,7 +159,7 @@ class Impulses(NamedTuple):
 
 
 def signs(seed: int, index: int, position: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """+1 or -1, for the weight at `position` of the neighbour with that index (parity/replays.py)."""
+    """+1 or -1, for the weight at `position` of the neighbour with that index (parity/neighbours.py)."""
     raw = words(seed, Purpose.NEIGHBOURS, index * 2**16 + position, int(np.prod(shape)))
     return np.where(raw >> np.uint64(63), 1.0, -1.0).reshape(shape)
 

@@ -8,24 +8,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import evaluated, measure, precision, randomness
+from parity import evaluated, measure, precision
 from parity.data import Batches, Data
 from parity.errors import UsageError
 from parity.job import RecordJob
 from parity.measure import Tolerance
-from parity.optimizers import Rprop
 from parity.phases import Phase, Pretraining
 from parity.programs import Program
 from parity.recording import Arrays
 from parity.rounded import UNIT_ROUNDOFF
-from parity.spec import FRAMEWORKS, Dtype
+from parity.spec import Dtype
 
 # Steps of the training loop that are run again in float64 from a checkpoint.
 SHORTEST, LONGEST = 10, 100
 # float64's rounding against float32's.
 FINER = UNIT_ROUNDOFF["float64"] / UNIT_ROUNDOFF["float32"]
-# Runs of a segment from weights that are moved, which measure its noise.
-NEIGHBOURS = 4
 # The first steps, where the slots fill and a bias correction is largest.
 EARLY = (0, 1, 2, 5, 10)
 
@@ -233,65 +230,6 @@ class Replayer:
             bounds += [(np.nan, np.nan)] * (2 - len(bounds))
             found |= {"evaluation": self.evaluation(at), "evaluation_bound": np.array(bounds).reshape(-1)}
         return found
-
-    def decided(self, at: Checkpoint, bounds: Mapping[str, Tolerance], steps: int) -> int:
-        """How many costs of a segment come before what rounding has decided: all, unless the optimizer takes signs."""
-        first, program = at.step, self.programs["float64"]
-        if not isinstance(self.job.identity.optimizer, Rprop):
-            return steps
-        # Each takes a replay and its bounds.
-        steps = min(steps, SHORTEST)
-        for step in range(first, first + steps):
-            if any(entry.branch is not None for entry in bounds.values()):
-                return step - first + 1
-            if step + 1 < first + steps:
-                self.segment(at.state, step, step + 1, "float64")
-                at = self.at(step + 1, program.read(step + 1))
-                evidence = self.evidence(at, self.step(at, None, "float64"))
-                bounds = self.bounds(at, evidence, "float64")
-        return steps
-
-    def noise(
-        self, at: Checkpoint, bounds: Mapping[str, Tolerance], costs: NDArray[np.float64], rounding: Arrays
-    ) -> NDArray[np.float64]:
-        """[steps]: how far rounding takes a segment's `costs` [steps] in float64, but for a factor.
-
-        What comes of the same steps, in NEIGHBOURS runs, from weights that are moved, at random up or down, by as much
-        as rounding moves them in as many steps. `rounding` is by how much float32 moves each weight in the first of
-        these steps.
-        """
-        first, last = at.step, at.step + len(costs)
-        state = at.converted("float64").state
-        found = np.zeros(len(costs))
-        # Behind a decision that rounding makes, no run says how far another one may be.
-        found[self.decided(at, bounds, len(costs)) :] = np.inf
-        sizes = {
-            name: len(costs) * moved_by(state[name], bounds[name].scale if name in bounds else None, moved)
-            for name, moved in rounding.items()
-            if name in state
-        }
-        for number in range(NEIGHBOURS):
-            index = (first * NEIGHBOURS + number) * len(FRAMEWORKS) + FRAMEWORKS.index(self.side.name)
-            moved = dict(state)
-            for position, (name, size) in enumerate(sizes.items()):
-                signs = randomness.signs(self.job.identity.seed, index, position, size.shape)
-                moved[name] = state[name] + size * signs
-            with np.errstate(all="ignore"):
-                found = np.maximum(found, np.abs(self.segment(moved, first, last, "float64") - costs))
-        return found
-
-
-def moved_by(
-    w: NDArray[np.float64], bound: NDArray[np.float64] | None, rounding: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """By how much a step's rounding in float64 moves a weight: to the next number, or as float32 does, scaled down.
-
-    Of float32 by the element's own rounding or by the tensor's, whichever is more, since one may be none by chance; and
-    no further than rounding may move it at worst, where that is known.
-    """
-    typical = np.maximum(rounding, np.sqrt(np.mean(rounding**2)))
-    size = np.maximum(np.spacing(np.abs(w)), FINER * typical)
-    return size if bound is None else np.where(np.isfinite(bound), np.minimum(size, bound), size)
 
 
 def widened(values: NDArray[Any]) -> NDArray[Any]:

@@ -17,6 +17,7 @@ from parity.errors import IncomparableError
 from parity.files import write_whole
 from parity.flow import flow
 from parity.job import DiagnoseJob
+from parity.neighbours import noise
 from parity.programs import Program
 from parity.recording import Arrays, Manifest, Recorder, Recording
 from parity.replays import Checkpoint, segment_stops
@@ -166,7 +167,11 @@ def own_steps(
         steps["float64"] = replayer.loop(bounds, wide, whole["float64"])
         narrow = replayer.bounds(at, evidence, "float32")
         steps["float32"] = replayer.loop(narrow, looped, whole["float32"], whole["float64"])
-    found = {"costs": segment, "noise": replayer.noise(at, bounds, segment, rounding), "rounding": bounds["cost"].scale}
+    found = {
+        "costs": segment,
+        "noise": noise(replayer, at, bounds, segment, rounding),
+        "rounding": bounds["cost"].scale,
+    }
     # The whole test set takes its time, so it is gone through once.
     last = at.step == task.checkpoints[-1]
     recorder.save_segment(key, found | replayer.own_evaluation(at, task.content if last else None))
