@@ -8,8 +8,8 @@
 Both frameworks train each experiment and replay each other's checkpoints. For each row of parity/stages.py, the table
 gives what is allowed and the largest deviation of any element of any tensor at any checkpoint, in units of u S, or of
 n u S of a sum of n terms: each framework's float32 against its own float64, and the two frameworks' float64 against
-each other.
-Below it stands how much of their bound (parity/rounding.py) whole steps use, and what verdicts the pairs have.
+each other. Below it stands how much of their bound (parity/rounding.py) whole steps use, and what verdicts the pairs
+have.
 """
 
 import argparse

@@ -156,7 +156,7 @@ def planted(planters: Planters, seed: int, number: int) -> Plant:
 
 
 def campaign(state: State, count: int, threads: int, lanes: int, seconds: float, say: Say) -> list[Plant]:
-    """What came of the draws below `count`: what is missing is done, as far as the time goes."""
+    """What came of the draws below `count`: what is missing, or failed before, is done, as far as the time goes."""
 
     @contextmanager
     def lane() -> Iterator[Planters]:
@@ -171,7 +171,8 @@ def campaign(state: State, count: int, threads: int, lanes: int, seconds: float,
         state.write(number, "planted", plant._asdict())
         say(f"{number}: {told(plant)}")
 
-    missing = [number for number in range(count) if number not in state.plants]
+    # A process may have failed because it was stopped from outside.
+    missing = [n for n in range(count) if n not in state.plants or state.plants[n].outcome == FAILED]
     each(missing, work, lane, lanes, time.monotonic() + seconds)
     return state.below(count)
 

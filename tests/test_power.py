@@ -167,6 +167,10 @@ def test_it_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     assert len(power.campaign(again, 4, 1, 1, float("inf"), said.append)) == 4
     assert len(power.campaign(again, 5, 1, 1, 0, said.append)) == 4
     assert (done, len(said)) == ([2, 3], 2)
+    # What failed is tried again.
+    again.write(1, "planted", plant(1, FAILED)._asdict())
+    power.campaign(State(again.file, 1), 4, 1, 1, float("inf"), said.append)
+    assert done == [2, 3, 1]
 
 
 def test_the_tables_and_the_exit_status():
