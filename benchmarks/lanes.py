@@ -22,7 +22,7 @@ from parity.processes import Worker, stop
 from parity.recording import Recording
 from parity.spec import FRAMEWORKS, Framework
 from parity.verdict import Check, Verdict, judge, lockstep, loop
-from parity.verdict.checks import DECISIVE
+from parity.verdict.checks import DECISIVE, FINITE
 
 Workers = Mapping[Framework, Worker]
 # Frameworks keep some of what they compiled: after so many pairs, other processes go on.
@@ -145,7 +145,13 @@ def summary(arguments: Sequence[str], threads: int, pair: tuple[Recording, Recor
 def decisive(verdict: Verdict) -> Check | None:
     """The check that keeps a verdict from parity: the first one that failed, or that had to pass and was not judged."""
     failed = [check for check in verdict.checks if check.result == "failed"]
-    open_ = [c for c in verdict.checks if c.result == "not_judged" and c.level in (*DECISIVE, "pretraining")]
+    # What only adds to others lacks nothing; a cost that ends in no number on one side does.
+    levels = (*DECISIVE, "pretraining")
+    open_ = [
+        check
+        for check in verdict.checks
+        if check.result == "not_judged" and not check.supplement and (check.level in levels or check.name == FINITE)
+    ]
     return next(iter(failed or (open_ if verdict.verdict != "parity" else [])), None)
 
 

@@ -12,7 +12,8 @@ COMMANDS = {
     "mnist_relu --init ones --steps 50": PARITY,
     "mnist_sigmoid --init ones --steps 50": PARITY,
     "mnist_relu --activation hard_sigmoid --init zeros --steps 60": PARITY,
-    "mnist_relu --optimizer sgd --lr 0.1 --batch-size 500 --steps 50": PARITY,
+    # After some more steps the cost of one side overflows, in whichever run rounding makes it.
+    "mnist_relu --optimizer sgd --lr 0.1 --batch-size 500 --steps 20": PARITY,
     "mnist_relu --optimizer sgd --lr 0.1 --batch-size 4000 --steps 8": PARITY,
     "mnist_relu --optimizer sgd:momentum=0.9 --lr 10 --steps 60": PARITY,
     "mnist_relu --seed 526925 --optimizer rmsprop --init orthogonal --activation sigmoid --batch-size 333 --steps 150":
