@@ -271,6 +271,9 @@ def bounds(
         # The longest formulas multiply three powers of x, where that is not yet so large that they are constant.
         reach = (1 + np.minimum(np.abs(x), LONGEST)) ** 3
         output_lost, delta_lost = smallest * reach, np.where(size > 0, smallest * reach * (1 + size), 0.0)
+    if node.function == "softmax":
+        # The deltas of all units reach each of them.
+        delta_lost = delta_lost + smallest * (1 + size.max(axis=1, keepdims=True))
     powers = np.abs(x) ** 3 if node.function in CUBED else np.abs(x)
     return (
         within_range(u * output + output_lost, np.maximum(output, powers), u),

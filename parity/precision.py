@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from parity.measure import Tolerance
 from parity.rounded import UNIT_ROUNDOFF, smallest_normal
 
 Array = NDArray[Any]
@@ -24,6 +25,8 @@ SAMPLE, LEAST = 256, 64
 DIGITS = 4
 # How far off a step may be in one element, in units of its tensor's rounding, to count: beyond, a kink has turned.
 CAPPED = 8.0
+# The share of the bound of a whole step that one cause of error may make by itself, and be none by chance.
+SHARED = 100.0
 # What underflow takes, divided by an epsilon: a loop may keep denormal numbers, which its replay does not get.
 LOST = 1e-28
 
@@ -96,27 +99,36 @@ def spread(terms: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.sqrt(n * (total**2 / 3 + np.maximum(squares - total**2 / n, 0) / 6))
 
 
-def of_step(looped: Arrays, replayed: Arrays, exact: Arrays) -> dict[str, float]:
+def of_step(
+    looped: Arrays, replayed: Arrays, exact: Arrays, bounds: Mapping[str, Tolerance] | None = None
+) -> dict[str, float]:
     """Of each tensor of a loop's own float32 step, its error's size in that of the replayed step, and of one rounding.
 
-    `exact` is the step in float64. A kink that turned in one of them changes a few elements by much: CAPPED. Tensors of
-    few elements count together.
+    `exact` is the step in float64. Errors of one cause, as that of a single sample's delta, are alike in all elements
+    and may be small by chance: so a share of what rounding may do at worst, `bounds`, counts as rounding, too. A kink
+    that turned in one of them changes a few elements by much: CAPPED. Tensors of few elements count together.
     """
-    parts = {name: errors for name in looped if (errors := in_units(name, looped, replayed, exact)) is not None}
+    parts = {
+        name: errors for name in looped if (errors := in_units(name, looped, replayed, exact, bounds or {})) is not None
+    }
     few = [name for name, errors in parts.items() if errors.size < LEAST]
     together = np.concatenate([parts[name] for name in few]) if few else np.zeros(0)
     found = {name: root_mean_square(errors) for name, errors in parts.items() if errors.size >= LEAST}
     return found | dict.fromkeys(few if together.size >= LEAST else [], root_mean_square(together))
 
 
-def in_units(name: str, looped: Arrays, replayed: Arrays, exact: Arrays) -> NDArray[np.float64] | None:
+def in_units(
+    name: str, looped: Arrays, replayed: Arrays, exact: Arrays, bounds: Mapping[str, Tolerance]
+) -> NDArray[np.float64] | None:
     """The size of each element's error in units of its tensor's rounding; None where there is nothing to compare."""
     if name not in replayed or name not in exact or looped[name].dtype.kind != "f":
         return None
     with np.errstate(all="ignore"):
         true = np.asarray(exact[name], np.float64).reshape(-1)
         ours, theirs = (np.abs(a[name].astype(np.float64).reshape(-1) - true) for a in (looped, replayed))
-        unit = max(root_mean_square(theirs), UNIT_ROUNDOFF["float32"] * root_mean_square(true), LOST)
+        worst = bounds[name].scale if name in bounds else np.zeros(0)
+        least = root_mean_square(worst[np.isfinite(worst)]) / SHARED
+        unit = max(root_mean_square(theirs), UNIT_ROUNDOFF["float32"] * root_mean_square(true), LOST, least)
         errors = np.minimum(ours / unit, CAPPED)
     return errors if np.isfinite(errors).all() else None
 

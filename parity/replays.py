@@ -159,7 +159,7 @@ class Replayer:
         In units of `bounds`, since the loop shows only its end. With the `exact` step, the sizes of both errors are
         held against each other, too.
         """
-        precisions = None if exact is None else precision.of_step(looped, replayed, exact)
+        precisions = None if exact is None else precision.of_step(looped, replayed, exact, bounds)
         return measure.summary(self.phase.looped(), looped, replayed, bounds, precisions)
 
     def rounding(self, whole: Mapping[Dtype, Arrays]) -> dict[str, NDArray[np.float64]]:
