@@ -29,7 +29,7 @@ from parity.spec import DTYPES, Realisation
 
 ROOT = Path(__file__).parents[1]
 MANY = 1500
-CI_SEED, CI_PAIRS = 202, 16
+CI_SEED, CI_PAIRS = 202, 10
 
 
 @pytest.fixture(scope="module")
