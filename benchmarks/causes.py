@@ -14,7 +14,7 @@ from benchmarks.planted import Planter
 from parity import recording
 from parity.diagnosis import diagnose
 from parity.job import DiagnoseJob, ReplayJob
-from parity.run import replayed
+from parity.pairs import replayed
 from parity.spec import FRAMEWORKS, Experiment, Framework
 from parity.verdict import judge
 

@@ -6,7 +6,6 @@ faults, since importing a framework takes longer than most of them.
 
 import contextlib
 import gc
-import importlib
 import shutil
 import sys
 import tempfile
@@ -90,11 +89,8 @@ def planted(framework: Framework, edit: Edit) -> Iterator[SimpleNamespace]:
         path.write_text(path.read_text().replace(old, new, 1))
         try:
             forget(package)
-            sys.path.insert(0, folder)
-            importlib.invalidate_caches()
-            yield worker.import_side(framework)
+            yield worker.import_side(framework, Path(folder))
         finally:
-            sys.path.remove(folder)
             forget(package)
             sys.modules.update(own)
             gc.collect()

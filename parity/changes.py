@@ -148,10 +148,11 @@ def choose(chosen: Experiment, choice: str) -> Experiment:
 
 
 def one_of(name: str, names: Iterable[str], what: str) -> Any:
-    """`name` if it is among `names`; otherwise a UsageError that offers the nearest."""
+    """`name` if it is among `names`; otherwise a UsageError that offers the nearest, those that contain it, or all."""
     names = list(names)
     if name in names:
         return name
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    fitting = [other for other in names if name and name.lower() in other.lower()]
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(fitting or names)}"
     raise UsageError(f"unknown {what} {name!r}; {hint}")

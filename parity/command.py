@@ -18,6 +18,15 @@ STATUS_OF_A_BUG = 70
 INTERRUPTED = 130
 # What a user installs; an import that fails inside of one of them is not this program's fault.
 LIBRARIES = ("filelock", "junitparser", "matplotlib", "numpy", "platformdirs", "pydantic", "rich", "safetensors")
+# What a user types, and what it does; each is a module of this package.
+COMMANDS = {
+    "run": "train an experiment in both frameworks and say whether they computed the same",
+    "record": "train it in one framework, to be compared elsewhere",
+    "compare": "judge two recordings, with no framework",
+    "explain": "say how Keras and torch differ in one thing, and measure what it does",
+    "matrix": "compare the recordings of many versions, each with each",
+    "published": "set the figures of the published programs beside both frameworks' own",
+}
 REQUESTS_TO_STOP = (signal.SIGINT, signal.SIGTERM)
 LONGEST_REASON = 200
 # The requests to stop that came, since a library may turn the exception that they raise into one of its own.
@@ -36,6 +45,15 @@ class Output(io.FileIO):
             except OSError as error:
                 self.failure = error
         return memoryview(data).nbytes
+
+
+def program() -> NoReturn:
+    """Be the command that the first word names, or without one the list of experiments."""
+    named = sys.argv[1] if len(sys.argv) > 1 else ""
+    if named in COMMANDS:
+        del sys.argv[1]
+        run(f"parity.{named}")
+    run("parity.__main__")
 
 
 def run(module: str) -> NoReturn:

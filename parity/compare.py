@@ -6,99 +6,107 @@ if __name__ == "__main__":
 
     command.run("parity.compare")
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from importlib.util import find_spec
+from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
+from parity import folders, recording
 from parity import options as opts
-from parity import recording
-from parity.diagnosis import Diagnosis, diagnose
+from parity.diagnosis import Ask, diagnose
 from parity.errors import UsageError
-from parity.files import write_whole
-from parity.recording import Recording
+from parity.installed import require_library
+from parity.recording import MANIFEST
 from parity.report import console
-from parity.verdict import Verdict, judge, judge_alone
-from parity.verdict.checks import EXIT_STATUS
-from parity.verdict.judged import levels
+from parity.report.value import Report
+from parity.spec import FRAMEWORKS
+from parity.verdict import judge, judge_alone
 
 EPILOG = """\
 example:
-  python -m parity.compare runs/mnist_relu-20260101-120000/tf runs/mnist_relu-20260101-120000/torch
-  python -m parity.compare --check runs/mnist_relu-20260101-120000/tf
+  python -m parity.compare runs/mnist_relu-20260101-120000
+  python -m parity.compare a/tf b/torch --junit checks.xml
+  python -m parity.compare --alone a/tf
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient
 """
-VERDICT_FORMAT = 2
+
+
+def compare_recordings(
+    first: str | PathLike[str], second: str | PathLike[str] | None = None, *, alone: bool = False
+) -> Report:
+    """Judge two recordings against each other; no framework is needed for it.
+
+    `first` and `second` are folders that `record_experiment` or `parity.record` wrote, or `first` alone is one that
+    `run_experiment` or `parity.run` wrote, which holds both. With `alone`, the recording `first` is judged by itself:
+    its float32 stages against its own float64, and its training loop against both. The report's `write`, `draw` and
+    `junit` put it into files.
+
+    Raises UsageError where the folders do not say what to compare, or hold no recording, and IncomparableError where
+    a recording is not whole, was changed, contradicts itself, or has another format. Recordings of different tasks
+    raise nothing: their verdict is "incomparable", and the report says what differs.
+    """
+    return diagnosed(judged(*asked(Path(first), None if second is None else Path(second), alone)))
 
 
 def main(arguments: Sequence[str]) -> int:
     """Parse, judge, report; returns the exit status."""
     parser = opts.Parser(prog="parity.compare", description=__doc__, epilog=EPILOG)
-    parser.add_argument("first", type=Path, metavar="DIR_A", help="a folder that parity.record wrote")
-    parser.add_argument("second", type=Path, metavar="DIR_B", nargs="?", help="another one")
+    parser.add_argument("first", type=Path, metavar="DIR_A", help="a folder that parity.record wrote, or parity.run")
+    parser.add_argument("second", type=Path, metavar="DIR_B", nargs="?", help="another one that parity.record wrote")
     parser.add_argument(
-        "--check", action="store_true", help="judge DIR_A alone: its float32 against its own float64, its loop"
+        "--alone", action="store_true", help="judge DIR_A by itself: its float32 against its own float64, its loop"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write verdict.json and the pictures there")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML, one test case each")
     parser.add_argument("--no-figures", action="store_true", help="write no pictures")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and the verdict")
     options = parser.parse_args(arguments)
-    if options.check == (options.second is not None):
-        raise UsageError("give two recordings, or one and --check (see python -m parity.compare --help)")
-    if options.out is not None:
-        require_library("matplotlib", "use --no-figures", not options.no_figures)
-        opts.make_empty(options.out)
-    require_library("junitparser", "use no --junit", options.junit is not None)
-    judged = read_and_judge(options.first, options.second)
-    return report(judged, diagnose(*judged), options.out, not options.no_figures, options.quiet, options.junit)
+    sides = asked(options.first, options.second, options.alone)
+    if options.out is None:
+        return compared(sides, None, options.junit, False, options.quiet)
+    require_library("matplotlib", "use --no-figures", not options.no_figures)
+    with folders.written_to(options.out) as out:
+        return compared(sides, out, options.junit, not options.no_figures, options.quiet)
 
 
-def read_and_judge(first: Path, second: Path | None) -> tuple[list[Recording], Verdict]:
-    """Two recordings, told apart, or one alone, and the verdict on them."""
+def compared(sides: tuple[Path, Path | None], out: Path | None, junit: Path | None, figures: bool, quiet: bool) -> int:
+    """Judge, print, and write what is asked for; returns the exit status."""
+    require_library("junitparser", "use no --junit", junit is not None)
+    report = diagnosed(judged(*sides))
+    if out is not None:
+        report.write(out)
+    if junit is not None:
+        report.junit(junit)
+    console.show(report.recordings, report.judged, report.diagnosis, quiet)
+    if out is not None and figures:
+        report.draw(out)
+    return report.status
+
+
+def asked(first: Path, second: Path | None, alone: bool) -> tuple[Path, Path | None]:
+    """The folders of the recordings to judge; of one alone, there is no second."""
+    if alone and second is None:
+        return first, None
+    if second is not None and not alone:
+        return first, second
+    both = [first / side for side in FRAMEWORKS]
+    if second is None and all((side / MANIFEST).exists() for side in both):
+        return both[0], both[1]
+    raise UsageError(
+        "give two recordings, a folder that parity.run wrote, or one recording and --alone "
+        "(see python -m parity.compare --help)"
+    )
+
+
+def judged(first: Path, second: Path | None) -> Report:
+    """The verdict on two recordings, told apart, or on one alone."""
     a = recording.read(first)
     if second is None:
-        return [a], judge_alone(a)
+        return Report((a,), judge_alone(a))
     sides = recording.told_apart(a, recording.read(second))
-    return list(sides), judge(*sides)
+    return Report(sides, judge(*sides))
 
 
-def report(
-    judged: tuple[list[Recording], Verdict],
-    diagnosis: Diagnosis | None,
-    out: Path | None,
-    figures: bool,
-    quiet: bool,
-    junit: Path | None = None,
-) -> int:
-    """Report what was judged, with files where asked for; returns the exit status."""
-    sides, verdict = judged
-    if out is not None:
-        write_whole(out / "verdict.json", verdict_json(sides, verdict, diagnosis).encode())
-    if junit is not None:
-        from parity.report.junit import xml
-
-        write_whole(junit, xml(sides[0].manifest.experiment, verdict))
-    console.show(sides, verdict, diagnosis, quiet)
-    if out is not None and figures and len(sides) == 2 and sides[0].lengths == sides[1].lengths:
-        # Imported late: it costs as much as everything else here together.
-        from parity.report.figures import draw
-
-        draw(sides[0], sides[1], out)
-    return EXIT_STATUS[verdict.verdict]
-
-
-def verdict_json(sides: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis | None) -> str:
-    """The verdict and its cause, where that was sought, as JSON: an output, never read back."""
-    data = {side.label: side.data_source for side in sides}
-    content = {"format": VERDICT_FORMAT, "experiment": sides[0].manifest.experiment, "data": data, **asdict(verdict)}
-    content["judged"], content["not_judged"] = levels(sides, verdict)
-    content["diagnosis"] = None if diagnosis is None else asdict(diagnosis)
-    return json.dumps(content, indent=2, allow_nan=False) + "\n"
-
-
-def require_library(name: str, otherwise: str, wanted: bool = True) -> None:
-    """Refuse, before anything is trained or judged, what needs a library of an extra that is not installed."""
-    if wanted and find_spec(name) is None:
-        raise UsageError(f"{name} is not installed: {otherwise}, or pip install {name}")
+def diagnosed(report: Report, ask: Ask | None = None) -> Report:
+    """The report with the causes of what failed; `ask` has a side replay steps as other choices would have them."""
+    return replace(report, diagnosis=diagnose(report.recordings, report.judged, ask))

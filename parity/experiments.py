@@ -233,3 +233,8 @@ EXPERIMENTS = {
         xor("xor_linear", "Ten linear layers on XOR: together one, which cannot learn it.", "linear", XAVIER),
     )
 }  # fmt: skip
+
+
+def list_experiments() -> dict[str, str]:
+    """What can be run: each experiment's name, and what it shows."""
+    return {name: experiment.shows for name, experiment in EXPERIMENTS.items()}

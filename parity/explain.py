@@ -9,30 +9,31 @@ if __name__ == "__main__":
 import shlex
 import tempfile
 from collections.abc import Sequence
-from importlib.util import find_spec
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from parity import options as opts
 from parity.changes import choose, one_of
-from parity.differences import DIFFERENCES, Effect
+from parity.differences import DIFFERENCES, Difference, Effect
 from parity.differences.text import listing, markdown, plain
 from parity.errors import UsageError
+from parity.installed import missing_frameworks
 from parity.pairs import record_pair
-from parity.processes import Worker, available_cpus
+from parity.processes import available_cpus, started
 from parity.spec import FRAMEWORKS, Experiment, Framework, own_choices
 from parity.verdict import Verdict, judge
 
 EPILOG = """\
 example:
   python -m parity.explain adam_epsilon_position
+  python -m parity.explain adam
 without ID it lists all of them
 exit status: 0 explained, 2 usage, 4 a worker failed, 130 interrupted
 """
 # The cost before the 101st update is that after 100.
 SHOWN = (1, 100)
 CHECKPOINTS = 2
-NEEDED = ("tensorflow", "keras", "torch")
 
 
 class Pair(NamedTuple):
@@ -43,10 +44,52 @@ class Pair(NamedTuple):
     costs: dict[Framework, list[float]]
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """A known difference, and what came of it where that was measured. Printed, it is what the command prints.
+
+    `pairs` are both sides each in its own way, and both in torch's; `remark` says how that was measured, or why not.
+    """
+
+    difference: Difference
+    remark: str | None = None
+    pairs: tuple[Pair, ...] = ()
+
+    def __str__(self) -> str:
+        remark = [] if self.remark is None else ["", self.remark]
+        return "\n".join([plain(self.difference), *remark, *self.effect()])
+
+    def effect(self) -> list[str]:
+        """The lines on what came of it."""
+        return [line for pair in self.pairs for line in described(pair)]
+
+
+def explain_difference(id: str, *, no_run: bool = False, time_limit: float | None = None) -> Explanation:
+    """Say how Keras and torch differ in one thing, how to align them, and measure what it does to training.
+
+    `id` is one of `list_differences()`. A difference that is a choice is measured where both frameworks are installed,
+    unless `no_run`: some seconds, of which each framework may take at most `time_limit` for its steps.
+
+    Raises UsageError where there is no such difference, and WorkerError where a framework's process failed.
+    """
+    text = Explanation(DIFFERENCES[one_of(id, DIFFERENCES, "difference")])
+    return text if no_run else measured(remarked(text), time_limit)
+
+
+def list_differences(word: str = "") -> list[Difference]:
+    """The known differences between Keras and torch whose id has this word in it; without one, all of them."""
+    return [entry for entry in DIFFERENCES.values() if word.lower() in entry.id]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Parse, print, and measure where there is something to measure; returns the exit status."""
     parser = opts.Parser(prog="parity.explain", description=__doc__, epilog=EPILOG)
-    parser.add_argument("difference", metavar="ID", nargs="?", help="one of those that are listed without it")
+    parser.add_argument(
+        "difference",
+        metavar="ID",
+        nargs="?",
+        help="one that is listed without it, or a part of several, which lists them",
+    )
     parser.add_argument("--no-run", action="store_true", help="only the text: measure no effect")
     parser.add_argument("--markdown", action="store_true", help="print all of them as Markdown: docs/differences.md")
     parser.add_argument("--time-limit", type=opts.seconds, metavar="SECONDS", help="of each framework's steps")
@@ -56,20 +99,28 @@ def main(arguments: Sequence[str]) -> int:
     if options.markdown:
         print(markdown(), end="")
         return 0
-    if options.difference is None:
-        print(*listing(), "\nexplain one with: python -m parity.explain ID", sep="\n")
+    wanted = options.difference or ""
+    fitting = list_differences(wanted)
+    if wanted not in DIFFERENCES and fitting:
+        print(*listing(fitting), "\nexplain one with: python -m parity.explain ID", sep="\n")
         return 0
-    entry = DIFFERENCES[one_of(options.difference, DIFFERENCES, "difference")]
-    print(plain(entry), flush=True)
-    if entry.effect is not None and not options.no_run:
-        missing = [name for name in NEEDED if find_spec(name) is None]
-        if missing:
-            print(f"\nits effect is measured where both frameworks are installed; here is no {', '.join(missing)}")
-            return 0
-        print(f"\nmeasured over {max(SHOWN)} steps of {entry.effect.options}:", flush=True)
-        for pair in measured(entry.effect, options.time_limit):
-            print(*described(pair), sep="\n")
+    text = explain_difference(wanted, no_run=True)
+    text = text if options.no_run else remarked(text)
+    print(text, flush=True)
+    for line in measured(text, options.time_limit).effect():
+        print(line)
     return 0
+
+
+def remarked(text: Explanation) -> Explanation:
+    """The explanation with how its effect is measured, or why not; unchanged where it has none."""
+    effect, missing = text.difference.effect, missing_frameworks()
+    if effect is None:
+        return text
+    if missing:
+        where = "its effect is measured where both frameworks are installed"
+        return replace(text, remark=f"{where}; here is no {', '.join(missing)}")
+    return replace(text, remark=f"measured over {max(SHOWN)} steps of {effect.options}:")
 
 
 def realised(effect: Effect) -> tuple[Experiment, Experiment]:
@@ -82,21 +133,20 @@ def realised(effect: Effect) -> tuple[Experiment, Experiment]:
     return choose(alike, f"tf:{effect.field}={own['tf']}"), alike
 
 
-def measured(effect: Effect, time_limit: float | None) -> list[Pair]:
-    """Train the effect's experiment both ways."""
-    cpus = max(1, available_cpus() // len(FRAMEWORKS))
+def measured(text: Explanation, time_limit: float | None) -> Explanation:
+    """The explanation with what comes of the effect's experiment both ways, where that is to be measured here."""
+    effect = text.difference.effect
+    if effect is None or text.remark is None or missing_frameworks():
+        return text
+    threads = max(1, available_cpus() // len(FRAMEWORKS))
     names = "each in its own way", "both in torch's way"
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Worker("tf", "cpu", cpus, time_limit) as tf,
-        Worker("torch", "cpu", cpus, time_limit) as torch,
-    ):
-        found = []
+    pairs = []
+    with tempfile.TemporaryDirectory() as folder, started("cpu", threads, time_limit) as workers:
         for name, experiment in zip(names, realised(effect), strict=True):
-            sides = record_pair({"tf": tf, "torch": torch}, experiment, Path(folder) / name, checkpoints=CHECKPOINTS)
+            sides = record_pair(workers, experiment, Path(folder) / name, checkpoints=CHECKPOINTS)
             costs = {side.manifest.framework: [float(side.trace["cost"][k]) for k in SHOWN] for side in sides}
-            found.append(Pair(name, judge(*sides), costs))
-        return found
+            pairs.append(Pair(name, judge(*sides), costs))
+    return replace(text, pairs=tuple(pairs))
 
 
 def described(pair: Pair) -> list[str]:

@@ -1,11 +1,9 @@
 """The options that parity.run and parity.record share, and the experiment and job they make."""
 
 import argparse
-import itertools
 import math
 import os
-import tempfile
-import time
+import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -51,6 +49,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         raise UsageError(f"{message} (see python -m {self.prog} --help)")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What argparse does, once all words are text: one that is not, as a path may be, can go into no recording."""
+        for word in sys.argv[1:] if args is None else args:
+            if not printable(word):
+                raise UsageError(f"{word!a} holds bytes that are no text; give the file or folder another name")
+        return super().parse_known_args(args, namespace)
+
+    @property
+    def options(self) -> dict[str, argparse.Action]:
+        """Every option by the name that its value has, as in "batch_size"; not --help."""
+        return {action.dest: action for action in self._actions if action.option_strings and action.dest != "help"}
 
 
 def add_experiment_options(parser: argparse.ArgumentParser) -> None:
@@ -182,6 +192,11 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and the verdict")
 
 
+def printable(text: str) -> bool:
+    """Whether a word of the command line is text: a byte that is not becomes half of a surrogate pair in Python."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def count(text: str) -> int:
     """A number of things, at least one, for argparse."""
     value = int(text)
@@ -279,37 +294,6 @@ def changed(identity: Identity, options: argparse.Namespace) -> Identity:
         seed=identity.seed if options.seed is None else options.seed,
         dtype=identity.dtype if options.dtype is None else one_of(options.dtype, DTYPES, "dtype"),
     )
-
-
-def out_folder(options: argparse.Namespace) -> Path:
-    """The folder that the options ask for, or a new one under runs; made, empty and writable."""
-    if options.out is not None:
-        return make_empty(options.out)
-    name = Path("runs") / f"{options.experiment}-{time.strftime('%Y%m%d-%H%M%S')}"
-    for attempt in itertools.count(2):
-        try:
-            # Of two runs started in the same second, one finds the name taken.
-            name.mkdir(parents=True)
-            return name
-        except FileExistsError:
-            name = name.with_name(f"{name.name.partition('.')[0]}.{attempt}")
-        except OSError as error:
-            raise UsageError(f"{name} cannot be written ({error.strerror}); give a folder with --out") from None
-    raise AssertionError("unreachable")
-
-
-def make_empty(folder: Path) -> Path:
-    """Make `folder` if it is not there; refuse it if it holds anything or cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        occupied = any(folder.iterdir())
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError(f"--out {folder} cannot be written ({error.strerror}); give another folder") from None
-    if occupied:
-        raise UsageError(f"--out {folder} is not empty; give a new folder, nothing recorded is ever overwritten")
-    return folder
 
 
 def job(

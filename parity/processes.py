@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +21,11 @@ from parity.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob
 from parity.spec import FRAMEWORKS, Framework
 
 Progress = Callable[[int, int], None]
+# Runs a module as -m does, with this very package, whatever other `parity` the current folder holds.
+BEGIN = (
+    "import runpy, sys; sys.path.insert(0, {folder!r}); import parity; del sys.path[0]; "
+    "runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+)
 # What a worker is given to leave an interrupted recording behind before it is killed.
 GRACE_SECONDS = 3
 # An import takes seconds, from a cold network disk a minute; one that takes longer hangs.
@@ -34,6 +40,10 @@ STARTING = re.compile(
     r".*Unable to register cu\w+ (factory|\w+ plugin)|.*computation placer already registered|"
     r"WARNING: All log messages before absl::InitializeLog|To enable the following instructions: "
 )
+
+
+def silent(done: int, steps: int) -> None:
+    """Show no progress."""
 
 
 def plain(text: str) -> str:
@@ -72,8 +82,9 @@ class Worker:
         self.time_limit = time_limit
         # Why the process was stopped from here, once it was.
         self.stopped: str | None = None
-        # None until the framework has been imported, which takes seconds.
+        # None until the framework has been imported, which takes seconds; or what that failed with.
         self.devices: list[str] | None = None
+        self.failure: ParityError | None = None
         self.log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115, closed in `stop`
         # Keras would take the backend that a user's own settings name.
         variables = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1", "KERAS_BACKEND": "tensorflow"}
@@ -82,8 +93,9 @@ class Worker:
         if device == "cpu":
             # Spares TensorFlow its search for a GPU, and torch the memory of a context on one.
             variables["CUDA_VISIBLE_DEVICES"] = ""
+        begin = BEGIN.format(folder=str(Path(__file__).parents[1]), module=module)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module, framework, "--threads", str(threads)],
+            [sys.executable, "-c", begin, framework, "--threads", str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
@@ -101,10 +113,16 @@ class Worker:
         stop([self])
 
     def wait_until_ready(self) -> list[str]:
-        """The devices that the framework found, once it has been imported."""
+        """The devices that the framework found, once it has been imported; one that failed fails again alike."""
+        if self.failure is not None:
+            raise self.failure
         if self.devices is None:
-            with self._limited(min(IMPORT_SECONDS, self.time_limit or IMPORT_SECONDS), "importing it took"):
-                found = self._answer(lambda done, steps: None)
+            try:
+                with self._limited(min(IMPORT_SECONDS, self.time_limit or IMPORT_SECONDS), "importing it took"):
+                    found = self._answer(silent)
+            except ParityError as error:
+                self.failure = error
+                raise
             assert isinstance(found, list)
             self.devices = found
         return self.devices
@@ -115,15 +133,15 @@ class Worker:
 
     def replay(self, job: ReplayJob) -> None:
         """Add the replay of another recording to one of this side's."""
-        self.run(job, lambda done, steps: None)
+        self.run(job, silent)
 
     def draw(self, job: DrawJob) -> None:
         """Draw initial weights with this framework's own initializers."""
-        self.run(job, lambda done, steps: None)
+        self.run(job, silent)
 
     def diagnose(self, job: DiagnoseJob) -> None:
         """Replay checkpoints of another recording as other realisations have them."""
-        self.run(job, lambda done, steps: None, "the diagnosis took")
+        self.run(job, silent, "the diagnosis took")
 
     def run(self, job: Any, progress: Progress, what: str = "recording took") -> None:
         """Have a job done, a dataclass of a kind that the process takes; `what` took too long if it does."""
@@ -203,6 +221,10 @@ def started(device: str, threads: int, time_limit: float | None) -> Iterator[dic
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Put off Ctrl-C and requests to stop to the end of the block: what has half begun would be stopped by no one."""
+    if threading.current_thread() is not threading.main_thread():
+        # Python has signals handled by the main thread alone.
+        yield
+        return
     came: list[int] = []
     # Not by a mask, which is one thread's: NumPy's threads would take the signal, and Python's handler run after all.
     before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}

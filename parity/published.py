@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from parity import options as opts
 from parity.changes import one_of
-from parity.compare import require_library
 from parity.digits.mnist import default_folder
 from parity.errors import UsageError
 from parity.experiments import EXPERIMENTS
 from parity.files import write_whole
+from parity.installed import require_library
 from parity.pairs import record_pair
-from parity.processes import Worker, available_cpus
+from parity.processes import available_cpus, started
 from parity.recording import Recording
 from parity.spec import FRAMEWORKS, LABELS, Experiment, Framework, TestPixels
 from parity.verdict import judge
@@ -137,17 +137,13 @@ def trained(chosen: Mapping[str, Experiment], options: argparse.Namespace) -> di
     """Every system with every seed, in both frameworks."""
     threads = max(1, available_cpus() // len(FRAMEWORKS))
     found = {name: Found() for name in chosen}
-    with (
-        Worker("tf", "cpu", threads, options.time_limit) as tf,
-        Worker("torch", "cpu", threads, options.time_limit) as torch,
-    ):
+    with started("cpu", threads, options.time_limit) as workers:
         for name, experiment in chosen.items():
             digits = experiment.identity.data != "xor"
             data, data_dir = opts.sources(options) if digits else (None, None)
             for seed in range(options.seeds):
                 seeded = replace(experiment, identity=replace(experiment.identity, seed=seed))
                 with tempfile.TemporaryDirectory() as folder:
-                    workers: dict[Framework, Worker] = {"tf": tf, "torch": torch}
                     found[name].add(record_pair(workers, seeded, Path(folder), data, CHECKPOINTS, data_dir=data_dir))
                 if not options.quiet:
                     print(f"{name}, seed {seed}: {dict(found[name].verdicts)}", flush=True)

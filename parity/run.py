@@ -7,25 +7,24 @@ if __name__ == "__main__":
     command.run("parity.run")
 
 import argparse
-import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
+from parity import folders, pairs, recording
 from parity import options as opts
-from parity import recording
-from parity.compare import read_and_judge, report, require_library
-from parity.diagnosis import diagnose
-from parity.errors import IncomparableError, ParityError, UsageError
-from parity.files import unpack
-from parity.job import PRETRAINED_BY, DiagnoseJob, RecordJob, ReplayJob, in_order
+from parity.compare import diagnosed, judged
+from parity.errors import UsageError
+from parity.installed import require_frameworks, require_library
+from parity.job import PRETRAINED_BY, RecordJob, in_order
+from parity.keywords import RunSettings, parsed
+from parity.pairs import at_once, raise_together, record_jobs
 from parity.processes import Worker, available_cpus, started
-from parity.recording import Arrays, Recording
 from parity.report import console
-from parity.spec import FRAMEWORKS, Experiment, Framework, Realisation
+from parity.report.value import Report
+from parity.spec import FRAMEWORKS, Experiment, Framework
 
 EPILOG = """\
 example:
@@ -39,115 +38,91 @@ exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient, 4 a 
 """
 
 
+def run_experiment(name: str, **settings: Unpack[RunSettings]) -> Report:
+    """Train an experiment in Keras and torch, from the same weights on the same batches, and judge whether they agree.
+
+    `name` is one of `list_experiments()`. The settings are the options of `python -m parity.run`, by their names and
+    with their values: `batch_size=50` for `--batch-size 50`, `no_figures=True` for `--no-figures`, a sequence where an
+    option takes several. As the command does, it writes recordings, verdict.json and pictures into `out`, by default a
+    new folder under runs/, and says what it trains on unless `quiet`; the report itself is returned, not printed.
+
+    Raises UsageError where the request cannot be carried out (a bad setting, a missing library or framework, a folder
+    that is taken), WorkerError where a framework's process crashed, hung or was killed, and IncomparableError where
+    a recording cannot be judged. Each says in one line what to do.
+    """
+    options = parsed(parser(), [name], settings)
+    report = trained(options)
+    if report.folder is not None and not options.no_figures:
+        report.draw(report.folder)
+    return report
+
+
 def main(arguments: Sequence[str]) -> int:
     """Parse, train, judge, report; returns the exit status."""
-    parser = opts.Parser(prog="parity.run", description=__doc__, epilog=EPILOG)
-    opts.add_experiment_options(parser)
-    parser.add_argument("--no-figures", action="store_true", help="write no pictures")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
+    report = trained(options)
+    console.show(report.recordings, report.judged, report.diagnosis, options.quiet)
+    if report.folder is not None and not options.no_figures:
+        report.draw(report.folder)
+    if not options.quiet:
+        print(f"written to {report.folder}")
+    return report.status
+
+
+def parser() -> opts.Parser:
+    """What reads the options."""
+    made = opts.Parser(prog="parity.run", description=__doc__, epilog=EPILOG)
+    opts.add_experiment_options(made)
+    made.add_argument("--no-figures", action="store_true", help="write no pictures")
+    return made
+
+
+def trained(options: argparse.Namespace) -> Report:
+    """Train both sides and judge them; the recordings and verdict.json are written."""
     experiment = opts.experiment(options)
+    require_frameworks()
     opts.choose_data(options, experiment, FRAMEWORKS)
     steps = opts.check_inputs(opts.job(options, experiment, "tf", options.device, Path()))
     opts.choose_verdict(options, experiment.identity, steps)
     require_library("matplotlib", "use --no-figures", not options.no_figures)
-    out = opts.out_folder(options)
-    opts.say_what_is_not_mnist(options)
-    try:
-        for side in FRAMEWORKS:
-            # Of two runs that are given the same folder, one finds it taken.
-            (out / side).mkdir()
-    except FileExistsError:
-        raise UsageError(f"--out {out} is in use by another run; give a new folder") from None
-    cpus = available_cpus()
-    at_once = min(len(FRAMEWORKS), cpus)
-    # Left in reverse: the workers end before the pool waits for its threads, which listen to them.
-    with (
-        console.Progress(options.quiet) as progress,
-        ThreadPoolExecutor(at_once) as pool,
-        started(options.device, cpus // at_once, options.time_limit) as workers,
-    ):
-        jobs, refused = record_both(options, experiment, out, workers, pool, progress)
-        judged = read_and_judge(out / "tf", out / "torch")
-        if refused and judged[1].verdict != "incomparable":
-            # What was not replayed is not judged as if it had been.
-            raise together(refused)
-        diagnosis = diagnose(*judged, partial(replayed, workers, jobs))
+    with folders.written_to(options.out, options.experiment, FRAMEWORKS) as out:
+        opts.say_what_is_not_mnist(options)
+        threads = max(1, available_cpus() // len(FRAMEWORKS))
+        with started(options.device, threads, options.time_limit) as workers:
+            report = recorded(options, experiment, out, workers)
     for side in FRAMEWORKS:
         recording.drop_evidence(out / side)
-    status = report(judged, diagnosis, out, not options.no_figures, options.quiet)
-    if not options.quiet:
-        print(f"written to {out}")
-    return status
+    report.write(out)
+    return report
 
 
-def record_both(
-    options: argparse.Namespace,
-    experiment: Experiment,
-    out: Path,
-    workers: Mapping[Framework, Worker],
-    pool: ThreadPoolExecutor,
-    progress: console.Progress,
-) -> tuple[dict[Framework, RecordJob], list[ParityError]]:
-    """Record both sides, at once where there are threads: the jobs of training, and replays refused as incomparable."""
-    failures = outcome([pool.submit(worker.wait_until_ready) for worker in workers.values()])
+def recorded(
+    options: argparse.Namespace, experiment: Experiment, out: Path, workers: Mapping[Framework, Worker]
+) -> Report:
+    """Record both sides, judge them, and ask both why they differ, where they do."""
+    failures = at_once(worker.wait_until_ready for worker in workers.values())
     if any(isinstance(error, UsageError) for error in failures):
-        raise together(failures)
+        raise_together(failures)
+    jobs = both_jobs(options, experiment, out, workers)
+    with console.Progress(options.quiet) as progress:
+        refused = record_jobs(workers, jobs, progress=progress.of)
+    report = replace(judged(out / "tf", out / "torch"), folder=out)
+    if report.verdict != "incomparable":
+        # What was not replayed is not judged as if it had been.
+        raise_together(refused)
+    return diagnosed(report, partial(pairs.replayed, workers, {side: phases[-1] for side, phases in jobs.items()}))
+
+
+def both_jobs(
+    options: argparse.Namespace, experiment: Experiment, out: Path, workers: Mapping[Framework, Worker]
+) -> dict[Framework, list[RecordJob]]:
+    """The jobs of either side, in order; with --init-from, after that framework has drawn the weights."""
     device = common_device(options.device, workers)
+    jobs = {side: opts.job(options, experiment, side, device, out / side) for side in FRAMEWORKS}
     if options.init_from is not None:
         workers[options.init_from].draw(opts.draw_job(experiment, out))
-    ready = [side for side, worker in workers.items() if worker.devices is not None]
-    refused: list[ParityError] = []
-    jobs, bars = {}, {side: progress.of(side) for side in ready}
-    for side in ready:
-        job = opts.job(options, experiment, side, device, out / side)
-        if options.init_from is not None:
-            job = replace(job, initial_weights=out / opts.INITIAL)
-        jobs[side] = in_order(job, out / PRETRAINED_BY)
-    for phase in zip(*jobs.values(), strict=True):
-        # A side that fails does not take the other one's recording with it.
-        here = dict(zip(ready, phase, strict=True))
-        failures += outcome([pool.submit(workers[s].record, job, bars[s]) for s, job in here.items()])
-        if failures:
-            break
-        told = replay_each_other(here, workers, pool)
-        if all(job.phase == "training" for job in here.values()):
-            # Both recordings are whole by now, and can be held against each other.
-            refused = [error for error in told if isinstance(error, IncomparableError)]
-        failures += [error for error in told if error not in refused]
-        if failures:
-            break
-    if failures:
-        raise together(failures)
-    return {side: phases[-1] for side, phases in jobs.items()}, refused
-
-
-def replay_each_other(
-    jobs: Mapping[Framework, RecordJob], workers: Mapping[Framework, Worker], pool: ThreadPoolExecutor
-) -> list[ParityError]:
-    """Have each side replay the other one's checkpoints; what failed is returned."""
-    replays = [(s, ReplayJob(job, jobs[o].out)) for s, job in jobs.items() for o in jobs if o != s]
-    return outcome([pool.submit(workers[s].replay, job) for s, job in replays])
-
-
-def replayed(
-    workers: Mapping[Framework, Worker],
-    jobs: Mapping[Framework, RecordJob],
-    side: Framework,
-    owner: Recording,
-    steps: Sequence[int],
-    realisations: Sequence[Realisation],
-) -> list[list[Arrays]]:
-    """What a side makes of another one's checkpoints under other realisations, as parity/diagnosis asks for it."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "replays.safetensors"
-        workers[side].diagnose(DiagnoseJob(jobs[side], owner.folder, tuple(steps), tuple(realisations), file))
-        arrays = unpack(file, file.read_bytes())
-    return [[inside(arrays, f"{i}/{j}/") for j in range(len(steps))] for i in range(len(realisations))]
-
-
-def inside(arrays: Arrays, prefix: str) -> Arrays:
-    """The arrays whose names start with `prefix`, without it."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        jobs = {side: replace(job, initial_weights=out / opts.INITIAL) for side, job in jobs.items()}
+    return {side: in_order(job, out / PRETRAINED_BY) for side, job in jobs.items()}
 
 
 def common_device(wanted: str, workers: Mapping[Framework, Worker]) -> str:
@@ -155,18 +130,3 @@ def common_device(wanted: str, workers: Mapping[Framework, Worker]) -> str:
     if wanted != "auto":
         return wanted
     return "gpu" if all("gpu" in (worker.devices or []) for worker in workers.values()) else "cpu"
-
-
-def outcome(futures: Sequence[Future[Any]]) -> list[ParityError]:
-    """Wait for all and return the failures; what is no failure of a worker is raised."""
-    wait(futures)
-    errors = [future.exception() for future in futures]
-    for error in errors:
-        if error is not None and not isinstance(error, ParityError):
-            raise error
-    return [error for error in errors if isinstance(error, ParityError)]
-
-
-def together(failures: list[ParityError]) -> ParityError:
-    """All failures as one, of the first one's kind."""
-    return type(failures[0])("\n".join(str(failure) for failure in failures))

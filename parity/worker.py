@@ -15,6 +15,9 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TextIO
 
@@ -23,6 +26,7 @@ from pydantic import TypeAdapter
 from parity import start, training
 from parity.chunks import STOPPING, Tell
 from parity.errors import ParityError, UsageError
+from parity.installed import PACKAGES
 from parity.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob, but_for_start
 from parity.spec import Framework
 from parity.task import Task
@@ -40,7 +44,7 @@ MODULES = (
     "rbm",
     "initializers",
 )
-PACKAGES = {"tensorflow", "keras", "torch"}
+HERE = Path(__file__).parents[1]
 Job = RecordJob | ReplayJob | DiagnoseJob | DrawJob
 JOBS: TypeAdapter[Job] = TypeAdapter(Job)
 # (side, job, tell, the last job's task) -> the job's task
@@ -60,16 +64,20 @@ def load_side(framework: Framework, threads: int) -> SimpleNamespace:
     return side
 
 
-def import_side(framework: Framework) -> SimpleNamespace:
-    """One implementation, its modules as attributes."""
+def import_side(framework: Framework, folder: Path = HERE) -> SimpleNamespace:
+    """One implementation, its modules as attributes: the package in `folder`, whatever `sys.path` begins with."""
     package = f"{framework}_impl"
+    found = PathFinder.find_spec(package, [str(folder)])
+    assert found is not None
+    assert found.loader is not None
+    sys.modules[package] = module_from_spec(found)
+    found.loader.exec_module(sys.modules[package])
     try:
         modules = {name: importlib.import_module(f"{package}.{name}") for name in MODULES}
     except ModuleNotFoundError as error:
-        if error.name not in PACKAGES:
+        if error.name not in PACKAGES[framework]:
             raise
-        needed = "tensorflow keras" if framework == "tf" else "torch"
-        raise UsageError(f"{error.name} is not installed: pip install {needed}") from error
+        raise UsageError(f"{error.name} is not installed: pip install {' '.join(PACKAGES[framework])}") from error
     return SimpleNamespace(name=framework, **modules)
 
 

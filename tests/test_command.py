@@ -59,7 +59,7 @@ ENDS = [
     ("parity.explain --markdown", 0),
     ("parity.compare tf/softmax torch/softmax", 0),
     ("parity.compare tf/softmax torch/softmax --quiet", 0),
-    ("parity.compare --check tf/softmax", 0),
+    ("parity.compare --alone tf/softmax", 0),
     ("parity.compare torch/softmax other/softmax", 1),
     ("parity.matrix .", 1),
 ]

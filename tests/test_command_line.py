@@ -103,13 +103,14 @@ def test_compare_quietly(finished, tmp_path):
 
 def test_check_one_recording(finished, tmp_path):
     _, out, _ = finished
-    done = run("parity.compare", "--check", out / "torch", folder=tmp_path)
+    done = run("parity.compare", "--alone", out / "torch", folder=tmp_path)
     last = "verdict: parity (of one recording with its own replays: lockstep and loop judged)"
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, last)
     assert "Keras" not in done.stdout
-    for arguments in ([out / "tf"], ["--check", out / "tf", out / "torch"]):
+    for arguments in ([out / "tf"], ["--alone", out / "tf", out / "torch"]):
         done = run("parity.compare", *arguments, folder=tmp_path)
-        message = "error: give two recordings, or one and --check (see python -m parity.compare --help)\n"
+        message = "error: give two recordings, a folder that parity.run wrote, or one recording and --alone (see "
+        message += "python -m parity.compare --help)\n"
         assert (done.returncode, done.stderr) == (2, message)
 
 

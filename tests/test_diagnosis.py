@@ -21,8 +21,8 @@ from parity.differences import DIFFERENCES
 from parity.errors import WorkerError
 from parity.job import RecordJob, ReplayJob
 from parity.optimizers import OPTIMIZERS
+from parity.pairs import replayed
 from parity.processes import Worker
-from parity.run import replayed
 from parity.spec import FRAMEWORKS, LABELS, own_choices
 from parity.verdict import judge
 

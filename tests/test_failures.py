@@ -169,7 +169,7 @@ def test_a_request_to_stop_waits_until_a_process_has_begun():
 def killed_at(moment, side, folder):
     """parity.run on five steps, one worker killed so many seconds after both were started; returns what is left."""
     process = start("parity.run", "xor_tanh", "--steps", 5, "--no-figures", "--out", "out", folder=folder)
-    workers = lambda: {n: line for n, line in running_in(folder).items() if f"worker\0{side}" in line}  # noqa: E731
+    workers = lambda: {n: line for n, line in running_in(folder).items() if f"\0{side}\0--threads" in line}  # noqa: E731
     wait_for(workers)
     time.sleep(moment)
     for number in workers():

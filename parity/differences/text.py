@@ -1,5 +1,6 @@
 """The known differences as text: a list, one of them for a terminal, all of them as Markdown."""
 
+from collections.abc import Iterable
 from textwrap import indent
 from typing import get_args
 
@@ -35,10 +36,11 @@ or
 """
 
 
-def listing() -> list[str]:
+def listing(differences: Iterable[Difference]) -> list[str]:
     """A line for each difference, by kind: its id, its kind and its title."""
-    width, kinds = max(map(len, DIFFERENCES)), get_args(Kind)
-    entries = sorted(DIFFERENCES.values(), key=lambda entry: kinds.index(entry.kind))
+    kinds = get_args(Kind)
+    entries = sorted(differences, key=lambda entry: kinds.index(entry.kind))
+    width = max(len(entry.id) for entry in entries)
     return [f"{entry.id:{width}}  {entry.kind:{max(map(len, kinds))}}  {entry.title}" for entry in entries]
 
 

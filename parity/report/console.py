@@ -1,8 +1,9 @@
 """What a person sees: progress while training, then the verdict and what it rests on."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -56,12 +57,19 @@ def show(recordings: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     # What goes to a file or another program keeps its lines.
     width = console.width if sys.stdout.isatty() else None
-    for line in [ending(recordings, verdict)] if quiet else page(recordings, verdict, diagnosis, width):
+    lines = [ending(recordings, verdict)] if quiet else page(recordings, verdict, diagnosis, width)
+    for text in texts(lines, width):
+        console.print(text)
+
+
+def texts(lines: Sequence[Line], width: int | None) -> Iterator[Text]:
+    """The lines, broken where they are too long and in their colours."""
+    for line in lines:
         for number, piece in enumerate(wrapped(line, width)):
             text = Text(piece, "" if line.style is None or line.part is not None else line.style)
             if line.style is not None and line.part is not None and not number:
                 text.stylize(line.style, *line.part)
-            console.print(text)
+            yield text
 
 
 def page(
@@ -121,7 +129,8 @@ def header(recordings: Sequence[Recording]) -> list[Line]:
 
 def sides(recordings: Sequence[Recording], width: int | None) -> list[Line]:
     """Versions, device, time, and how each side ended: as a table, or where that is too wide a paragraph each."""
-    table = [("", "versions", "device", "training", "epoch's cost", "accuracy"), *map(ended, recordings)]
+    table = [("", "versions", "device", "training", "epoch's cost", "accuracy")]
+    table += [ended(recording).cells() for recording in recordings]
     columns = [max(map(len, column)) for column in zip(*table, strict=True)]
     if width is not None and sum(columns) + 2 * len(columns) - 2 > width:
         names = table[0]
@@ -131,16 +140,33 @@ def sides(recordings: Sequence[Recording], width: int | None) -> list[Line]:
     return [Line("  ".join(f"{cell:{size}}" for cell, size in row).rstrip()) for row in aligned]
 
 
-def ended(recording: Recording) -> tuple[str, ...]:
-    """One side's cells; the cost is that of its last epoch."""
+class Ended(NamedTuple):
+    """With what one side trained, and how it ended: seconds of training, the last epoch's cost, and the accuracy."""
+
+    side: str
+    versions: str
+    device: str
+    seconds: float
+    epoch_cost: float | None
+    accuracy: float | None
+
+    def cells(self) -> tuple[str, str, str, str, str, str]:
+        """As text."""
+        cost = "" if self.epoch_cost is None else f"{self.epoch_cost:.7g}"
+        accuracy = "" if self.accuracy is None else f"{self.accuracy:.4f}"
+        return self.side, self.versions, self.device, f"{self.seconds:.1f} s", cost, accuracy
+
+
+def ended(recording: Recording) -> Ended:
+    """How one side ended."""
     environment = recording.manifest.environment
     versions = [f"{name} {environment[name]}" for name in ("tensorflow", "keras", "torch") if name in environment]
     cost, accuracy = recording.trace["epoch_cost"], recording.trace["accuracy"]
-    return (
+    return Ended(
         recording.label,
         ", ".join(versions),
         recording.manifest.device,
-        f"{recording.manifest.seconds.get('train', 0):.1f} s",
-        f"{cost[-1]:.7g}" if len(cost) else "",
-        f"{accuracy[-1]:.4f}" if len(accuracy) else "",
+        recording.manifest.seconds.get("train", 0),
+        float(cost[-1]) if len(cost) else None,
+        float(accuracy[-1]) if len(accuracy) else None,
     )

@@ -1,4 +1,7 @@
-"""Pictures of two runs: costs and accuracies with their differences, and how gradients flow through the layers."""
+"""Pictures of two runs: costs and accuracies with their differences, and how gradients flow through the layers.
+
+Figures are made without pyplot, which would take over the windows or the notebook of a program that imports this.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -48,7 +47,6 @@ def save(figure: Figure, file: Path, dpi: int = 120) -> None:
     """Write a picture, whole or not at all."""
     picture = BytesIO()
     figure.savefig(picture, dpi=dpi)
-    plt.close(figure)
     write_whole(file, picture.getvalue())
 
 
@@ -56,7 +54,8 @@ def pair(
     a: Recording, b: Recording, key: str, x: NDArray[np.int64], x_label: str, y_label: str, logarithmic: bool
 ) -> Figure:
     """Both sides' curves above, the size of their difference below."""
-    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(8, 6), layout="constrained")
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
     ours, theirs = (recording.trace[key].astype(np.float64) for recording in (a, b))
     for recording, values, colour, style in zip((a, b), (ours, theirs), COLOURS[:2], STYLES, strict=True):
         above.plot(x, values, style, color=colour, label=recording.label, linewidth=1.2)
@@ -82,7 +81,8 @@ def against_noise(a: Recording, b: Recording) -> Figure:
     """How far both sides' costs are apart, against twins: shares of the cost around each step."""
     steps = noise.finite_steps(a, b)
     scale = noise.smoothed(a, b, steps)
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
     for side, colour in zip((a, b), COLOURS[:2], strict=True):
         run, *twins = (noise.costs(run)[:steps] for run in noise.runs(side))
         quiet = len(noise.quiet(side)) - 1
@@ -119,8 +119,8 @@ def published(
     """Each system's accuracy after every epoch, a line for a seed and a side, and what was reported of its end."""
     columns = min(len(curves), 4)
     rows = -(-len(curves) // columns)
-    size = (3.2 * columns, 2.6 * rows)
-    figure, panels = plt.subplots(rows, columns, squeeze=False, figsize=size, layout="constrained")
+    figure = Figure(figsize=(3.2 * columns, 2.6 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat[len(curves) :]:
         axes.axis("off")
     for axes, (name, sides) in zip(panels.flat, curves.items(), strict=False):
@@ -141,11 +141,12 @@ def published(
 
 def flow(a: Recording, b: Recording) -> Figure:
     """Each dense layer's gradient norm and its share of dead units, one colour a checkpoint, one style a side."""
-    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(8, 6), layout="constrained")
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
     for recording, style in zip((a, b), STYLES, strict=True):
         found = recording.flow()
         layers = np.arange(1, found["gradient_norm"].shape[1] + 1)
-        colours = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(found["steps"])))
+        colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(found["steps"])))
         rows = found["steps"], found["gradient_norm"], found["dead_units"], colours
         for step, norm, dead, colour in zip(*rows, strict=True):
             label = f"step {step}" if recording is a else None
