@@ -93,7 +93,7 @@ def whole_steps(a: Recording, b: Recording, worst: Worst) -> None:
     for check in composed.checks(a, b) if a.manifest.phase == "training" else []:
         dtype = check.name.split()[0]
         worst[START, dtype] = max(worst[START, dtype], check.share)
-    for check in segments.checks(a, b, explained=False):
+    for check in segments.checks(a, b):
         worst[SEGMENTS, "float64"] = max(worst[SEGMENTS, "float64"], check.share)
 
 

@@ -128,7 +128,7 @@ def test_lockstep_names_the_changed_tensor(tensor, edited, pair_apart):
 def test_lockstep_names_the_changed_element(edited, pair_apart):
     theirs = edited(lambda arrays, dtype: CHANGES["outputs/dense_1"](arrays) if dtype == "float64" else None)
     failed = next(check for check in judge(pair_apart[0], theirs).checks if check.result == "failed")
-    assert failed.where == "outputs/dense_1[3, 5]"
+    assert failed.where == "step 0, outputs/dense_1[3, 5]"
     assert failed.measured > failed.bound
     assert "Keras" in failed.reason
 
@@ -265,7 +265,7 @@ def with_segment(recording, **arrays):
 
 
 def segment_from_step_1(a, b):
-    found = segments.checks(a, b, explained=False)
+    found = segments.checks(a, b)
     return next(check for check in found if check.name.startswith("step 1 ") and "Keras's" in check.name)
 
 
@@ -292,7 +292,7 @@ def test_a_segment_whose_noise_is_not_small_tells_nothing_and_lacks_nothing(shar
     ours, theirs = clean_pair
     segment = ours.segment(ours.checkpoints[1])
     noisy = segment | {"noise": share * segment["costs"]}
-    check = segments.judged(ours, theirs, 1, "Keras", noisy, noisy, explained=False)
+    check = segments.judged(ours, theirs, 1, "Keras", noisy, noisy)
     assert (check.result, check.supplement) == (result, supplement)
     assert conclude([*(Check("x", level, "passed", None, None, None, "") for level in PASSED), check]) == "parity"
 
@@ -303,13 +303,8 @@ def test_a_segment_ends_where_nothing_is_a_number(finite, result, clean_pair):
     first = np.arange(len(ours.segment(ours.checkpoints[1])["costs"])) < finite
     segment = ours.segment(ours.checkpoints[1])
     ended = segment | {name: np.where(first, segment[name], np.nan) for name in ("costs", "noise")}
-    check = segments.judged(ours, theirs, 1, "Keras", ended, ended, explained=False)
+    check = segments.judged(ours, theirs, 1, "Keras", ended, ended)
     assert check.result == result
-
-
-def test_a_segment_is_not_judged_after_a_failure(clean_pair):
-    assert {check.result for check in segments.checks(*clean_pair, explained=True)} == {"not_judged"}
-    assert len(segments.checks(*clean_pair, explained=True)) == 6
 
 
 def without_a_number(outputs):

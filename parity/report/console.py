@@ -16,7 +16,7 @@ from parity.report.levels import details, rows
 from parity.report.sentence import sentence
 from parity.report.wrapped import Line, wrapped
 from parity.spec import LABELS, Framework
-from parity.verdict import Verdict
+from parity.verdict import Check, Verdict
 from parity.verdict.judged import lacking, remark
 
 COLOURS = {
@@ -108,12 +108,21 @@ def failures(verdict: Verdict) -> list[Line]:
         start = f"failed: {check.level} {check.name}"
         if check.level != "preflight":
             start = f"first divergence: {check.level}, {check.place}"
-        said.append(f"{start}: {check.reason}")
-    left = [check.level for check in failed if check not in told]
+        began = f"; it began in {check.stretch}, none of which was looked at before" if check.stretch else ""
+        said.append(f"{start}: {check.reason}{began}")
+    left = [check for check in failed if check not in told]
     if left:
-        counts = ", ".join(f"{left.count(level)} of {level}" for level in dict.fromkeys(left))
-        said.append(f"and {len(left)} more check{'s' * (len(left) > 1)} failed with it: {counts}")
+        alone, following = ([c for c in left if (c.follows is None) == own] for own in (True, False))
+        line = f"and {len(left)} more check{'s' * (len(left) > 1)} failed with it: "
+        line += f"{by_levels(alone)}{'; ' * bool(alone and following)}"
+        said.append(line + (f"{len(following)} that follow from others ({by_levels(following)})" if following else ""))
     return [Line(text, 2, "red") for text in said]
+
+
+def by_levels(checks: Sequence[Check]) -> str:
+    """How many checks there are of each level."""
+    levels = [check.level for check in checks]
+    return ", ".join(f"{levels.count(level)} of {level}" for level in dict.fromkeys(levels))
 
 
 def header(recordings: Sequence[Recording]) -> list[Line]:

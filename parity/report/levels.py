@@ -1,10 +1,11 @@
 """What the checks of each level say: in a row of a table, and in the lines below it."""
 
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from parity.spec import DTYPES
 from parity.verdict import Check, Verdict
-from parity.verdict.checks import Result, result_of
+from parity.verdict.checks import Level, Result, result_of
 
 # A row fits 80 columns with so many behind its level and result.
 ROOM = 55
@@ -13,10 +14,17 @@ ROOM = 55
 def rows(verdict: Verdict) -> list[tuple[str, Result, str]]:
     """For each level that was reached, what came of it, in a few words."""
     found: list[tuple[str, Result, str]] = []
-    for level in dict.fromkeys(check.level for check in verdict.checks):
-        checks = [check for check in verdict.checks if check.level == level]
+    for level, checks in by_level(verdict):
         found.append((level, result_of(checks), SUMMARIES[level](checks)))
     return found
+
+
+def by_level(verdict: Verdict) -> Iterator[tuple[Level, list[Check]]]:
+    """The levels that were reached, in their order, with their checks."""
+    for level in get_args(Level):
+        checks = [check for check in verdict.checks if check.level == level]
+        if checks:
+            yield level, checks
 
 
 def counted(checks: Sequence[Check]) -> str:
@@ -40,7 +48,7 @@ def within(checks: Sequence[Check]) -> str:
 
 def agreement(checks: Sequence[Check]) -> str:
     """How long the costs agree to the most digits."""
-    first = checks[0].reason
+    first = next((check for check in checks if check.name.startswith("cost to ")), checks[0]).reason
     return first.partition(";")[0] if len(first.partition(";")[0]) <= ROOM else "see below"
 
 
@@ -61,8 +69,7 @@ SUMMARIES = {
 
 def details(verdict: Verdict) -> Iterator[str]:
     """Where each side uses most of its bounds, what was not judged and why, and what is said of costs and outcome."""
-    for level in dict.fromkeys(check.level for check in verdict.checks):
-        checks = [check for check in verdict.checks if check.level == level]
+    for level, checks in by_level(verdict):
         if level == "lockstep":
             for dtype in DTYPES:
                 yield from most(f"{level}, {dtype}", [check for check in checks if dtype in check.name.split()])

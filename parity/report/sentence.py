@@ -81,6 +81,7 @@ def where(check: Check) -> str:
     """The step and the part of it in which something failed first."""
     step, _, rest = (check.where or "").partition(", ")
     at = f"at {step}, " if re.fullmatch(r"step \d+", step) else ""
+    at = f"in {check.stretch}, " if check.stretch else at
     stage, _, name = rest.partition(", ")
     part = next((said for start, said in PARTS.items() if stage == start or stage.startswith(f"{start} ")), None)
     if check.level == "lockstep" and at and name and part is not None:

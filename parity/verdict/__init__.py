@@ -3,24 +3,29 @@
 from parity.recording import Recording
 from parity.verdict import consumed, evaluation, lockstep, loop, outcome, preflight, pretraining, segments, trajectory
 from parity.verdict.checks import Check, Verdict, conclude
+from parity.verdict.order import Found, in_time, marked
 
 
 def judge(a: Recording, b: Recording) -> Verdict:
-    """Every check of every level; if preflight fails, nothing after it would mean anything."""
+    """Every check of every level, what failed first in time first; behind a failed preflight nothing means anything."""
     checks = preflight.checks(a, b) + pretraining.preflight_checks(a, b)
     if all(check.result == "passed" for check in checks):
-        for level in (pretraining, consumed, lockstep, loop, evaluation):
-            checks += level.checks(a, b)
-        checks += segments.checks(a, b, explained=any(check.result == "failed" for check in checks))
-        for shown in (trajectory.checks, pretraining.shown, outcome.checks):
-            checks += shown(a, b)
-    return Verdict.of(checks)
+        found = Found(
+            consumed.checks(a, b),
+            lockstep.checks(a, b),
+            loop.checks(a, b),
+            evaluation.checks(a, b),
+            segments.checks(a, b),
+            trajectory.checks(a, b) + pretraining.shown(a, b) + outcome.checks(a, b),
+        )
+        checks += pretraining.checks(a, b) + marked(a, b, found)
+    return Verdict.of(in_time(checks))
 
 
 def judge_alone(side: Recording) -> Verdict:
     """One recording against its own replays: float32 against float64, and the loop against both."""
     checks = pretraining.alone(side) + lockstep.alone(side) + loop.loop_is_replay(side)
-    return Verdict(conclude(checks, ("lockstep", "loop")), tuple(checks))
+    return Verdict(conclude(checks, ("lockstep", "loop")), in_time(checks))
 
 
 __all__ = ["Check", "Verdict", "judge", "judge_alone"]

@@ -1,6 +1,7 @@
 """What a check and a verdict are."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -45,6 +46,10 @@ class Check:
     side: str | None = None
     # Whether it adds to what others prove, so that nothing is lacking where it cannot be judged.
     supplement: bool = False
+    # Of a failure that only follows from an earlier one, which that is.
+    follows: str | None = None
+    # The first step at which it may have begun, where no step between that and its own was looked at.
+    since: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("measured", "bound"):
@@ -58,6 +63,12 @@ class Check:
         if self.where is None or self.name.startswith(f"{self.where} "):
             return self.name
         return f"{self.where}, {self.name}" if self.where.startswith("step ") and "," not in self.where else self.where
+
+    @property
+    def stretch(self) -> str | None:
+        """In which steps it began, where that is not known to the step."""
+        found = re.match(r"step (\d+)", self.where or "")
+        return f"steps {self.since} to {found[1]}" if self.since is not None and found else None
 
     @property
     def share(self) -> float:

@@ -40,7 +40,8 @@ def checks(a: Recording, b: Recording) -> list[Check]:
             if name in ours and name in theirs:
                 entry = worst(ours[name], theirs[name], bound)
                 labels = a.label, b.label
-                check = judge("lockstep", f"{dtype} {name}", name, bound.scale.shape, entry, BOTH, dtype, labels)
+                where = f"step 0, {name}"
+                check = judge("lockstep", f"{dtype} {name}", where, bound.scale.shape, entry, BOTH, dtype, labels)
                 # What is judged is neither side's alone.
                 check = replace(check, side=None)
                 found.append(after_the_end(check) if follows_no_number(name, ours, theirs) else check)
@@ -67,14 +68,14 @@ def unmatched(identity: Identity, dtype: Dtype, ours: Arrays, theirs: Arrays) ->
     names = dict.fromkeys([*expected(identity), *sorted(ours), *sorted(theirs)])
     wanted = set(expected(identity))
     found = [
-        failed("lockstep", f"{dtype} {name}", name, "it is missing on a side, or is not expected")
+        failed("lockstep", f"{dtype} {name}", f"step 0, {name}", "it is missing on a side, or is not expected")
         for name in names
         if not (name in ours and name in theirs and name in wanted)
     ]
     for name in EXACT:
         if name in ours and name in theirs and not np.array_equal(ours[name], theirs[name]):
             reason = "the replays did not start from the same values"
-            found.append(failed("lockstep", f"{dtype} {name}", name, reason))
+            found.append(failed("lockstep", f"{dtype} {name}", f"step 0, {name}", reason))
     return found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from parity.recording import Recording
 from parity.verdict import consumed, lockstep, loop, preflight, segments, trajectory
 from parity.verdict.checks import Check, Level
+from parity.verdict.order import Found, marked
 
 
 def before(side: Recording) -> Recording | None:
@@ -36,9 +37,8 @@ def judged(x: Recording, y: Recording) -> list[Check]:
     if not stages:
         reason = "no checkpoint was replayed by both sides; record one with the other as its --reference"
         stages = [Check("checkpoints", "pretraining", "not_judged", None, None, None, reason)]
-    found = consumed.checks(x, y) + stages + loop.checks(x, y)
-    found += segments.checks(x, y, explained=any(check.result == "failed" for check in found))
-    return relabelled(found, "pretraining")
+    found = Found(consumed.checks(x, y), stages, loop.checks(x, y), [], segments.checks(x, y), [])
+    return relabelled(marked(x, y, found), "pretraining")
 
 
 def alone(side: Recording) -> list[Check]:
@@ -60,7 +60,7 @@ def start(a: Recording, x: Recording, y: Recording) -> list[Check]:
         reason = "training starts from a reference's weights, which are not here"
         return [Check("start of the training", "outcome", "not_judged", None, None, None, reason)]
     reason = "training starts from weights that neither side's pre-training gave; record the run again"
-    return [Check("start of the training", "pretraining", "failed", None, None, "step 0", reason)]
+    return [Check("start of the training", "pretraining", "failed", None, None, None, reason)]
 
 
 def shown(a: Recording, b: Recording) -> list[Check]:
@@ -78,4 +78,12 @@ def shown(a: Recording, b: Recording) -> list[Check]:
 
 def relabelled(found: list[Check], level: Level) -> list[Check]:
     """The checks as such of the pre-training."""
-    return [replace(check, name=f"pre-training {check.name}", level=level) for check in found]
+    return [
+        replace(
+            check,
+            name=f"pre-training {check.name}",
+            level=level,
+            follows=None if check.follows is None else f"pre-training, {check.follows}",
+        )
+        for check in found
+    ]

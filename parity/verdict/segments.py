@@ -24,9 +24,9 @@ FACTOR = 200.0
 SMALL = 1e-6
 
 
-def checks(a: Recording, b: Recording, explained: bool) -> list[Check]:
-    """One check for each checkpoint from which both sides went on; `explained` if an earlier check failed already."""
-    return [judged(a, b, *segment, explained) for segment in common(a, b)]
+def checks(a: Recording, b: Recording) -> list[Check]:
+    """One check for each checkpoint from which both sides went on."""
+    return [judged(a, b, *segment) for segment in common(a, b)]
 
 
 def common(a: Recording, b: Recording) -> Iterator[tuple[int, str, Arrays, Arrays]]:
@@ -42,16 +42,13 @@ def common(a: Recording, b: Recording) -> Iterator[tuple[int, str, Arrays, Array
             yield step, owner, ours, theirs
 
 
-def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, theirs: Arrays, explained: bool) -> Check:
+def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, theirs: Arrays) -> Check:
     """Are the costs of a segment the same, step by step?"""
     x, y = ours["costs"], theirs["costs"]
     name = f"step {step} to {step + len(x)} costs, from {owner}'s checkpoint"
     if x.shape != y.shape or x.size == 0:
         reason = f"{a.label} has {len(x)} steps and {b.label} {len(y)}; record both again"
         return Check(name, "loop", "failed", None, None, f"step {step}", reason)
-    if explained:
-        reason = "an earlier check failed, which these steps would only repeat"
-        return Check(name, "loop", "not_judged", None, None, f"step {step}", reason)
     # The same on both sides, unless the checkpoint is both sides' own, to the bit.
     noise, rounding = (np.maximum(ours[key], theirs[key]) for key in ("noise", "rounding"))
     noise = np.maximum.accumulate(noise)

@@ -43,8 +43,9 @@ def against_noise(a: Recording, b: Recording) -> Check:
     x, y = (noise.costs(side.trace)[:end] for side in (a, b))
     with np.errstate(all="ignore"):
         ratio = np.where(x == y, 0.0, np.abs(x - y) / noise.allowed(a, b, steps)[:end])
-    at = int(np.argmax(ratio))
-    measured = float(ratio[at])
+    # Where it was first too much, or else the most.
+    at = int(np.argmax(ratio > FACTOR if (ratio > FACTOR).any() else ratio))
+    measured = float(ratio.max())
     total = len(a.trace["cost"])
     ended = "costs are no finite number" if end == steps else "twins are as far apart"
     behind = f"; not informative after step {end}, where {ended}" if end < total else ""
