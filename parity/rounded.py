@@ -10,6 +10,7 @@ result below the smallest normal number for zero, in float64 too, so it is off b
 by it afterwards follows. Overflow is where `reach`, the largest size of any number on the way, leaves the range.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,6 +116,41 @@ def exact(value: Array, u: float) -> Rounded:
 def followed(number: Rounded) -> Rounded:
     """The same number, the largest size on the way from it followed."""
     return Rounded(number.value, number.error, number.u, number.least, np.abs(number.value) + number.error)
+
+
+def blocks(number: Rounded, size: int) -> list[Rounded]:
+    """A number that no branch belongs to, flattened, in blocks of `size` elements."""
+
+    def cut(array: NDArray[Any] | None, first: int) -> Any:
+        return None if array is None else np.broadcast_to(array, shape).reshape(-1)[first : first + size]
+
+    shape = number.value.shape
+    cuts = (
+        (cut(x, first) for x in (number.value, number.error, number.least, number.reach, number.ends))
+        for first in range(0, number.value.size, size)
+    )
+    return [Rounded(value, error, number.u, *rest) for value, error, *rest in cuts]
+
+
+def joined(numbers: Sequence[Rounded], shape: tuple[int, ...]) -> Rounded:
+    """The number whose flattened blocks these are; what only a block knew not to be below is not kept."""
+    value, error = (np.concatenate([getattr(n, kind) for n in numbers]).reshape(shape) for kind in ("value", "error"))
+    reach = ends = branch = None
+    if numbers[0].reach is not None:
+        reach = np.concatenate([np.broadcast_to(n.reach, n.value.shape) for n in numbers]).reshape(shape)
+    if any(n.ends is not None for n in numbers):
+        nowhere = np.zeros((), np.bool_)
+        ends = np.concatenate(
+            [np.broadcast_to(nowhere if n.ends is None else n.ends, n.value.shape) for n in numbers]
+        ).reshape(shape)
+    starts = np.cumsum([0, *(n.value.size for n in numbers)])
+    branches = [(n.branch, start) for n, start in zip(numbers, starts, strict=False) if n.branch is not None]
+    if branches:
+        branch = Branch(
+            np.concatenate([b.positions + start for b, start in branches]),
+            np.concatenate([b.outcomes for b, _ in branches], axis=1),
+        )
+    return Rounded(value, error, numbers[0].u, None, reach, ends, branch)
 
 
 def where(condition: NDArray[np.bool_], ours: Any, others: Any) -> Any:

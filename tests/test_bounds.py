@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from parity import formulas
 from parity.formulas import update
 from parity.measure import Tolerance, worst
 from parity.optimizers import OPTIMIZERS
@@ -110,6 +111,28 @@ def test_an_average_keeps_the_rounding_of_what_it_forgets():
     kept = m + (g - m)
     _, slots = given("adam", 0.0, g, slots={"first_moment": np.array([1.0])}, beta_1=0.0)
     assert abs(float(kept) - float(g)) <= slots["first_moment"].error[0]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_update_in_blocks_is_the_same(name, monkeypatch):
+    """Values, decisions and what may be no number; a bound may be sharper, since a block alone may be above zero."""
+    optimizer = OPTIMIZERS[name]
+    if name == "lbfgs":
+        pytest.skip("sums over all weights")
+    shape, generator = (30, 7), philox(9)
+    w, g, *slots = (generator.normal(size=shape) for _ in range(2 + len(optimizer.slots)))
+    g[::3], g[1::3] = 0.0, g[1::3] * 1e-30
+    slots = {slot: exact(np.abs(array), U) for slot, array in zip(optimizer.slots, slots, strict=True)}
+    given = optimizer, TORCH, 3, exact(w, U), Rounded(g, np.full(shape, 1e-31), U), slots
+    whole = update(*given)
+    monkeypatch.setattr(formulas, "BLOCK", 32)
+    parts = update(*given)
+    for ours, other in zip((whole[0], *whole[1].values()), (parts[0], *parts[1].values()), strict=True):
+        np.testing.assert_array_equal(ours.value, other.value)
+        np.testing.assert_array_less(other.error, np.nextafter(ours.error, np.inf))
+        for kind in ("positions", "outcomes"):
+            np.testing.assert_array_equal(getattr(ours.branch, kind, 0), getattr(other.branch, kind, 0))
+        np.testing.assert_array_equal(ours.ends is None, other.ends is None)
 
 
 def test_a_root_of_what_may_be_below_zero_may_be_no_number():

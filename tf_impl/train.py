@@ -137,8 +137,15 @@ def mean_loss(loss: Loss, outputs: tf.Tensor, labels: tf.Tensor, size: int | Non
     if size is None:
         return tf.cast(loss(outputs, labels), tf.float64)
     samples = labels.shape[0]
-    batches = [(outputs[first : first + size], labels[first : first + size]) for first in range(0, samples, size)]
-    return tf.add_n([tf.cast(loss(*batch), tf.float64) for batch in batches]) / samples
+    count = samples // size
+    whole, total = count * size, tf.constant(0, tf.float64)
+    # A loop of the graph, which is traced once; a list of batches would be traced batch by batch.
+    batches = tf.reshape(outputs[:whole], [count, size, outputs.shape[1]]), tf.reshape(labels[:whole], [count, size])
+    for k in tf.range(count):
+        total += tf.cast(loss(batches[0][k], batches[1][k]), tf.float64)
+    if whole < samples:
+        total += tf.cast(loss(outputs[whole:], labels[whole:]), tf.float64)
+    return total / samples
 
 
 def infer(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
