@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.nodes import Embedding
-from parity.rounded import smallest_normal
-from parity.sums import within_range
+from parity.sums import terms_bound
 
 Array = NDArray[Any]
 
@@ -26,13 +25,9 @@ def named(node: Embedding, tokens: Array) -> NDArray[np.bool_]:
 
 def output_bound(counted: Array, table: Array, u: float) -> Array:
     """[batch, units]: how far the sums of the rows of a table [vocabulary, units] may be off (parity/sums.py)."""
-    magnitudes = counted @ np.abs(table)
-    terms = counted.sum(axis=1)[:, None]
-    return within_range(terms * (u * magnitudes + smallest_normal(u)), magnitudes, u)
+    return terms_bound(counted.sum(axis=1)[:, None], counted @ np.abs(table), u)
 
 
 def gradient_bound(counted: Array, delta: Array, u: float) -> Array:
     """[vocabulary, units]: the same of a table's gradient, a sum over as many deltas as a row was named."""
-    magnitudes = counted.T @ np.abs(delta)
-    terms = counted.sum(axis=0)[:, None]
-    return within_range(terms * (u * magnitudes + smallest_normal(u)), magnitudes, u)
+    return terms_bound(counted.sum(axis=0)[:, None], counted.T @ np.abs(delta), u)

@@ -13,9 +13,8 @@ from parity import activations, embeddings, normalisation
 from parity.losses import rounding
 from parity.nodes import Activation, BatchNorm, Dense, Dropout, Embedding, Node, PReLU
 from parity.rounded import UNIT_ROUNDOFF
-from parity.rounding import allowed, node_error, slope_of
+from parity.rounding import BOTH, loss, node_error, slope_of
 from parity.spec import Identity, Realisation
-from parity.stages import loss_scales
 
 Array = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
@@ -91,10 +90,10 @@ def loss_bound(identity: Identity, found: Outputs, labels: NDArray[np.int64]) ->
     whole = schedule.test_loss != "batch_means_by_samples"
     size = len(labels) if whole else schedule.batch_size
     for first in range(0, len(labels), size):
-        values, errors, some = (array[first : first + size] for array in (*found, labels))
-        own = loss_scales(identity, {f"outputs/{last}": values}, some, UNIT_ROUNDOFF["float64"])["cost"]
-        of_loss = rounding(identity.loss, values, some)
-        total += float(((of_loss.slope + of_loss.moved(errors)) * errors).sum() + allowed(identity.loss) * own)
+        values, errors = (array[first : first + size] for array in found)
+        some = labels[first : first + size]
+        given: dict[str, Any] = {f"outputs/{last}": values, "labels": some}
+        total += float(loss(identity, given, errors, UNIT_ROUNDOFF["float64"])[0])
         # The means of batches are added up.
-        total += (len(labels) / size) * UNIT_ROUNDOFF["float64"] * of_loss.cost
-    return 2 * total / (1 if whole else len(labels))
+        total += (len(labels) / size) * UNIT_ROUNDOFF["float64"] * rounding(identity.loss, values, some).cost
+    return BOTH * total / (1 if whole else len(labels))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import evaluated, measure, precision
+from parity import evaluated, measure, precision, rounding
 from parity.data import Batches, Data
 from parity.errors import UsageError
 from parity.job import RecordJob
@@ -215,7 +215,7 @@ class Replayer:
         wide = at.converted("float64")
         given = self.job.identity, self.job.realisation, wide.state
         found = {
-            "outputs": self.outputs(at), "outputs_bound": 2 * evaluated.outputs(*given, wide.inputs).errors,
+            "outputs": self.outputs(at), "outputs_bound": rounding.BOTH * evaluated.outputs(*given, wide.inputs).errors,
             "evaluation": np.zeros(0), "evaluation_bound": np.zeros(0),
         }  # fmt: skip
         if content is not None:

@@ -134,15 +134,19 @@ def blocks(number: Rounded, size: int) -> list[Rounded]:
 
 def joined(numbers: Sequence[Rounded], shape: tuple[int, ...]) -> Rounded:
     """The number whose flattened blocks these are; what only a block knew not to be below is not kept."""
-    value, error = (np.concatenate([getattr(n, kind) for n in numbers]).reshape(shape) for kind in ("value", "error"))
-    reach = ends = branch = None
-    if numbers[0].reach is not None:
-        reach = np.concatenate([np.broadcast_to(n.reach, n.value.shape) for n in numbers]).reshape(shape)
-    if any(n.ends is not None for n in numbers):
-        nowhere = np.zeros((), np.bool_)
-        ends = np.concatenate(
-            [np.broadcast_to(nowhere if n.ends is None else n.ends, n.value.shape) for n in numbers]
+
+    def whole(arrays: Sequence[Any], nowhere: Any = None) -> Any:
+        """The arrays of all blocks, or None where no block has one; `nowhere` stands for one that a block lacks."""
+        if all(array is None for array in arrays):
+            return None
+        given = zip(arrays, numbers, strict=True)
+        return np.concatenate(
+            [np.broadcast_to(nowhere if array is None else array, n.value.shape) for array, n in given]
         ).reshape(shape)
+
+    value, error, reach = (whole([getattr(n, kind) for n in numbers]) for kind in ("value", "error", "reach"))
+    ends = whole([n.ends for n in numbers], np.zeros((), np.bool_))
+    branch = None
     starts = np.cumsum([0, *(n.value.size for n in numbers)])
     branches = [(n.branch, start) for n, start in zip(numbers, starts, strict=False) if n.branch is not None]
     if branches:

@@ -37,6 +37,8 @@ Arrays = Mapping[str, Array]
 # E of the cost, and the gradient by the model's outputs with its E.
 LossErrors = tuple[Array, tuple[Array, Array]]
 
+# How many bounds two computations may be apart: each of them may be off by one.
+BOTH = 2.0
 # Where the gradient's error is followed through an update: its ends, and what lies between them, where the update may
 # turn back. What is met between these is more than met at them by no more than a factor.
 PLACES, BETWEEN = np.linspace(-1, 1, 9), 2.0

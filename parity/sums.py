@@ -27,15 +27,22 @@ def dot_bound(a: Array, b: Array, u: float, added: Array | None = None) -> Array
     magnitudes = np.abs(a) @ np.abs(b)
     if added is not None:
         terms, magnitudes = terms + 1, magnitudes + np.abs(added)
-    smallest = smallest_normal(u) * (2 + lost(a, u) * largest(b) + lost(b, u) * largest(a))
-    return within_range(terms * (OWN * u * magnitudes + smallest), magnitudes, u)
+    return terms_bound(terms, magnitudes, u, 2 + lost(a, u) * largest(b) + lost(b, u) * largest(a))
 
 
 def sum_bound(x: Array, u: float, axis: int | None = 0) -> Array:
     """How far the sum of x along an axis, or of all of it, may be off."""
     magnitudes = np.abs(x).sum(axis=axis)
     terms = np.count_nonzero(x, axis=axis)
-    return within_range(terms * (OWN * u * magnitudes + smallest_normal(u)), magnitudes, u)
+    return terms_bound(terms, magnitudes, u)
+
+
+def terms_bound(terms: Any, magnitudes: Any, u: float, lost: float = 1.0) -> Array:
+    """How far sums of so many terms may be off, whose magnitudes add up to `magnitudes`.
+
+    What underflow takes of each term is at most `lost` times the smallest normal number.
+    """
+    return within_range(terms * (OWN * u * magnitudes + lost * smallest_normal(u)), magnitudes, u)
 
 
 def within_range(bound: Any, magnitudes: Any, u: float) -> Array:

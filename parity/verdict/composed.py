@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 
 from parity.measure import worst
 from parity.recording import Arrays, Recording
-from parity.rounding import step_bounds
+from parity.rounding import BOTH, step_bounds
 from parity.spec import DTYPES, Dtype, Identity
 from parity.stages import results
 from parity.verdict.checks import Check, Level, judge
 
-# Either side may be off by a bound.
-BOTH = 2.0
 # Integers, and what was given: equal on both sides.
 EXACT = ("inputs", "labels", "step")
 

@@ -9,11 +9,10 @@ from dataclasses import replace
 
 from parity.measure import entries
 from parity.recording import Recording
+from parity.rounding import BOTH
 from parity.spec import Dtype
 from parity.verdict.checks import Check, judge
 
-# The loop and the replay may each be off by a bound.
-BOTH = 2.0
 # The size of the loop's rounding in that of the replay's, or in that of one rounding of each number.
 PRECISE = 4.0
 
