@@ -9,11 +9,15 @@ imported before it is used, and no framework ever is: they run in processes of t
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from parity import errors
 
+# What type checkers take for true. Not from `typing`: it takes longer to be imported than all else that precedes
+# a command's answer to Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from parity.compare import compare_recordings
     from parity.experiments import list_experiments
     from parity.explain import Explanation, explain_difference, list_differences
@@ -49,7 +53,7 @@ SOURCES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import what is asked for (PEP 562)."""
     if name not in SOURCES:
         raise AttributeError(f"module 'parity' has no attribute {name!r}")

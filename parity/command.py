@@ -3,15 +3,20 @@
 That takes most of a second, in which a user may press Ctrl-C, or a library may turn out to be missing.
 """
 
+from __future__ import annotations
+
 import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, NoReturn, TextIO
 
+from parity import TYPE_CHECKING
 from parity.errors import ParityError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, NoReturn, TextIO
 
 # EX_SOFTWARE of sysexits.h; Python's own status for an exception, 1, would mean "mismatch".
 STATUS_OF_A_BUG = 70

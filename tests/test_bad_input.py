@@ -331,6 +331,66 @@ def test_a_framework_that_is_not_installed(side, module, needed, tmp_path):
     assert (done.returncode, done.stderr) == (2, f"error: {module} is not installed: pip install {needed}\n")
 
 
+WITHOUT = "import sys\nfor name in {names!r}: sys.modules[name] = None"
+
+
+@pytest.mark.parametrize(("names", "said"), [
+    (("tensorflow", "keras", "torch", "matplotlib"), "tensorflow and keras and torch are not installed: pip install"
+     " tensorflow keras torch"),
+    (("torch", "torchvision"), "torch is not installed: pip install torch"),
+])  # fmt: skip
+def test_frameworks_that_are_not_installed_are_named_first(names, said, tmp_path):
+    """Before data that cannot be had, or pictures that cannot be drawn."""
+    options = ["mnist_relu", "--data", "mnist", "--data-dir", "nowhere"]
+    done = run("parity.run", *options, folder=tmp_path, code=WITHOUT.format(names=names))
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {said}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+# What a run that fails leaves of the folders that it made: of a framework that stops at once, none.
+@pytest.mark.parametrize("out", [[], ["--out", "some/where"], ["--out", "there"]], ids=["default", "new", "empty"])
+def test_a_start_that_fails_leaves_no_folder(out, tmp_path):
+    (tmp_path / "there").mkdir()
+    for module in ("keras", "torch"):
+        (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})")
+    done = run("parity.run", "xor_tanh", *out, folder=tmp_path)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2, "error: keras is not installed: pip install tensorflow keras"
+    )  # fmt: skip
+    left = {path.name for path in tmp_path.rglob("*") if path.is_dir()} - {"__pycache__"}
+    assert left == {"there"}
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_comparison_that_fails_leaves_no_folder(tmp_path):
+    done = run("parity.compare", "a", "b", "--out", "out", "--no-figures", folder=tmp_path)
+    assert done.returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--out", "--data", "--initial-weights"])
+@pytest.mark.parametrize("joined", [True, False])
+def test_paths_that_are_no_text(option, joined, tmp_path):
+    """A recording names its files in JSON, which has no bytes."""
+    name = b"runs/\xff".decode(errors="surrogateescape")
+    words = [f"{option}={name}"] if joined else [option, name]
+    done = run("parity.run", "mnist_softmax", *words, folder=tmp_path)
+    said = f"error: {words[-1]!a} holds bytes that are no text; give the file or folder another name\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_implementations_are_those_beside_parity(tmp_path):
+    """A file of the same name in the current folder is somebody else's."""
+    for name in ("tf_impl", "torch_impl"):
+        (tmp_path / f"{name}.py").write_text("import pathlib\npathlib.Path('executed').touch()\nraise SystemExit(5)\n")
+    options = ["--framework", "torch", "--steps", 2, "--checkpoints", 1, "--verdict", "quick", "--out", "out"]
+    done = run("parity.record", "xor_tanh", *options, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert recording.read(tmp_path / "out").manifest.status == "complete"
+    assert not (tmp_path / "executed").exists()
+
+
 def test_the_framework_that_is_to_draw_is_not_installed(tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(name='torch')")
     done = run("parity.record", "xor_tanh", "--framework", "tf", "--init-from", "torch", folder=tmp_path)

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import tomllib
 from dataclasses import replace
@@ -17,7 +18,7 @@ from commands import command, run, start, wait_for
 from conftest import shortened
 
 from parity import recording
-from parity.command import LIBRARIES
+from parity.command import COMMANDS, LIBRARIES
 from parity.job import RecordJob
 
 # In place of a library: it says that it is being imported, and takes its time.
@@ -190,6 +191,58 @@ def test_the_list_needs_no_library(tmp_path):
     code = f"import sys\nfor name in {LIBRARIES!r}: sys.modules[name] = None"
     done = run("parity", folder=tmp_path, code=code)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_names_every_command(option, tmp_path):
+    done = run("parity", option, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")] == list(COMMANDS)
+    said = run("parity", "runn", folder=tmp_path)
+    assert (said.returncode, said.stderr) == (
+        2, "error: there are the commands run, record, compare, explain, matrix, published; try python -m parity run "
+        "runn\n"
+    )  # fmt: skip
+
+
+@pytest.fixture
+def console_script(tmp_path):
+    """A function (*arguments, **options) that runs the console script, installed in a folder of its own."""
+    script = tmp_path / "bin/keras-torch-parity"
+    script.parent.mkdir()
+    script.write_text("import sys\nfrom keras_torch_parity import main\nsys.exit(main())\n")
+    return lambda *arguments, **options: subprocess.run(
+        [sys.executable, script, *map(str, arguments)], capture_output=True, text=True, cwd=tmp_path, **options
+    )
+
+
+def test_the_console_script_is_each_command(console_script, versions):
+    listed = console_script()
+    assert (listed.returncode, listed.stdout) == (0, run("parity", folder=versions).stdout)
+    assert console_script("--help").stdout.startswith("usage: keras-torch-parity [COMMAND ...]")
+    for name in COMMANDS:
+        assert console_script(name, "--help").stdout.startswith(f"usage: parity.{name} ")
+    done = console_script("compare", versions / "torch/softmax", versions / "other/softmax", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1, "verdict: mismatch (quick: trajectory and outcome not judged)\n", ""
+    )  # fmt: skip
+
+
+def test_another_parity_on_the_path_is_not_taken_for_this_one(console_script, tmp_path):
+    """Neither by the console script nor by the processes that it starts."""
+    (tmp_path / "parity.py").write_text("raise SystemExit(1)")
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    options = ["--framework", "torch", "--steps", 2, "--checkpoints", 1, "--verdict", "quick", "--out", "out"]
+    done = console_script("record", "xor_tanh", *options, env=os.environ | {"PYTHONPATH": path})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert recording.read(tmp_path / "out").manifest.status == "complete"
+
+
+def test_little_precedes_the_answer_to_a_request_to_stop():
+    """These take as long to be imported as Python takes to start."""
+    code = "import sys, parity.command; print({'typing', 'dataclasses'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "set()\n", "")
 
 
 def test_libraries_are_those_that_the_package_names():

@@ -107,6 +107,8 @@ def test_check_one_recording(finished, tmp_path):
     last = "verdict: parity (of one recording with its own replays: lockstep and loop judged)"
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, last)
     assert "Keras" not in done.stdout
+    both = run("parity.compare", out, "--quiet", folder=tmp_path)
+    assert (both.returncode, both.stdout) == (0, "verdict: parity\n")
     for arguments in ([out / "tf"], ["--alone", out / "tf", out / "torch"]):
         done = run("parity.compare", *arguments, folder=tmp_path)
         message = "error: give two recordings, a folder that parity.run wrote, or one recording and --alone (see "

@@ -141,6 +141,16 @@ def test_explain_lists_all(tmp_path):
     assert {line.split()[0] for line in done.stdout.splitlines()[: len(DIFFERENCES)]} == set(DIFFERENCES)
 
 
+def test_explain_lists_those_that_fit(tmp_path):
+    """A word that is part of several ids lists these, in any case of letters."""
+    done = run("parity.explain", "Adam", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = [line.split()[0] for line in done.stdout.partition("\n\n")[0].splitlines()]
+    assert listed == [
+        "adam_epsilon_position", "adam_bias_correction_precision", "adamax_epsilon_position", "nadam_momentum_decay",
+    ]  # fmt: skip
+
+
 def test_the_text_needs_no_framework(tmp_path):
     block = (
         "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n: None if n in ('keras', 'torch') else f(n)"

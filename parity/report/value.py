@@ -23,7 +23,7 @@ VERDICT_FORMAT = 2
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What was found of two recordings, or of one with its own replays. It is true where the verdict is parity.
 
@@ -64,6 +64,10 @@ class Report:
     def status(self) -> int:
         """The exit status of a command that ends with this verdict."""
         return EXIT_STATUS[self.verdict]
+
+    def __repr__(self) -> str:
+        labels = " and ".join(side.label for side in self.recordings)
+        return f"<Report: {self.verdict}, {labels}, {self.recordings[0].manifest.experiment}>"
 
     def __str__(self) -> str:
         lines = console.page(self.recordings, self.judged, self.diagnosis, None)
