@@ -27,6 +27,7 @@ def rearranged(link: Link, keras: Mapping[str, Array]) -> Iterator[tuple[str, Ar
     """What somebody may have taken for torch's tensor: the same numbers in other orders."""
     own, right = link.keras[0], expected(link, keras)
     array, whole = own.read(keras), keras[own.name]
+    yield from with_other_gates(link, right)
     if whole.size == right.size:
         yield "reshaped and not transposed", whole.reshape(right.shape)
         groups = axes_of(own.text)
@@ -38,7 +39,6 @@ def rearranged(link: Link, keras: Mapping[str, Array]) -> Iterator[tuple[str, Ar
         said = " ".join(list(own.shape)[n] for n in order)
         yield f'with "{" ".join(own.shape)}" taken as "{said}"', array.transpose(order).reshape(right.shape)
     yield from rotated(link, right)
-    yield from with_other_gates(link, right)
     yield from flattened(link, right)
 
 
