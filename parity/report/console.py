@@ -23,6 +23,8 @@ COLOURS = {
     "passed": "green", "failed": "red", "not_judged": "yellow",
     "parity": "bold green", "mismatch": "bold red", "incomparable": "bold yellow", "insufficient": "bold yellow",
 }  # fmt: skip
+# What heads the cells of `Ended`.
+SIDES = ("", "versions", "device", "training", "epoch's cost", "accuracy")
 # The longest name of a level.
 WIDEST = len("pretraining")
 
@@ -138,8 +140,7 @@ def header(recordings: Sequence[Recording]) -> list[Line]:
 
 def sides(recordings: Sequence[Recording], width: int | None) -> list[Line]:
     """Versions, device, time, and how each side ended: as a table, or where that is too wide a paragraph each."""
-    table = [("", "versions", "device", "training", "epoch's cost", "accuracy")]
-    table += [ended(recording).cells() for recording in recordings]
+    table = [SIDES, *(ended(recording).cells() for recording in recordings)]
     columns = [max(map(len, column)) for column in zip(*table, strict=True)]
     if width is not None and sum(columns) + 2 * len(columns) - 2 > width:
         names = table[0]

@@ -5,7 +5,7 @@ from html import escape
 
 from parity.diagnosis.value import Diagnosis
 from parity.recording import Recording
-from parity.report.console import COLOURS, ended, ending, failures, header
+from parity.report.console import COLOURS, SIDES, ended, ending, failures, header
 from parity.report.levels import details, rows
 from parity.report.sentence import sentence
 from parity.verdict import Verdict
@@ -13,7 +13,6 @@ from parity.verdict.judged import lacking
 
 # As the console's colours, dark enough to be read on white and light enough on black.
 SHADES = {"green": "#2e8b57", "red": "#d03030", "yellow": "#b8860b"}
-SIDES = ("", "versions", "device", "training", "epoch's cost", "accuracy")
 
 
 def page(recordings: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis | None) -> str:
