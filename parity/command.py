@@ -26,6 +26,7 @@ LIBRARIES = ("filelock", "junitparser", "matplotlib", "numpy", "platformdirs", "
 # What a user types, and what it does; each is a module of this package.
 COMMANDS = {
     "run": "train an experiment in both frameworks and say whether they computed the same",
+    "check": "say where your own port goes wrong: your Keras model against your torch model",
     "record": "train it in one framework, to be compared elsewhere",
     "compare": "judge two recordings, with no framework",
     "explain": "say how Keras and torch differ in one thing, and measure what it does",

@@ -206,13 +206,19 @@ class Worker:
 
 
 @contextlib.contextmanager
-def started(device: str, threads: int, time_limit: float | None) -> Iterator[dict[Framework, Worker]]:
-    """A worker of each framework, gone when the block ends."""
+def started(
+    device: str,
+    threads: int,
+    time_limit: float | None,
+    sides: Sequence[Framework] = FRAMEWORKS,
+    module: str = "parity.worker",
+) -> Iterator[dict[Framework, Worker]]:
+    """A worker of each of these frameworks, which runs `module`; gone when the block ends."""
     workers: dict[Framework, Worker] = {}
     try:
-        for side in FRAMEWORKS:
+        for side in sides:
             with uninterrupted():
-                workers[side] = Worker(side, device, threads, time_limit)
+                workers[side] = Worker(side, device, threads, time_limit, module=module)
         yield workers
     finally:
         stop(list(workers.values()))

@@ -35,6 +35,10 @@ class Purpose(IntEnum):
     DROPOUT = 6
     NOISE = 7
     NEIGHBOURS = 8
+    COTANGENT = 9
+    NUDGE = 10
+    GENERIC = 11
+    INPUTS = 12
 
 
 # Philox4x32-10: the factors of its products, what is added to its key in each round, and the low half of a product.
@@ -232,3 +236,14 @@ def by_node(identity: Identity, mask: Any) -> dict[str, Any]:
         name: mask[:, stop - units : stop]
         for (name, units), stop in zip(identity.mask_widths.items(), stops, strict=True)
     }
+
+
+def of_shape(purpose: Purpose, index: int, shape: Sequence[int]) -> NDArray[np.float64]:
+    """Standard normals of a shape, the stream `index` of a purpose."""
+    count = int(np.prod(shape))
+    return normals(words(0, purpose, index, count + count % 2))[:count].reshape(shape)
+
+
+def generator(seed: int) -> np.random.Generator:
+    """NumPy's own generator, for users' functions that draw a batch."""
+    return np.random.default_rng(seed)

@@ -43,12 +43,15 @@ MODULES = (
     "replay",
     "rbm",
     "initializers",
+    "describe",
+    "capture",
+    "own",
 )
 HERE = Path(__file__).parents[1]
 Job = RecordJob | ReplayJob | DiagnoseJob | DrawJob
 JOBS: TypeAdapter[Job] = TypeAdapter(Job)
-# (side, job, tell, the last job's task) -> the job's task
-Perform = Callable[[SimpleNamespace, Any, Tell, Task | None], Task | None]
+# (side, job, tell, what the last job left open) -> what this one does
+Perform = Callable[[SimpleNamespace, Any, Tell, Any], Any]
 
 
 def load_function(path: str) -> Callable[..., Any]:
@@ -106,10 +109,10 @@ def serve(framework: Framework, threads: int, jobs: TextIO, tell: Tell, kinds: T
     """Take jobs until there are no more; one that fails does not keep the next from running."""
     side = load_side(framework, threads)
     tell({"done": sorted(side.runtime.devices())})
-    task: Task | None = None
+    last: Any = None
     for line in jobs:
         try:
-            task = do(side, kinds.validate_json(line), tell, task)
+            last = do(side, kinds.validate_json(line), tell, last)
             tell({"done": "job"})
         except Exception as error:
             if STOPPING.is_set():

@@ -1,0 +1,88 @@
+"""What a model did in one pass: every tensor that a layer or a function made, of which others, and its value."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.checked import STRICT
+
+
+@dataclass(frozen=True)
+class Call:
+    """One tensor that a layer or a function made.
+
+    `name` is unique in its pass. `layer` is the path of the layer that made it, None where a function did; `number`
+    counts that layer's calls from 0, `part` the tensors of one call. `reads` are the names of the tensors it was made
+    of, as far as they are known. `inputs` are their shapes.
+    """
+
+    name: str
+    kind: str
+    layer: str | None
+    number: int
+    part: int
+    shape: tuple[int, ...]
+    reads: tuple[str, ...]
+    inputs: tuple[tuple[int, ...], ...]
+    source: str | None
+    __pydantic_config__ = STRICT
+
+
+@dataclass
+class Trace:
+    """A pass as it is written down; `array` makes a NumPy array of a framework's tensor.
+
+    Tensors are known by their identity, so all of them are kept as long as the trace is. With `changed`, a function
+    (name, tensor) that gives what is used in the tensor's place, the pass can be led away from what the model computed.
+    """
+
+    array: Callable[[Any], NDArray[Any]]
+    calls: list[Call] = field(default_factory=list)
+    values: dict[str, NDArray[Any]] = field(default_factory=dict)
+    tensors: dict[str, Any] = field(default_factory=dict)
+    kept: list[Any] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def number(self, path: str) -> int:
+        """How many calls of this path there were before; this one is counted."""
+        self.counts[path] = self.counts.get(path, -1) + 1
+        return self.counts[path]
+
+    def known(self, tensor: Any, name: str) -> None:
+        """Give a tensor that no call made, an input's, its name."""
+        self.kept.append(tensor)
+        self.names[id(tensor)] = name
+
+    def add(
+        self,
+        name: str,
+        kind: str,
+        layer: str | None,
+        number: int,
+        read: Sequence[Any],
+        made: Sequence[Any],
+        source: str | None,
+    ) -> list[str]:
+        """Write down the tensors that one call made of others; returns their names."""
+        reads = tuple(self.names[id(tensor)] for tensor in read if id(tensor) in self.names)
+        shapes = tuple(tuple(int(n) for n in tensor.shape) for tensor in read)
+        base = name if not number else f"{name}#{number + 1}"
+        given = []
+        for part, tensor in enumerate(made):
+            own = base if len(made) == 1 else f"{base}[{part}]"
+            shape = tuple(int(n) for n in tensor.shape)
+            self.calls.append(Call(own, kind, layer, number, part, shape, reads, shapes, source))
+            self.values[own] = self.array(tensor)
+            self.tensors[own] = tensor
+            self.known(tensor, own)
+            given.append(own)
+        return given
+
+
+def largest(arrays: Iterable[NDArray[Any]]) -> float:
+    """The largest size of any finite value."""
+    return max((float(np.max(np.abs(a[np.isfinite(a)]), initial=0)) for a in arrays), default=0.0)

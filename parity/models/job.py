@@ -1,0 +1,62 @@
+"""What is asked of a side's process: to draw inputs, to open a model, and to record what it does."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from parity.checked import STRICT
+
+
+@dataclass(frozen=True)
+class InputsJob:
+    """Draw a batch: of the user's data.py, of a file, or at random."""
+
+    out: Path
+    data: str | None = None
+    file: Path | None = None
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    samples: int = 16
+    kind: Literal["inputs"] = "inputs"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class OpenJob:
+    """Build a side's model in float64 and describe it: its layers in the order in which a batch calls them."""
+
+    source: str
+    inputs: Path
+    out: Path
+    kind: Literal["open"] = "open"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class PortJob:
+    """Let the user's own port() fill the model that is open with the other side's weights; write what it has then."""
+
+    weights: Path
+    out: Path
+    kind: Literal["port"] = "port"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class RecordJob:
+    """Run the model that is open from given weights: in float64, in float32, and some times a rounding away.
+
+    `reruns` are how many of those there are, `steps` how many the optimizer takes, `frozen` the weights that it leaves,
+    `output_shapes` those of Keras's results.
+    """
+
+    weights: Path
+    out: Path
+    steps: int
+    reruns: int
+    frozen: tuple[str, ...] = ()
+    output_shapes: tuple[tuple[int, ...], ...] = ()
+    kind: Literal["record"] = "record"
+    __pydantic_config__ = STRICT
+
+
+Job = InputsJob | OpenJob | PortJob | RecordJob

@@ -1,0 +1,230 @@
+"""A user's model that is open in a side's process, and everything it is run for."""
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.errors import UsageError
+from parity.models.batch import Batch
+from parity.models.calls import Call
+from parity.models.described import Model
+from parity.models.source import Source, telling
+from parity.models.trees import leaves
+from parity.randomness import Purpose, of_shape, signs
+from parity.spec import Dtype
+
+Arrays = dict[str, NDArray[Any]]
+# Takes each array of a run by name, as soon as it is there.
+Sink = Callable[[str, NDArray[Any]], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all runs of a recording share: the weights they start from, the optimizer's steps, and what it leaves."""
+
+    weights: Mapping[str, NDArray[Any]]
+    steps: int
+    frozen: tuple[str, ...] = ()
+    output_shapes: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass
+class Session:
+    """A user's side: its functions, the batch, and the model in the precision that it was last asked for."""
+
+    side: SimpleNamespace
+    source: Source
+    batch: Batch
+    name: str
+    built: tuple[Dtype, Any, dict[int, str | None]] | None = None
+    random: list[str] = field(default_factory=list)
+    calls: dict[str, list[Call]] = field(default_factory=dict)
+    leaks: dict[str, str] = field(default_factory=dict)
+
+    def model(self, dtype: Dtype) -> Any:
+        """The user's model in this precision."""
+        if self.built is not None and self.built[0] == dtype:
+            return self.built[1]
+        self.built = None
+        gc.collect()
+        self.side.runtime.set_dtype(dtype)
+        with telling(f"{self.name}: build()"):
+            model, sources = self.side.own.build(self.source.build)
+        self.random = self.side.own.without_randomness(model)
+        with telling(f"{self.name}: the model's first call"):
+            self.side.own.complete(model, self.inputs(dtype))
+        self.built = dtype, model, sources
+        return model
+
+    def inputs(self, dtype: Dtype) -> Any:
+        """The batch as what the model is called with."""
+        with telling(f"{self.name}: inputs()"):
+            return self.side.own.given(self.batch.in_precision(dtype).x, self.source.inputs)
+
+    def described(self) -> tuple[Model, list[Call], tuple[tuple[int, ...], ...]]:
+        """The model's layers in the order in which the batch calls them, what that made, the shapes of what it gave."""
+        model = self.model("float64")
+        done = self.forward(model, self.inputs("float64"), False)
+        assert self.built is not None
+        shapes = tuple(tuple(int(n) for n in value.shape) for value in self.named_outputs(done.outputs).values())
+        return self.side.describe.described(model, done.trace.calls, self.built[2]), done.trace.calls, shapes
+
+    def forward(self, model: Any, x: Any, training: bool) -> Any:
+        """One pass."""
+        assert self.built is not None
+        mode = "train" if training else "eval"
+        with telling(f"{self.name}: calling the model in {mode} mode"):
+            return self.side.capture.forward(model, x, training, self.built[2])
+
+    def named_outputs(self, tree: Any) -> dict[str, Any]:
+        """The model's results by name."""
+        with telling(f"{self.name}: outputs()"):
+            found = self.side.own.outputs(tree, self.source.outputs)
+        if not found:
+            raise UsageError(f"{self.name}: the model gives no tensor")
+        return found
+
+    def run(
+        self,
+        dtype: Dtype,
+        plan: Plan,
+        sink: Sink,
+        nudge: int | None = None,
+        exact: bool = True,
+    ) -> None:
+        """Everything that is judged: `sink` takes each array.
+
+        With `nudge`, a number, weights and inputs are moved by one unit in the last place, at random. Unless `exact`,
+        the framework's own code rounds constants through float32, as it ships.
+        """
+        model, side, steps = self.model(dtype), self.side, plan.steps
+        batch = self.batch.in_precision(dtype)
+        start = {n: np.asarray(w, dtype) if w.dtype.kind == "f" else w for n, w in plan.weights.items()}
+        if nudge is not None:
+            start = {n: nudged(w, nudge, position) for position, (n, w) in enumerate(start.items())}
+            batch = Batch(nudged_tree(batch.x, nudge), batch.y)
+        with telling(f"{self.name}: inputs()"):
+            x = side.own.given(batch.x, self.source.inputs)
+        for name, value in leaves(x).items():
+            sink(f"inputs/{name}", side.capture.array(value))
+        y = side.own.given(batch.y, None) if side.name == "torch" else batch.y
+        side.own.write(model, start)
+        side.own.freeze(model, list(plan.frozen))
+        with side.own.exact_constants() if exact else nullcontext():
+            self.evaluate(model, x, sink, "eval")
+            self.predict(model, x if side.name == "torch" else batch.x, sink)
+            side.own.write(model, start)
+            if steps:
+                self.differentiate(model, x, y, sink, plan.output_shapes)
+                side.own.write(model, start)
+                self.train(model, (x, batch.x), y, steps, sink)
+                self.evaluate(model, x, sink, "after")
+                side.own.write(model, start)
+
+    def evaluate(self, model: Any, x: Any, sink: Sink, level: str) -> None:
+        """A pass in eval mode: all tensors of the first, the results alone of the one after training."""
+        done = self.forward(model, x, False)
+        if level == "eval":
+            self.pass_on(done, sink, level)
+        for name, tensor in self.named_outputs(done.outputs).items():
+            sink(f"outputs/{level}/{name}", self.side.capture.array(tensor))
+
+    def pass_on(self, done: Any, sink: Sink, level: str) -> None:
+        """Give the tensors of a pass to the sink, and keep what is said of them."""
+        self.calls.setdefault(level, done.trace.calls)
+        for name, value in done.trace.values.items():
+            sink(f"{level}/{name}", value)
+
+    def predict(self, model: Any, x: Any, sink: Sink) -> None:
+        """What the user calls for inference, where they say what that is on this side."""
+        if self.source.predict is None:
+            return
+        with telling(f"{self.name}: predict()"):
+            tree = self.side.own.predict(model, self.source.predict, x)
+        for name, tensor in self.named_outputs(tree).items():
+            sink(f"outputs/predict/{name}", self.side.capture.array(tensor))
+
+    def differentiate(self, model: Any, x: Any, y: Any, sink: Sink, output_shapes: Sequence[tuple[int, ...]]) -> None:
+        """A pass in train mode, what it does to the buffers, the loss, and gradients of the results at random."""
+        side = self.side
+        before = side.own.read(model)
+        done = self.forward(model, x, True)
+        self.pass_on(done, sink, "train")
+        results = self.named_outputs(done.outputs)
+        for name, tensor in results.items():
+            sink(f"outputs/train/{name}", side.capture.array(tensor))
+        for name, value in side.own.read(model).items():
+            if not np.array_equal(value, before[name], equal_nan=value.dtype.kind == "f"):
+                sink(f"buffers/{name}", value)
+        if self.source.loss is not None:
+            with telling(f"{self.name}: loss()"):
+                _, value, by_output = side.own.loss(done, self.source.loss, y)
+            if value.shape != ():
+                raise UsageError(f"{self.name}: loss() gives a tensor of shape {value.shape}, not one number")
+            sink("loss", value)
+            for name, value in by_output.items():
+                sink(f"loss-gradient/{name}", value)
+        floats = {n: t for n, t in results.items() if side.capture.array(t).dtype.kind == "f"}
+        others = dict(zip(results, output_shapes, strict=False))
+        weights = [self.cotangent(i, tuple(t.shape), others.get(n)) for i, (n, t) in enumerate(floats.items())]
+        with telling(f"{self.name}: differentiating the model"):
+            cost = side.capture.weighted_sum(done, list(floats.values()), weights)
+            by_tensor, by_weight = side.capture.gradients(done, cost)
+        for name, value in by_tensor.items():
+            sink(f"gradient/{name}", value)
+        for name, value in by_weight.items():
+            sink(f"weight-gradient/{name}", value)
+
+    def cotangent(self, number: int, shape: tuple[int, ...], other: tuple[int, ...] | None) -> NDArray[np.float64]:
+        """By what the result `number` is weighted: at random, the same on both sides, of which `other` is Keras's."""
+        if other is None or other == shape or len(other) < 3:
+            return of_shape(Purpose.COTANGENT, number, shape)
+        neutral = np.moveaxis(of_shape(Purpose.COTANGENT, number, other), -1, 1)
+        return neutral if neutral.shape == shape else of_shape(Purpose.COTANGENT, number, shape)
+
+    def train(self, model: Any, x: tuple[Any, Any], y: Any, steps: int, sink: Sink) -> None:
+        """Steps of the user's optimizer, by their own step() where they wrote one: the weights after each."""
+        own, source = self.side.own, self.source
+        if source.optimizer is None or (source.loss is None and source.step is None):
+            return
+        with telling(f"{self.name}: optimizer()"):
+            updater = own.optimizer(source.optimizer, model)
+        costs = []
+        for number in range(steps):
+            with telling(f"{self.name}: training step {number}"):
+                if source.step is not None:
+                    costs.append(own.own_step(model, updater, source.step, x[self.side.name == "tf"], y))
+                else:
+                    costs.append(own.step(model, updater, source.loss, x[0], y))
+            if number in (0, steps - 1):
+                level = "steps" if number else "step"
+                for name, value in own.read(model).items():
+                    sink(f"{level}/{name}", value)
+            if not number:
+                for slot, values in own.slots(updater, model).items():
+                    for name, value in values.items():
+                        sink(f"slots/{slot}/{name}", value)
+        sink("costs", np.array(costs).reshape(steps))
+
+
+def nudged(array: NDArray[Any], number: int, position: int) -> NDArray[Any]:
+    """Every float one unit in the last place up or down, at random."""
+    if array.dtype.kind != "f":
+        return array
+    towards = signs(0, number, position, array.shape) * np.inf
+    return np.nextafter(array, towards.astype(array.dtype))
+
+
+def nudged_tree(tree: Any, number: int, position: int = 2**15) -> Any:
+    """A tree of arrays, each nudged."""
+    if isinstance(tree, dict):
+        return {name: nudged_tree(v, number, position + i) for i, (name, v) in enumerate(tree.items())}
+    if isinstance(tree, tuple):
+        return tuple(nudged_tree(v, number, position + i) for i, v in enumerate(tree))
+    return tree if tree is None else nudged(tree, number, position)

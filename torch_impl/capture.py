@@ -1,0 +1,139 @@
+"""One pass of a torch module as it is: every tensor that its layers make, and the gradients by each of them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from sys import _getframe
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
+
+from parity.models.calls import Trace
+from parity.models.places import place
+from parity.models.trees import leaves
+from torch_impl.describe import is_leaf, kind, members, variables
+
+
+@dataclass
+class Pass:
+    """What a model gave, all tensors on the way, and what differentiates by them."""
+
+    model: Any
+    outputs: Any
+    trace: Trace
+    found: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def array(tensor: Any) -> np.ndarray:
+    """A tensor's values, which do not change with it."""
+    return tensor.detach().cpu().numpy().copy()
+
+
+def forward(model: Any, x: Any, training: bool, sources: Mapping[int, str | None]) -> Pass:
+    """Call the model on `x`; `sources` says where each layer was made."""
+    done = Pass(model, None, Trace(array))
+    for name, tensor in leaves(x).items():
+        done.trace.known(tensor, f"input {name}".rstrip())
+    model.train(training)
+    with recording(done, sources):
+        done.outputs = called(model, x)
+    return done
+
+
+def called(model: Any, x: Any) -> Any:
+    """The model's result: of named inputs by their names, of several as several arguments."""
+    if isinstance(x, Mapping):
+        return model(**x)
+    return model(*x) if isinstance(x, list | tuple) else model(x)
+
+
+class Functions(TorchFunctionMode):
+    """Writes down the results of functions that are called outside of leaf modules."""
+
+    def __init__(self, within: list[Any], write: Callable[..., None]) -> None:
+        super().__init__()
+        self.within, self.write = within, write
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self.within:
+            return func(*args, **kwargs)
+        if func is torch.nn.functional.dropout:
+            return args[0]
+        read = tensors([*args, *kwargs.values()])
+        before = [t._version for t in read]
+        outputs = func(*args, **kwargs)
+        name = getattr(func, "__name__", str(func))
+        name = getattr(func.__self__, "__name__", name) if name == "__get__" else name
+        self.write(name.strip("_"), name.strip("_"), None, read, before, outputs, _getframe(1))
+        return outputs
+
+
+@contextmanager
+def recording(done: Pass, sources: Mapping[int, str | None]) -> Iterator[None]:
+    """Write down what is called in the block: leaf modules, and functions between them."""
+    paths = {id(layer): path for path, layer in members(done.model)}
+    within: list[Any] = []
+
+    def write(path: str, name: str, module: Any, read: Any, before: Any, outputs: Any, frame: Any) -> None:
+        unchanged = [t for t, version in zip(read, before, strict=True) if t._version == version]
+        made = [t for t in tensors(outputs) if not any(t is other for other in unchanged)]
+        if not made:
+            return
+        number = done.trace.number(path)
+        within.append(path)
+        source = sources.get(id(module)) or place(frame)
+        for own in done.trace.add(path, name, paths.get(id(module)), number, read, made, source):
+            tensor = done.trace.tensors[own]
+            if tensor.requires_grad:
+                tensor.register_hook(lambda g, own=own: done.found.__setitem__(own, array(g)))
+        within.pop()
+
+    def enter(module: Any, args: Any) -> None:
+        if within or is_leaf(module):
+            read = tensors(args)
+            within.append((read, [t._version for t in read]))
+
+    def leave(module: Any, args: Any, kwargs: Any, outputs: Any) -> None:
+        if not within:
+            return
+        read, before = within.pop()
+        if not within and outputs is not None:
+            path = paths.get(id(module), type(module).__name__) or kind(module)
+            read = [*read, *(t for t in tensors(kwargs) if not any(t is other for other in read))]
+            before = [*before, *(t._version for t in read[len(before) :])]
+            write(path, kind(module), module, read, before, outputs, _getframe(1))
+
+    before = hooks.register_module_forward_pre_hook(enter)
+    after = hooks.register_module_forward_hook(leave, with_kwargs=True, always_call=True)
+    try:
+        with Functions(within, write):
+            yield
+    finally:
+        before.remove()
+        after.remove()
+
+
+def tensors(tree: Any) -> list[Any]:
+    """The tensors of numbers in a tree, each once."""
+    found = [t for t in leaves(tree).values() if isinstance(t, torch.Tensor) and t.dtype != torch.bool]
+    return list({id(t): t for t in found}.values())
+
+
+def gradients(done: Pass, cost: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The cost's gradients by each tensor of a pass, and by each weight that is trained."""
+    weights = {name: v for name, v in variables(done.model).items() if v.requires_grad}
+    done.found.clear()
+    if not cost.requires_grad:
+        return {}, {}
+    found = torch.autograd.grad(cost, list(weights.values()), retain_graph=True, allow_unused=True)
+    by_weight = {name: array(g.to_dense()) for name, g in zip(weights, found, strict=True) if g is not None}
+    return dict(done.found), by_weight
+
+
+def weighted_sum(done: Pass, outputs: Sequence[Any], weights: Sequence[np.ndarray]) -> Any:
+    """The sum of all outputs' values, each times its weight."""
+    return sum((y * torch.as_tensor(w, dtype=y.dtype)).sum() for y, w in zip(outputs, weights, strict=True))

@@ -1,0 +1,161 @@
+"""A user's own torch module: built in either precision, its weights read and written, trained by their optimizer."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from sys import _getframe
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity.errors import UsageError
+from parity.models.places import place
+from parity.models.trees import leaves, mapped
+from torch_impl import capture
+from torch_impl.describe import is_leaf, members, variables
+
+# What makes a layer's result random, and the value at which it does not.
+RANDOM = {"p": 0.0, "dropout": 0.0}
+NORMS = (torch.nn.PairwiseDistance, torch.nn.LPPool1d, torch.nn.LPPool2d)
+SEED = 0
+
+
+def build(make: Callable[[], Any]) -> tuple[Any, dict[int, str | None]]:
+    """The user's model, and where in their code each of its layers was made."""
+    sources: dict[int, str | None] = {}
+    original = torch.nn.Module.__init__
+
+    def created(module: Any, *args: Any, **kwargs: Any) -> None:
+        sources[id(module)] = place(_getframe(1))
+        original(module, *args, **kwargs)
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.manual_seed(SEED)
+    torch.nn.Module.__init__ = created
+    try:
+        model = make()
+    finally:
+        torch.nn.Module.__init__ = original
+    if isinstance(model, torch.jit.ScriptModule):
+        raise UsageError("build() gave a scripted module, which cannot be captured: give the plain one")
+    if hasattr(model, "_orig_mod"):
+        raise UsageError("build() gave a compiled module, which cannot be captured: give the plain one (_orig_mod)")
+    if not isinstance(model, torch.nn.Module):
+        raise UsageError(f"build() gave {type(model).__module__}.{type(model).__name__}, not a torch.nn.Module")
+    return model, sources
+
+
+def complete(model: Any, x: Any) -> None:
+    """Let a model that makes its weights at its first call make them."""
+    if any(isinstance(p, torch.nn.parameter.UninitializedTensorMixin) for p in variables(model).values()):
+        with torch.no_grad():
+            model.eval()
+            capture.called(model, x)
+
+
+def read(model: Any) -> dict[str, np.ndarray]:
+    """All weights by name."""
+    return {name: capture.array(variable) for name, variable in variables(model).items()}
+
+
+def write(model: Any, values: Mapping[str, np.ndarray]) -> None:
+    """Set the weights that are given by name."""
+    known = variables(model)
+    with torch.no_grad():
+        for name, value in values.items():
+            known[name].copy_(torch.from_numpy(np.array(value)))
+
+
+def freeze(model: Any, names: list[str]) -> None:
+    """Let no optimizer move these weights."""
+    for name in names:
+        variables(model)[name].requires_grad_(False)
+
+
+def without_randomness(model: Any) -> list[str]:
+    """Make everything that draws numbers do nothing; what was changed, in words."""
+    found = []
+    for path, layer in members(model):
+        if not is_leaf(layer) or isinstance(layer, NORMS):
+            continue
+        changed = {n: getattr(layer, n, None) for n in RANDOM if isinstance(getattr(layer, n, None), float | int)}
+        changed = {name: value for name, value in changed.items() if value}
+        for name in changed:
+            setattr(layer, name, RANDOM[name])
+        found += [f"{path} ({type(layer).__name__} {name} {value:g})" for name, value in changed.items()]
+    return found
+
+
+def given(x: Any, convert: Callable[[Any], Any] | None) -> Any:
+    """The arrays of an input as what the model is called with."""
+    return mapped(torch.from_numpy, x) if convert is None else convert(x)
+
+
+def outputs(tree: Any, convert: Callable[[Any], Any] | None) -> dict[str, Any]:
+    """The model's results by name, in Keras's layout where the user says how."""
+    tree = tree if convert is None else convert(tree)
+    return {name: value for name, value in leaves(tree).items() if isinstance(value, torch.Tensor)}
+
+
+def cost(model: Any, function: Callable[..., Any], y: Any, results: Any) -> Any:
+    """The user's loss; it may ask for the module, too."""
+    more = (model,) if "module" in inspect.signature(function).parameters else ()
+    return function(results, y, *more)
+
+
+def loss(done: capture.Pass, function: Callable[..., Any], y: Any) -> tuple[Any, np.ndarray, dict[str, np.ndarray]]:
+    """The user's loss of a pass: the tensor, its value, and its gradients by the model's results."""
+    results = outputs(done.outputs, None)
+    tensor = cost(done.model, function, y, done.outputs)
+    if not tensor.requires_grad:
+        return tensor, capture.array(tensor), {}
+    sources = [y for y in results.values() if y.requires_grad]
+    found = torch.autograd.grad(tensor, sources, retain_graph=True, allow_unused=True)
+    named = zip([n for n, y in results.items() if y.requires_grad], found, strict=True)
+    return tensor, capture.array(tensor), {n: capture.array(g) for n, g in named if g is not None}
+
+
+def optimizer(make: Callable[..., Any], model: Any) -> Any:
+    """The user's optimizer, new."""
+    return make(model.parameters())
+
+
+def step(model: Any, updater: Any, function: Callable[..., Any], x: Any, y: Any) -> np.ndarray:
+    """Train on one batch, as the user's loss and optimizer say; the loss."""
+    model.train()
+    updater.zero_grad()
+    value = cost(model, function, y, capture.called(model, x))
+    value.backward()
+    updater.step()
+    return capture.array(value)
+
+
+def own_step(model: Any, updater: Any, function: Callable[..., Any], x: Any, y: Any) -> np.ndarray:
+    """Train on one batch, as the user's own step does; the loss."""
+    model.train()
+    value = function(model, updater, x, y)
+    return capture.array(value) if isinstance(value, torch.Tensor) else np.array(value)
+
+
+def predict(model: Any, function: Callable[..., Any] | None, x: Any) -> Any:
+    """What the user calls for inference gives; their own call finds the model as training leaves it."""
+    model.train(function is not None)
+    with torch.no_grad():
+        return capture.called(model, x) if function is None else function(model, x)
+
+
+def slots(updater: Any, model: Any) -> dict[str, dict[str, np.ndarray]]:
+    """What the optimizer keeps of each weight: by the slot's name, then the weight's."""
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, variable in variables(model).items():
+        for slot, value in updater.state.get(variable, {}).items():
+            if isinstance(value, torch.Tensor) and value.shape == variable.shape:
+                found.setdefault(slot, {})[name] = capture.array(value)
+    return found
+
+
+@contextmanager
+def exact_constants() -> Iterator[None]:
+    """torch takes Python's numbers as they are."""
+    yield
