@@ -16,7 +16,7 @@ from parity.changes import initializer
 from parity.experiments import activation
 from parity.nodes import Dense, Node
 from parity.options import DEFAULT_DATA, EMBEDDED
-from parity.processes import Worker
+from parity.processes import Worker, started
 from parity.recording import Recording
 from parity.spec import Experiment, Framework
 
@@ -61,6 +61,13 @@ def workers() -> Iterator[dict[Framework, Worker]]:
     """A process for each framework that lives as long as the tests."""
     with Worker("tf", "cpu", 1) as tf, Worker("torch", "cpu", 1) as torch:
         yield {"tf": tf, "torch": torch}
+
+
+@pytest.fixture(scope="session")
+def own_workers() -> Iterator[dict[Framework, Worker]]:
+    """A process for each framework that runs users' models, and lives as long as the tests."""
+    with started("cpu", 1, None, module="parity.models.worker") as workers:
+        yield workers
 
 
 def both_sides(experiment: Experiment, **choices: Any) -> Experiment:

@@ -12,6 +12,7 @@ from typing import Any
 
 import open_loop
 from conftest import both_sides, pretrained, shortened, with_activations
+from own_pairs import PAIRS
 from saturation import computed
 from test_losses import OUTPUTS
 
@@ -19,6 +20,9 @@ from parity import start, worker
 from parity.changes import initializer
 from parity.experiments import KERAS_ACTIVATIONS, mlp, with_dropout
 from parity.job import DrawJob, RecordJob, in_order
+from parity.models import worker as own_worker
+from parity.models.job import InputsJob, OpenJob
+from parity.models.job import RecordJob as OwnRecordJob
 from parity.optimizers import Clipping
 from parity.randomness import by_node
 from parity.spec import Experiment, Framework
@@ -70,6 +74,20 @@ def step(side: Any, chosen: Experiment, folder: Path) -> None:
     side.train.train_step(model, loss, clip, updater, inputs, labels, masks)
 
 
+def own_model(side: Framework, loaded: Any, folder: Path) -> None:
+    """A user's own model, and everything that is asked of it."""
+    pair = PAIRS["conv_batchnorm"]
+    source = pair.write(folder)["keras" if side == "tf" else "torch"]
+    jobs = [
+        InputsJob(folder / "in", data=str(folder / "data.py")),
+        OpenJob(str(source), folder / "in", folder / "side"),
+        OwnRecordJob(folder / "side" / "weights.safetensors", folder / "side", 1, 1, (pair.frozen(side),)),
+    ]
+    session = None
+    for job in jobs:
+        session = own_worker.perform(loaded, job, lambda message: None, session)
+
+
 def main(side: Framework, folder: Path) -> None:
     executed = set()
 
@@ -102,6 +120,7 @@ def main(side: Framework, folder: Path) -> None:
         "nadam:momentum_decay=1",
     ):
         open_loop.run(loaded, open_loop.experiment(case, "tf"), steps=1)
+    own_model(side, loaded, folder / "own")
     sys.settrace(None)
     print(json.dumps(sorted(executed)))
 

@@ -21,9 +21,14 @@ VISIBLE = (
     "parity.digits",
     "parity.randomness",
     "parity.recording",
+    "parity.errors",
+    "parity.models.calls",
+    "parity.models.described",
+    "parity.models.places",
+    "parity.models.trees",
 )
 # Where a module may be imported by name.
-BY_NAME = ("parity/worker.py", "parity/command.py", "parity/__init__.py")
+BY_NAME = ("parity/worker.py", "parity/models/worker.py", "parity/command.py", "parity/__init__.py")
 # What of parity a package may import.
 ALLOWED = {
     "parity/verdict": (
@@ -52,11 +57,12 @@ ALLOWED = {
 # What an experiment is made of.
 SPEC = ("spec", "nodes", "optimizers", "checked", "patches")
 # Where a generator may be named: a framework's own initializers draw where a user asks for them, from seeds of
-# randomness.py; and a known difference shows a framework's own masks.
+# randomness.py; a user's own model draws its start as its framework does; a known difference shows a framework's masks.
 GENERATORS = (
     "parity/randomness.py",
     "tf_impl/initializers.py",
     "torch_impl/initializers.py",
+    "torch_impl/own.py",
     "parity/differences/layers.py",
 )
 # What stands on one side only, and why.
@@ -74,6 +80,10 @@ ONE_SIDED = {
     "activations.rounded_hard_sigmoid": "Keras's stock function does not round its slope; torch's does",
     "activations.exact_hard_sigmoid": "torch's stock class rounds its slope; Keras's does not",
     "activations.torch_softplus": "torch's formula, which torch has as a stock class; Keras's it has by an argument",
+    "capture.Activation": "Keras's layers hold activations of their own",
+    "capture.wrap_activation": "Keras's layers hold activations of their own",
+    "capture.Functions": "Keras's functions are operations of a graph, which its hook sees",
+    "capture.called": "torch's models take several inputs as several arguments",
     "clipping.clipped_by_norm": "torch's formula, a stock function there",
     "clipping.clip_by_norm": "Keras's formula, a stock method there",
     "layers.TorchBatchNorm": TORCH_FORMULA,

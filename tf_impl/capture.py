@@ -37,18 +37,18 @@ def array(tensor: Any) -> np.ndarray:
 
 def forward(model: Any, x: Any, training: bool, sources: Mapping[int, str | None]) -> Pass:
     """Call the model on `x`; `sources` says where each layer was made."""
-    trace = Trace(array)
+    done = Pass(model, None, Trace(array), tf.GradientTape(persistent=True))
     for name, tensor in leaves(x).items():
-        trace.known(tensor, f"input {name}".rstrip())
-    with tf.GradientTape(persistent=True) as tape, recording(model, trace, sources):
-        outputs = model(x, training=training)
-    return Pass(model, outputs, trace, tape)
+        done.trace.known(tensor, f"input {name}".rstrip())
+    with done.tape, recording(done, sources):
+        done.outputs = model(x, training=training)
+    return done
 
 
 @contextmanager
-def recording(model: Any, trace: Trace, sources: Mapping[int, str | None]) -> Iterator[None]:
+def recording(done: Pass, sources: Mapping[int, str | None]) -> Iterator[None]:
     """Write down what is called in the block: leaf layers, their activations, and the functions of a graph."""
-    paths = {id(layer): path for path, layer in members(model)}
+    paths = {id(layer): path for path, layer in members(done.model)}
     original = keras.Operation.__call__
     within: list[Any] = []
 
@@ -59,9 +59,9 @@ def recording(model: Any, trace: Trace, sources: Mapping[int, str | None]) -> It
         path = (paths.get(id(layer), layer.name) or kind(layer)) if is_layer else layer.name
         read = tensors([*args, *kwargs.values()])
         known = id(layer) in paths
-        number = trace.number(path)
+        number = done.trace.number(path)
         source = sources.get(id(layer)) or place(_getframe(1))
-        write = partial(trace.add, layer=paths.get(id(layer)), number=number, source=source)
+        write = partial(done.trace.add, layer=paths.get(id(layer)), number=number, source=source)
         within.append((path, read, write))
         try:
             outputs = original(layer, *args, **kwargs)
@@ -78,7 +78,7 @@ def recording(model: Any, trace: Trace, sources: Mapping[int, str | None]) -> It
         return outputs
 
     with ExitStack() as changes:
-        for _, layer in members(model):
+        for _, layer in members(done.model):
             wrap_activation(layer, within, changes)
         changes.callback(setattr, keras.Operation, "__call__", original)
         keras.Operation.__call__ = call

@@ -85,13 +85,14 @@ def without_randomness(model: Any) -> list[str]:
     return found
 
 
-def given(x: Any, _: Callable[[Any], Any] | None) -> Any:
+def given(x: Any, convert: Callable[[Any], Any] | None) -> Any:
     """The arrays of an input as what the model is called with."""
-    return mapped(lambda array: tf.convert_to_tensor(array), x)
+    return mapped(lambda array: tf.convert_to_tensor(array), x) if convert is None else convert(x)
 
 
-def outputs(tree: Any, _: Callable[[Any], Any] | None) -> dict[str, Any]:
+def outputs(tree: Any, convert: Callable[[Any], Any] | None) -> dict[str, Any]:
     """The model's results by name."""
+    tree = tree if convert is None else convert(tree)
     return {name: value for name, value in leaves(tree).items() if tf.is_tensor(value)}
 
 

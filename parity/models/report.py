@@ -13,7 +13,7 @@ from parity.files import write_whole
 from parity.models.findings import LEVELS, Finding, conclude, first_divergence
 from parity.models.judge import Side
 from parity.models.pairs import Pairing
-from parity.models.settings import differing
+from parity.models.settings import compared
 from parity.verdict.checks import EXIT_STATUS, VerdictName
 
 VERDICT_FORMAT = 1
@@ -98,9 +98,9 @@ class Report:
             )
         else:
             yield f"  {first.reason}"
-        said = [text for text in differing(self.pairing) if text[0] in self.near(first)]
-        for _, text in said[:2]:
-            yield f"  settings that differ there: {text}"
+        said = [setting.says for setting in compared(self.pairing) if setting.keras in self.near(first)]
+        if said:
+            yield f"  settings that differ there: {'; '.join(said[:2])}"
         apart = [f for f in self.findings if f.level == "forward" and f.name.startswith("output") and f.measured]
         if apart:
             size = max(float(np.max(np.abs(v))) for n, v in self.keras.arrays.items() if n.startswith("outputs/eval/"))
@@ -149,7 +149,7 @@ class Report:
             "verdict": self.verdict,
             "first_divergence": None if first is None else asdict(first),
             "findings": [asdict(finding) for finding in self.findings],
-            "settings": [text for _, text in differing(self.pairing)],
+            "settings": [asdict(setting) for setting in compared(self.pairing)],
             "pairs": [
                 {"keras": p.keras, "torch": p.torch, "rule": p.rule, "guess": p.guess} for p in self.pairing.pairs
             ],

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from parity.models.axes import Layout, of_calls
 from parity.models.calls import Call
+from parity.models.items import ACTIVATION
 from parity.models.pairs import Pairing
 
 Array = NDArray[Any]
@@ -96,7 +97,7 @@ class Matching:
     def by_layers(self, pairing: Pairing) -> None:
         """Pair what paired layers make, call by call; of a layer in parts, what the last of them makes."""
         for own, other, rule in whole_layers(pairing):
-            for keras in [call for call in self.keras if call.layer == own]:
+            for keras in [call for call in self.keras if made_by(call) == own]:
                 number = [c for c in self.torch if c.layer == other and c.number == keras.number]
                 made = sorted(number, key=lambda c: c.part != keras.part)
                 for torch in [*made, *self.moved_from({call.name for call in made})]:
@@ -173,16 +174,25 @@ def fingerprint(array: Array) -> Array:
         return np.array([array.size, np.abs(wide).sum(), wide.max(initial=-np.inf), wide.min(initial=np.inf)])
 
 
+def made_by(call: Call) -> str | None:
+    """The layer that made a tensor, or the activation inside of one, by its name in a pairing."""
+    if call.layer is not None:
+        return call.layer
+    layer, slash, _ = call.name.rpartition("/")
+    return f"{layer}:{ACTIVATION}" if slash else None
+
+
 def whole_layers(pairing: Pairing) -> Iterable[tuple[str, str, str]]:
-    """The pairs of layers whose results are the same tensor, and the rule that found each."""
-    order = [layer.path for layer in pairing.torch.layers]
-    ours = [layer.path for layer in pairing.keras.layers]
-    by_keras: dict[str, tuple[str, str, str]] = {}
-    for pair in sorted(pairing.pairs, key=lambda pair: order.index(pair.torch)):
-        by_keras[pair.keras] = pair.keras, pair.torch, pair.rule
-    by_torch: dict[str, tuple[str, str, str]] = {}
-    for entry in sorted(by_keras.values(), key=lambda entry: ours.index(entry[0])):
-        by_torch[entry[1]] = entry
+    """The pairs of layers, or activations inside of them, whose results are the same tensor, with the rule of each.
+
+    Of a layer in parts, the result is what the last of its partners makes.
+    """
+    orders = [{layer.path: n for n, layer in enumerate(model.layers)} for model in (pairing.keras, pairing.torch)]
+    by_keras: dict[str, tuple[str, str, str, int]] = {}
+    for pair in sorted(pairing.pairs, key=lambda pair: orders[1][pair.torch]):
+        own = f"{pair.keras}:{ACTIVATION}" if pair.parts[0] == ACTIVATION else pair.keras
+        by_keras[own] = own, pair.torch, pair.rule, orders[0][pair.keras]
+    by_torch = {other: (own, other, rule) for own, other, rule, _ in sorted(by_keras.values(), key=lambda e: e[3])}
     return by_torch.values()
 
 
