@@ -56,6 +56,11 @@ class Judge:
     pairing: Pairing
     stages: Sequence[Stage]
 
+    @property
+    def trained(self) -> bool:
+        """Whether there was a pass in train mode."""
+        return bool(self.keras.recorded.calls.get("train"))
+
     def compared(self, level: Level, name: str, keys: tuple[str, str], arrays: tuple[Array, Array]) -> Finding:
         """Whether two arrays of one layout, recorded under these names, differ by no more than rounding explains."""
         ours, theirs = (np.asarray(array) for array in arrays)
@@ -97,7 +102,11 @@ class Judge:
 
     def without_kinks(self, stage: Stage, ours: Array, theirs: Array) -> tuple[Array, Array]:
         """Gradients by what a ReLU makes, without those of its zeros: they go nowhere, and a pooling may split them."""
-        values = self.keras.arrays.get(f"train/{stage.keras.name}"), self.torch.arrays.get(f"train/{stage.torch.name}")
+        mode = "train" if self.trained else "eval"
+        values = (
+            self.keras.arrays.get(f"{mode}/{stage.keras.name}"),
+            self.torch.arrays.get(f"{mode}/{stage.torch.name}"),
+        )
         if values[0] is None or values[1] is None:
             return ours, theirs
         zero = (stage.layout.turn(values[0]) == 0) & (values[1] == 0)

@@ -13,6 +13,7 @@ from parity.models.stages import matched
 from parity.verdict.checks import Result
 
 # Keras's and torch's names of the same thing that an optimizer keeps.
+TRAIN_MODE: tuple[Level, ...] = ("training forward", "buffers")
 TRAINING: tuple[Level, ...] = ("optimizer step", "steps", "forward after training")
 SLOTS = {"momentum": "exp_avg", "velocity": "exp_avg_sq"}
 
@@ -27,18 +28,16 @@ def judged(keras: Side, torch: Side, pairing: Pairing, proofs: Sequence[Proof]) 
     judge = Judge(keras, torch, pairing, matched(calls, (arrays[0], arrays[1]), pairing))
     found = [*inputs(judge), *forward(judge, "forward", "eval"), *predicted(judge)]
     found = [*weights(proofs, found), *found]
-    if "training forward" in trained(judge):
+    if judge.trained:
         found += forward(judge, "training forward", "train")
         found += judge.by_weight("buffers", "buffers/")
+    else:
+        reason = "it takes optimizer() on both sides, and at least one step"
+        found += [Finding(level, level, "not_judged", reason, needed=False) for level in TRAIN_MODE]
     found += loss(judge)
     found += backward(judge)
     found += steps(judge)
     return found
-
-
-def trained(judge: Judge) -> set[Level]:
-    """Whether there was a pass in train mode."""
-    return {"training forward"} if judge.keras.recorded.calls.get("train") else set()
 
 
 def inputs(judge: Judge) -> Iterator[Finding]:
@@ -91,7 +90,7 @@ def predicted(judge: Judge) -> Iterator[Finding]:
 def loss(judge: Judge) -> Iterator[Finding]:
     """The user's loss, and its gradients by the model's results."""
     if "loss" not in judge.keras.arrays or "loss" not in judge.torch.arrays:
-        reason = "it takes loss() on both sides, and at least one step"
+        reason = "it takes loss() on both sides, and targets"
         yield Finding("loss", "loss", "not_judged", reason, needed=False)
         return
     pair = judge.keras.arrays["loss"], judge.torch.arrays["loss"]
@@ -108,10 +107,6 @@ def loss(judge: Judge) -> Iterator[Finding]:
 
 def backward(judge: Judge) -> Iterator[Finding]:
     """Gradients of the results, each weighted at random: by each stage from the last to the first, by each weight."""
-    if not trained(judge):
-        reason = "it takes at least one step (--steps)"
-        yield Finding("backward", "backward", "not_judged", reason, needed=False)
-        return
     stages = list(judge.by_stage("backward", "gradient/", list(reversed(judge.stages))))
     by_weights = list(judge.by_weight("backward", "weight-gradient/", one=True))
     if by_weights and all(finding.result == "passed" for finding in by_weights):

@@ -1,7 +1,7 @@
 """A user's model that is open in a side's process, and everything it is run for."""
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -120,9 +120,9 @@ class Session:
             self.evaluate(model, x, sink, "eval")
             self.predict(model, x if side.name == "torch" else batch.x, sink)
             side.own.write(model, start)
+            self.differentiate(model, x, y, sink, plan)
+            side.own.write(model, start)
             if steps:
-                self.differentiate(model, x, y, sink, plan.output_shapes)
-                side.own.write(model, start)
                 self.train(model, (x, batch.x), y, steps, sink)
                 self.evaluate(model, x, sink, "after")
                 side.own.write(model, start)
@@ -150,19 +150,20 @@ class Session:
         for name, tensor in self.named_outputs(tree).items():
             sink(f"outputs/predict/{name}", self.side.capture.array(tensor))
 
-    def differentiate(self, model: Any, x: Any, y: Any, sink: Sink, output_shapes: Sequence[tuple[int, ...]]) -> None:
-        """A pass in train mode, what it does to the buffers, the loss, and gradients of the results at random."""
+    def differentiate(self, model: Any, x: Any, y: Any, sink: Sink, plan: Plan) -> None:
+        """A pass, the loss, and gradients of the results at random; in train mode if any step of it is asked for."""
         side = self.side
         before = side.own.read(model)
-        done = self.forward(model, x, True)
-        self.pass_on(done, sink, "train")
+        done = self.forward(model, x, plan.steps > 0)
         results = self.named_outputs(done.outputs)
-        for name, tensor in results.items():
-            sink(f"outputs/train/{name}", side.capture.array(tensor))
-        for name, value in side.own.read(model).items():
-            if not np.array_equal(value, before[name], equal_nan=value.dtype.kind == "f"):
-                sink(f"buffers/{name}", value)
-        if self.source.loss is not None:
+        if plan.steps:
+            self.pass_on(done, sink, "train")
+            for name, tensor in results.items():
+                sink(f"outputs/train/{name}", side.capture.array(tensor))
+            for name, value in side.own.read(model).items():
+                if not np.array_equal(value, before[name], equal_nan=value.dtype.kind == "f"):
+                    sink(f"buffers/{name}", value)
+        if self.source.loss is not None and y is not None:
             with telling(f"{self.name}: loss()"):
                 _, value, by_output = side.own.loss(done, self.source.loss, y)
             if value.shape != ():
@@ -171,7 +172,7 @@ class Session:
             for name, value in by_output.items():
                 sink(f"loss-gradient/{name}", value)
         floats = {n: t for n, t in results.items() if side.capture.array(t).dtype.kind == "f"}
-        others = dict(zip(results, output_shapes, strict=False))
+        others = dict(zip(results, plan.output_shapes, strict=False))
         weights = [self.cotangent(i, tuple(t.shape), others.get(n)) for i, (n, t) in enumerate(floats.items())]
         with telling(f"{self.name}: differentiating the model"):
             cost = side.capture.weighted_sum(done, list(floats.values()), weights)
