@@ -15,9 +15,9 @@ HERE = Path(__file__).parent
 def main() -> NoReturn:
     """Be the command that the first word names."""
     load_parity()
-    from parity import command
+    from parity.commands import entry
 
-    command.program()
+    entry.program()
 
 
 def load_parity() -> ModuleType:

@@ -21,13 +21,24 @@ import mpmath as mp
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import activations, worker
-from parity.experiments import ELU_SLOPE, LEAKY_SLOPE, TF_MODEL, TORCH_MODEL
-from parity.experiments import activation as node_of
-from parity.nodes import Dense, Initializer, Node
-from parity.optimizers import OPTIMIZERS
-from parity.rounded import UNIT_ROUNDOFF
-from parity.spec import DTYPES, FRAMEWORKS, LABELS, Dtype, Framework, Identity, Realisation, Schedule, own_choices
+from parity.bounds import activations
+from parity.bounds.running_error import UNIT_ROUNDOFF
+from parity.experiment.experiments import ELU_SLOPE, LEAKY_SLOPE, TF_MODEL, TORCH_MODEL
+from parity.experiment.experiments import activation as node_of
+from parity.experiment.nodes import Dense, Initializer, Node
+from parity.experiment.optimizers import OPTIMIZERS
+from parity.experiment.spec import (
+    DTYPES,
+    FRAMEWORKS,
+    LABELS,
+    Dtype,
+    Framework,
+    Identity,
+    Realisation,
+    Schedule,
+    own_choices,
+)
+from parity.worker import serving
 
 ROOT = Path(__file__).parents[1]
 NAMES = [name for name in activations.FUNCTIONS if name != "linear"]
@@ -85,7 +96,7 @@ def run(side: SimpleNamespace, realisation: Realisation, x: Array) -> Results:
     names = [*NAMES, "softmax"]
     identity, dtype, place = network(names, len(x)), x.dtype.name, side.runtime.devices()["cpu"]
     side.runtime.set_dtype(dtype)
-    built = side.train.build(worker.load_function(realisation.model), identity, realisation, place)
+    built = side.train.build(serving.load_function(realisation.model), identity, realisation, place)
     replay = side.replay.replay_function(built[0], side.losses.loss(identity.loss), None, built[1], identity, place)
     shapes = identity.weight_shapes.items()
     state = {f"weights/{name}": np.full(shape, SLOPES["prelu"], dtype) for name, shape in shapes}
@@ -106,7 +117,7 @@ def measure_side(side: Framework, folder: Path) -> None:
     """Write what one framework computes at `folder`'s points, as <choices>/<dtype>/<function>/...; for its process."""
     # The points are not made here: torch's switch for denormal numbers changes NumPy's arithmetic too.
     points = dict(np.load(folder / "points.npz"))
-    loaded = worker.load_side(side, threads=1)
+    loaded = serving.load_side(side, threads=1, folder=Path.cwd())
     found: Results = {}
     for choices, values in CHOICES.items():
         realisation = Realisation(MODELS[side], **values)
@@ -122,7 +133,7 @@ def measure(
     """What each framework computes, as `<choices>/<dtype>/<function>/...`; `code` may hold another implementation."""
     np.savez(folder / "points.npz", **{dtype: points_of(points, dtype) for dtype in DTYPES})  # type: ignore[arg-type]
     running = []
-    # Python looks in the working directory first.
+    # The implementation is that of the working directory.
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for side in sides:
         command = [sys.executable, "-m", "benchmarks.activations", "--side", side, "--folder", str(folder)]
@@ -338,14 +349,14 @@ The worst point of each. Where a result cancels to nearly nothing, as `gelu` far
 or none ("no digit"). That is rounding all the same: of the numbers that cancelled, as the next table shows. In float64
 Keras's `leaky_relu`, `gelu` and `gelu_tanh` and torch's derivative of `hard_sigmoid` are held against the function with
 the constant that they round through float32, and torch's `softplus` against the one that is x above 20: these are
-choices (`parity/spec.py`), not errors.
+choices (`parity/experiment/spec.py`), not errors.
 
 {ulps}
 
 ## Errors in units of u times the condition scale
 
-What lockstep judges by: the scale is that of `parity/activations.py`, the rows of `ALLOWED` in `parity/stages.py` say
-how much is allowed.
+What lockstep judges by: the scale is that of `parity/bounds/activations.py`, the rows of `ALLOWED` in
+`parity/bounds/stages.py` say how much is allowed.
 
 {scales}
 

@@ -16,10 +16,10 @@ from benchmarks.judged import Judgement, jobs, judged, tidy
 from benchmarks.planted import Planter
 from benchmarks.tables import Say
 from benchmarks.visibility import Trace, changed, clean_trace, plain_traces, visible
-from parity import recording
 from parity.errors import ParityError
-from parity.processes import stop
-from parity.spec import FRAMEWORKS, Experiment, Framework
+from parity.experiment.spec import FRAMEWORKS, Experiment, Framework
+from parity.recordings import recording
+from parity.workers.processes import stop
 
 OTHER: dict[Framework, Framework] = {"tf": "torch", "torch": "tf"}
 # Steps of each family: long enough for other tools' rules to see what comes of a fault.

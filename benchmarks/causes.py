@@ -11,12 +11,12 @@ from pathlib import Path
 
 from benchmarks.judged import jobs
 from benchmarks.planted import Planter
-from parity import recording
 from parity.diagnosis import diagnose
-from parity.job import DiagnoseJob, ReplayJob
-from parity.pairs import replayed
-from parity.spec import FRAMEWORKS, Experiment, Framework
+from parity.experiment.spec import FRAMEWORKS, Experiment, Framework
+from parity.recordings import recording
 from parity.verdict import judge
+from parity.workers.job import DiagnoseJob, ReplayJob
+from parity.workers.pairs import replayed
 
 
 @dataclass(frozen=True)

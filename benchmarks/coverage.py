@@ -21,16 +21,16 @@ from typing import Any, NamedTuple, get_args
 
 from benchmarks.families import shortened
 from benchmarks.lockstep import deviations
-from parity.changes import COSTS, chosen_optimizer, initializer, with_activation, with_cost
-from parity.experiments import activation, mlp, normalised, with_dropout
-from parity.nodes import NUMBERED, ActivationName, Dense, InitializerName, Node, PReLU
-from parity.optimizers import LBFGS, OPTIMIZERS, ClipBy, Clipping
-from parity.pairs import record_pair
-from parity.processes import Worker
-from parity.spec import FRAMEWORKS, LABELS, Experiment, Framework, own_choices
-from parity.stages import ALLOWED
+from parity.bounds.stages import ALLOWED
+from parity.experiment.experiments import activation, mlp, normalised, with_dropout
+from parity.experiment.nodes import NUMBERED, ActivationName, Dense, InitializerName, Node, PReLU
+from parity.experiment.optimizers import LBFGS, OPTIMIZERS, ClipBy, Clipping
+from parity.experiment.requested import COSTS, chosen_optimizer, initializer, with_activation, with_cost
+from parity.experiment.spec import FRAMEWORKS, LABELS, Experiment, Framework, own_choices
 from parity.verdict import judge
 from parity.verdict.checks import VerdictName
+from parity.workers.pairs import record_pair
+from parity.workers.processes import Worker
 
 PAGE = Path("docs/coverage.md")
 STEPS = 3

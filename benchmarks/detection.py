@@ -33,7 +33,7 @@ from benchmarks.judged import Judgement
 from benchmarks.nulls import Nulls
 from benchmarks.rules import RULES
 from benchmarks.tables import CONFIDENCE, markdown, progress, upper_bound
-from parity.spec import LABELS
+from parity.experiment.spec import LABELS
 from parity.verdict.checks import Level
 
 OURS = "ours"

@@ -1,10 +1,10 @@
-"""Whether values that were drawn come from a distribution of parity/initializers.py."""
+"""Whether values that were drawn come from a distribution of parity/experiment/initializers.py."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, kolmogorov, ndtr
 
-from parity.initializers import CUT, Distribution
+from parity.experiment.initializers import CUT, Distribution
 
 # How far from the formula a mean or a deviation may be, in standard errors; and a probability too small for chance.
 STANDARD_ERRORS, LEAST_P = 5, 1e-4

@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 import numpy as np
 
-from parity.changes import COSTS, choose
-from parity.data import steps_per_pass
-from parity.nodes import NUMBERED, ActivationName, InitializerName
-from parity.optimizers import LBFGS, OPTIMIZERS, ClipBy, Optimizer
-from parity.spec import DTYPES, FRAMEWORKS, EpochCost, Experiment, Identity, Realisation, TestLoss, is_read
+from parity.data.datasets import steps_per_pass
+from parity.experiment.nodes import NUMBERED, ActivationName, InitializerName
+from parity.experiment.optimizers import LBFGS, OPTIMIZERS, ClipBy, Optimizer
+from parity.experiment.requested import COSTS, choose
+from parity.experiment.spec import DTYPES, FRAMEWORKS, EpochCost, Experiment, Identity, Realisation, TestLoss, is_read
 
 Random = np.random.Generator
 # (generator, the experiment so far) -> the option's values, mostly one; none leaves it out

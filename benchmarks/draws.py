@@ -14,11 +14,11 @@ from functools import cache
 import numpy as np
 
 from benchmarks.drawers import DEGENERATE, DRAWERS, NOT_DRAWN, Drawer, Random, chance, pick, set_size
-from parity import options as opts
-from parity.data import passes_needed
+from parity.commands import options as opts
+from parity.data.datasets import passes_needed
 from parity.errors import UsageError
-from parity.experiments import EXPERIMENTS
-from parity.spec import Experiment
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.spec import Experiment
 
 DEGENERATE_SHARE = 0.35
 # Of the draws: these keep an option that the ones before it do not go with, so that refusals are drawn as well.

@@ -9,11 +9,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from parity.changes import COSTS, chosen_optimizer, initializer, with_activation
-from parity.experiments import EXPERIMENTS, mlp, with_dropout
-from parity.nodes import ActivationName
-from parity.optimizers import OPTIMIZERS, Clipping
-from parity.spec import Experiment, Pretraining
+from parity.experiment.experiments import EXPERIMENTS, mlp, with_dropout
+from parity.experiment.nodes import ActivationName
+from parity.experiment.optimizers import OPTIMIZERS, Clipping
+from parity.experiment.requested import COSTS, chosen_optimizer, initializer, with_activation
+from parity.experiment.spec import Experiment, Pretraining
 
 
 def shortened(name: str, steps: int, **changes: Any) -> Experiment:

@@ -12,9 +12,9 @@ from benchmarks.draws import made_of
 from benchmarks.lanes import JUDGED, Outcome
 from benchmarks.shrink import Command
 from benchmarks.tables import CONFIDENCE, markdown, upper_bound
-from parity.nodes import Activation, Dense, PReLU
-from parity.spec import Identity
-from parity.stages import ALLOWED
+from parity.bounds.stages import ALLOWED
+from parity.experiment.nodes import Activation, Dense, PReLU
+from parity.experiment.spec import Identity
 from parity.verdict.checks import Level
 
 Outcomes = Sequence[Outcome]
@@ -148,7 +148,7 @@ def levels_table(pairs: Outcomes) -> str:
 
 
 def shares_table(pairs: Outcomes) -> str:
-    """How much of its bound each row of parity/stages.py uses."""
+    """How much of its bound each row of parity/bounds/stages.py uses."""
     rows = []
     for kind in ALLOWED:
         shares = [pair.rows[kind] for pair in pairs if kind in pair.rows]

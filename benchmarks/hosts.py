@@ -29,13 +29,13 @@ from benchmarks.drawers import (
     written,
 )
 from benchmarks.families import FAMILIES, family
-from parity import options as opts
-from parity.changes import one_of
-from parity.data import passes_needed
+from parity.commands import options as opts
+from parity.data.datasets import passes_needed
 from parity.errors import UsageError
-from parity.nodes import BatchNorm, Dense, Node, PReLU
-from parity.optimizers import OPTIMIZERS
-from parity.spec import Experiment
+from parity.experiment.nodes import BatchNorm, Dense, Node, PReLU
+from parity.experiment.optimizers import OPTIMIZERS
+from parity.experiment.requested import one_of
+from parity.experiment.spec import Experiment
 
 # So many hosts are tried for a fault, the first of them bold.
 TRIES, BOLD = 6, 3

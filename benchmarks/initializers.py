@@ -1,10 +1,10 @@
-"""What each framework's own initializers draw, against the formulas of parity/initializers.py: docs/initializers.md.
+"""What each framework's own initializers draw, against parity/experiment/initializers.py: docs/initializers.md.
 
     python -m benchmarks.initializers
 
-Each framework draws a million values of each initializer in three ways (`Calling` in parity/spec.py). They are held
-against the formula by their mean, deviation and largest value and by a Kolmogorov-Smirnov test; where they are not it,
-the other formulas are tried, so that a difference gets a name.
+Each framework draws a million values of each initializer in three ways (`Calling` in parity/experiment/spec.py). They
+are held against the formula by their mean, deviation and largest value and by a Kolmogorov-Smirnov test; where they are
+not it, the other formulas are tried, so that a difference gets a name.
 """
 
 import tempfile
@@ -20,14 +20,14 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from benchmarks.distributions import Sample, cumulative
-from parity import randomness
-from parity.changes import initializer
-from parity.experiments import EXPERIMENTS
-from parity.initializers import Distribution, distribution
-from parity.job import DrawJob
-from parity.nodes import Dense
-from parity.processes import Worker
-from parity.spec import FRAMEWORKS, LABELS, Calling, Framework, Identity
+from parity.experiment import randomness
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.initializers import Distribution, distribution
+from parity.experiment.nodes import Dense
+from parity.experiment.requested import initializer
+from parity.experiment.spec import FRAMEWORKS, LABELS, Calling, Framework, Identity
+from parity.workers.job import DrawJob
+from parity.workers.processes import Worker
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -147,7 +147,7 @@ def figures(case: Case, values: NDArray[np.float32]) -> Figures:
 
 
 def neutral(case: Case) -> Figures:
-    """The figures of what parity/randomness.py draws."""
+    """The figures of what parity/experiment/randomness.py draws."""
     return figures(case, randomness.initial_weights(case.identity)[f"dense/{case.kind}"])
 
 
@@ -224,9 +224,9 @@ PAGE = """\
 # Initializers
 
 `python -m benchmarks.initializers` makes this page. Both sides of an experiment start from the same weights, drawn by
-`parity/randomness.py` from the formulas in the first columns (`--init NAME` or `--init NAME:NUMBER`). With `--init-from
-tf` or `--init-from torch` they start from what that framework's own initializers draw instead; it is kept in the run's
-folder as `initial.safetensors`, which `--initial-weights` takes elsewhere.
+`parity/experiment/randomness.py` from the formulas in the first columns (`--init NAME` or `--init NAME:NUMBER`). With
+`--init-from tf` or `--init-from torch` they start from what that framework's own initializers draw instead; it is kept
+in the run's folder as `initial.safetensors`, which `--initial-weights` takes elsewhere.
 
 ## By their own names
 

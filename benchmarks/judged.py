@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.rules import found_by, run_of
-from parity.job import RecordJob, in_order
-from parity.recording import EVIDENCE, Recording
-from parity.spec import Experiment, Framework
+from parity.experiment.spec import Experiment, Framework
+from parity.recordings.recording import EVIDENCE, Recording
 from parity.verdict import Check, Verdict, judge
+from parity.workers.job import RecordJob, in_order
 
 # About so many states of a run are replayed.
 CHECKPOINTS = 4

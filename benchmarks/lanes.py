@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import draws
-from parity import options as opts
-from parity import recording
+from parity.bounds.measure import entries
+from parity.commands import options as opts
 from parity.errors import UsageError
-from parity.job import PRETRAINED_BY, in_order
-from parity.measure import entries
-from parity.pairs import record_jobs
-from parity.processes import Worker, stop
-from parity.recording import Recording
-from parity.spec import FRAMEWORKS, Framework
+from parity.experiment.spec import FRAMEWORKS, Framework
+from parity.recordings import recording
+from parity.recordings.recording import Recording
 from parity.verdict import Check, Verdict, judge, lockstep, loop
 from parity.verdict.checks import DECISIVE, FINITE
+from parity.workers.job import PRETRAINED_BY, in_order
+from parity.workers.pairs import record_jobs
+from parity.workers.processes import Worker, stop
 
 Workers = Mapping[Framework, Worker]
 # Frameworks keep some of what they compiled: after so many pairs, other processes go on.
@@ -32,7 +32,7 @@ TIME_LIMIT = 600
 # What is told of a failure.
 SAID = 1000
 RESULT = re.compile(r"step (\d+) float(?:32|64) ([^ ,]+), ")
-# Beside the rows of parity/stages.py.
+# Beside the rows of parity/bounds/stages.py.
 SUMS, STEPS = "digits of float32 sums", "digits of the loops' float32 steps"
 ALARMS = ("mismatch", "incomparable", "failed")
 JUDGED = ("parity", "mismatch", "incomparable", "insufficient")
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     """What came of a command: a verdict, "refused", or "failed" where a process did; and why it is not parity.
 
     `level`, `name` and `where` are those of the first check that failed, or of the first that should have passed.
-    `shares` are the largest shares of their bounds, by level, and by row of parity/stages.py.
+    `shares` are the largest shares of their bounds, by level, and by row of parity/bounds/stages.py.
     """
 
     arguments: list[str]
@@ -164,7 +164,7 @@ def levels(verdict: Verdict) -> dict[str, float]:
 
 
 def rows(side: Recording, verdict: Verdict) -> dict[str, float]:
-    """The same of each row of parity/stages.py, over the stages of the training."""
+    """The same of each row of parity/bounds/stages.py, over the stages of the training."""
     found: dict[str, float] = defaultdict(float)
     for check in verdict.checks:
         match = RESULT.match(check.name) if check.level == "lockstep" else None

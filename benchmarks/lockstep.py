@@ -5,11 +5,11 @@
     python -m benchmarks.lockstep xor_tanh:cost=logits mnist_relu:activation=elu xor_tanh:optimizer=sgd:momentum=0.9
                                                               experiments with an option changed
 
-Both frameworks train each experiment and replay each other's checkpoints. For each row of parity/stages.py, the table
-gives what is allowed and the largest deviation of any element of any tensor at any checkpoint, in units of u S, or of
-n u S of a sum of n terms: each framework's float32 against its own float64, and the two frameworks' float64 against
-each other. Below it stands how much of their bound (parity/rounding.py) whole steps use, and what verdicts the pairs
-have.
+Both frameworks train each experiment and replay each other's checkpoints. For each row of parity/bounds/stages.py, the
+table gives what is allowed and the largest deviation of any element of any tensor at any checkpoint, in units of u S,
+or of n u S of a sum of n terms: each framework's float32 against its own float64, and the two frameworks' float64
+against each other. Below it stands how much of their bound (parity/bounds/whole_step.py) whole steps use, and what
+verdicts the pairs have.
 """
 
 import argparse
@@ -23,17 +23,17 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 
-from parity.changes import chosen_clipping, chosen_optimizer, one_of, with_activation, with_cost
-from parity.experiments import EXPERIMENTS
-from parity.measure import entries
-from parity.nodes import ActivationName
-from parity.optimizers import OPTIMIZERS, ClipBy
-from parity.pairs import record_pair
-from parity.processes import Worker
-from parity.recording import Recording
-from parity.spec import DTYPES, LABELS, Dtype, Experiment, Framework
-from parity.stages import ALLOWED, Result
+from parity.bounds.measure import entries
+from parity.bounds.stages import ALLOWED, Result
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.nodes import ActivationName
+from parity.experiment.optimizers import OPTIMIZERS, ClipBy
+from parity.experiment.requested import chosen_clipping, chosen_optimizer, one_of, with_activation, with_cost
+from parity.experiment.spec import DTYPES, LABELS, Dtype, Experiment, Framework
+from parity.recordings.recording import Recording
 from parity.verdict import composed, judge, loop, segments
+from parity.workers.pairs import record_pair
+from parity.workers.processes import Worker
 
 FLOAT64 = "both, float64"
 LOOP, START = "The loop's own step", "The start step as a whole"
@@ -54,7 +54,7 @@ Worst = dict[tuple[str, str], float]
 
 
 class Deviation(NamedTuple):
-    """How far a side's result of a stage is off, at most, in units of u S (parity/stages.py)."""
+    """How far a side's result of a stage is off, at most, in units of u S (parity/bounds/stages.py)."""
 
     result: Result
     dtype: Dtype

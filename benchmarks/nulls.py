@@ -19,10 +19,10 @@ import numpy as np
 
 from benchmarks.families import FAMILIES, family, shortened
 from benchmarks.judged import Judgement, jobs, judged, tidy
-from parity import recording
-from parity.processes import Worker
-from parity.recording import Recording
-from parity.spec import Dtype, Experiment, Framework
+from parity.experiment.spec import Dtype, Experiment, Framework
+from parity.recordings import recording
+from parity.recordings.recording import Recording
+from parity.workers.processes import Worker
 
 Say = Callable[[str], None]
 

@@ -1,4 +1,4 @@
-"""One framework in a process of its own that takes jobs as parity.worker does, also with a fault planted.
+"""One framework in a process of its own that takes jobs as parity.worker.serving does, also with a fault planted.
 
 Started by `Planter`, never by hand: python -m benchmarks.planted tf|torch --threads N. One process serves for all
 faults, since importing a framework takes longer than most of them.
@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from benchmarks.faults import FAULTS, Edit
-from parity import start, worker
-from parity.chunks import Tell, join
-from parity.job import DiagnoseJob, RecordJob
-from parity.processes import Worker
-from parity.replays import convert_all
-from parity.spec import Framework
-from parity.task import Task
+from parity.experiment.spec import Framework
+from parity.recordings import start
+from parity.worker import serving
+from parity.worker.chunks import Tell, join
+from parity.worker.replays import convert_all
+from parity.worker.task import Task
+from parity.workers.job import DiagnoseJob, RecordJob
+from parity.workers.processes import Worker
 
 ROOT = Path(__file__).parents[1]
 
@@ -89,7 +90,7 @@ def planted(framework: Framework, edit: Edit) -> Iterator[SimpleNamespace]:
         path.write_text(path.read_text().replace(old, new, 1))
         try:
             forget(package)
-            yield worker.import_side(framework, Path(folder))
+            yield serving.import_side(framework, Path(folder))
         finally:
             forget(package)
             sys.modules.update(own)
@@ -104,7 +105,7 @@ def forget(package: str) -> None:
 
 def run_plainly(side: SimpleNamespace, job: PlainJob) -> None:
     """Do all steps in one go, each time from another start, and write the traces."""
-    task = Task(side, job.record, worker.load_function(job.record.realisation.model))
+    task = Task(side, job.record, serving.load_function(job.record.realisation.model))
     program = task.loop
     traces = {}
     for i, towards in enumerate(job.moved):
@@ -120,19 +121,19 @@ def run_plainly(side: SimpleNamespace, job: PlainJob) -> None:
 
 
 def perform(
-    side: SimpleNamespace, job: worker.Job | PlantedJob | PlainJob, tell: Tell, last: Task | None
+    side: SimpleNamespace, job: serving.Job | PlantedJob | PlainJob, tell: Tell, last: Task | None
 ) -> Task | None:
     """Do one job, with its fault where it names one; return its task, where that may serve again."""
     if not isinstance(job, PlantedJob | PlainJob):
-        return worker.perform(side, job, tell, last)
+        return serving.perform(side, job, tell, last)
     edit = None if job.fault is None else FAULTS[job.fault].edits[side.name]
     with contextlib.nullcontext(side) if edit is None else planted(side.name, edit) as changed:
         if isinstance(job, PlainJob):
             run_plainly(changed, job)
         else:
-            worker.perform(changed, job.job, tell)
+            serving.perform(changed, job.job, tell)
     return None
 
 
 if __name__ == "__main__":
-    worker.main(TypeAdapter(PlantedJob | PlainJob | worker.Job), perform)
+    serving.main(TypeAdapter(PlantedJob | PlainJob | serving.Job), perform)

@@ -26,9 +26,9 @@ from benchmarks.lanes import decisive
 from benchmarks.ledger import Ledger, each
 from benchmarks.tables import CONFIDENCE, Say, markdown, upper_bound
 from benchmarks.visibility import LOOKED_AT, plain_traces, visible
-from parity import recording
 from parity.errors import ParityError
-from parity.spec import LABELS, Experiment, Framework
+from parity.experiment.spec import LABELS, Experiment, Framework
+from parity.recordings import recording
 from parity.verdict import Verdict, judge
 
 # What is told of a failure.

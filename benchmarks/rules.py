@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.recording import Recording
+from parity.recordings.recording import Recording
 
 HISTORIES = ("epoch_cost", "accuracy", "test_loss", "train_accuracy", "train_loss")
 Arrays = Mapping[str, NDArray[np.floating]]

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from benchmarks.judged import jobs
 from benchmarks.planted import Planter
 from benchmarks.rules import HISTORIES
-from parity.job import RecordJob
-from parity.recording import Recording
-from parity.rounded import UNIT_ROUNDOFF
-from parity.spec import Experiment
+from parity.bounds.running_error import UNIT_ROUNDOFF
+from parity.experiment.spec import Experiment
+from parity.recordings.recording import Recording
+from parity.workers.job import RecordJob
 
 Trace = Mapping[str, NDArray[Any]]
 # Two measurements of noise stand for all there might be.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from parity.compare import compare_recordings
-    from parity.experiments import list_experiments
+    from parity.experiment.experiments import list_experiments
     from parity.explain import Explanation, explain_difference, list_differences
     from parity.record import record_experiment
     from parity.report.value import Report
@@ -47,7 +47,7 @@ SOURCES = {
     "compare_recordings": "parity.compare",
     "explain_difference": "parity.explain",
     "list_differences": "parity.explain",
-    "list_experiments": "parity.experiments",
+    "list_experiments": "parity.experiment.experiments",
     "record_experiment": "parity.record",
     "run_experiment": "parity.run",
 }

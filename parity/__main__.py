@@ -2,15 +2,15 @@
 
 if __name__ == "__main__":
     # Before what follows is imported, which takes its time and may fail.
-    from parity import command
+    from parity.commands import entry
 
-    command.program()
+    entry.program()
 
 from collections.abc import Sequence
 
-from parity.command import COMMANDS
+from parity.commands.entry import COMMANDS
 from parity.errors import UsageError
-from parity.experiments import list_experiments
+from parity.experiment.experiments import list_experiments
 
 USAGE = """\
 usage: keras-torch-parity [COMMAND ...]      the same as: python -m parity.COMMAND ...

@@ -2,9 +2,9 @@
 
 if __name__ == "__main__":
     # Before what follows is imported, which takes its time and may fail.
-    from parity import command
+    from parity.commands import entry
 
-    command.run("parity.check")
+    entry.run("parity.check")
 
 import argparse
 import inspect
@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from parity import folders
-from parity import options as opts
+from parity.commands import folders
+from parity.commands import options as opts
 from parity.errors import UsageError
-from parity.installed import require_frameworks
+from parity.experiment.spec import Framework
 from parity.models import check, template
 from parity.models.report import Report
 from parity.models.source import split
-from parity.processes import available_cpus, started
-from parity.spec import Framework
+from parity.workers.installed import require_frameworks
+from parity.workers.processes import available_cpus, started
 
 MODULE = "parity.models.worker"
 EPILOG = """\

@@ -2,25 +2,26 @@
 
 if __name__ == "__main__":
     # Before what follows is imported, which takes its time and may fail.
-    from parity import command
+    from parity.commands import entry
 
-    command.run("parity.compare")
+    entry.run("parity.compare")
 
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from parity import folders, recording
-from parity import options as opts
+from parity.commands import folders
+from parity.commands import options as opts
 from parity.diagnosis import Ask, diagnose
 from parity.errors import UsageError
-from parity.installed import require_library
-from parity.recording import MANIFEST
+from parity.experiment.spec import FRAMEWORKS
+from parity.recordings import recording
+from parity.recordings.recording import MANIFEST
 from parity.report import console
 from parity.report.value import Report
-from parity.spec import FRAMEWORKS
 from parity.verdict import judge, judge_alone
+from parity.workers.installed import require_library
 
 EPILOG = """\
 example:

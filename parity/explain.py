@@ -2,9 +2,9 @@
 
 if __name__ == "__main__":
     # Before what follows is imported, which takes its time and may fail.
-    from parity import command
+    from parity.commands import entry
 
-    command.run("parity.explain")
+    entry.run("parity.explain")
 
 import shlex
 import tempfile
@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from parity import options as opts
-from parity.changes import choose, one_of
+from parity.commands import options as opts
 from parity.differences import DIFFERENCES, Difference, Effect
 from parity.differences.text import listing, markdown, plain
 from parity.errors import UsageError
-from parity.installed import missing_frameworks
-from parity.pairs import record_pair
-from parity.processes import available_cpus, started
-from parity.spec import FRAMEWORKS, Experiment, Framework, own_choices
+from parity.experiment.requested import choose, one_of
+from parity.experiment.spec import FRAMEWORKS, Experiment, Framework, own_choices
 from parity.verdict import Verdict, judge
+from parity.workers.installed import missing_frameworks
+from parity.workers.pairs import record_pair
+from parity.workers.processes import available_cpus, started
 
 EPILOG = """\
 example:

@@ -2,19 +2,19 @@
 
 if __name__ == "__main__":
     # Before what follows is imported, which takes its time and may fail.
-    from parity import command
+    from parity.commands import entry
 
-    command.run("parity.matrix")
+    entry.run("parity.matrix")
 
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
-from parity import options as opts
-from parity import recording
+from parity.commands import options as opts
 from parity.errors import IncomparableError, UsageError
-from parity.files import write_whole
-from parity.recording import MANIFEST, Recording
+from parity.recordings import recording
+from parity.recordings.files import write_whole
+from parity.recordings.recording import MANIFEST, Recording
 from parity.verdict import Verdict, judge
 from parity.verdict.checks import EXIT_STATUS
 from parity.verdict.judged import lacking

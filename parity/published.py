@@ -2,9 +2,9 @@
 
 if __name__ == "__main__":
     # Before what follows is imported, which takes its time and may fail.
-    from parity import command
+    from parity.commands import entry
 
-    command.run("parity.published")
+    entry.run("parity.published")
 
 import argparse
 import tempfile
@@ -16,18 +16,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from parity import options as opts
-from parity.changes import one_of
-from parity.digits.mnist import default_folder
+from parity.commands import options as opts
+from parity.data.mnist import default_folder
 from parity.errors import UsageError
-from parity.experiments import EXPERIMENTS
-from parity.files import write_whole
-from parity.installed import require_library
-from parity.pairs import record_pair
-from parity.processes import available_cpus, started
-from parity.recording import Recording
-from parity.spec import FRAMEWORKS, LABELS, Experiment, Framework, TestPixels
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.requested import one_of
+from parity.experiment.spec import FRAMEWORKS, LABELS, Experiment, Framework, TestPixels
+from parity.recordings.files import write_whole
+from parity.recordings.recording import Recording
 from parity.verdict import judge
+from parity.workers.installed import require_library
+from parity.workers.pairs import record_pair
+from parity.workers.processes import available_cpus, started
 
 EPILOG = """\
 example:

@@ -2,9 +2,9 @@
 
 if __name__ == "__main__":
     # Before what follows is imported, which takes its time and may fail.
-    from parity import command
+    from parity.commands import entry
 
-    command.run("parity.record")
+    entry.run("parity.record")
 
 import argparse
 from collections.abc import Sequence
@@ -12,17 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from parity import folders, recording
-from parity import options as opts
-from parity.changes import one_of
+from parity.commands import folders
+from parity.commands import options as opts
+from parity.commands.keywords import RecordSettings, parsed
 from parity.errors import UsageError
-from parity.installed import require_frameworks
-from parity.job import in_order
-from parity.keywords import RecordSettings, parsed
-from parity.processes import Worker, available_cpus
-from parity.recording import Recording
+from parity.experiment.requested import one_of
+from parity.experiment.spec import FRAMEWORKS, Framework
+from parity.recordings import recording
+from parity.recordings.recording import Recording
 from parity.report import console
-from parity.spec import FRAMEWORKS, Framework
+from parity.workers.installed import require_frameworks
+from parity.workers.job import in_order
+from parity.workers.processes import Worker, available_cpus
 
 EPILOG = """\
 example:

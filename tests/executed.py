@@ -16,17 +16,18 @@ from own_pairs import PAIRS
 from saturation import computed
 from test_losses import OUTPUTS
 
-from parity import start, worker
-from parity.changes import initializer
-from parity.experiments import KERAS_ACTIVATIONS, mlp, with_dropout
-from parity.job import DrawJob, RecordJob, in_order
+from parity.experiment.experiments import KERAS_ACTIVATIONS, mlp, with_dropout
+from parity.experiment.optimizers import Clipping
+from parity.experiment.randomness import by_node
+from parity.experiment.requested import initializer
+from parity.experiment.spec import Experiment, Framework
 from parity.models import worker as own_worker
 from parity.models.job import InputsJob, OpenJob
 from parity.models.job import RecordJob as OwnRecordJob
-from parity.optimizers import Clipping
-from parity.randomness import by_node
-from parity.spec import Experiment, Framework
-from parity.task import Task
+from parity.recordings import start
+from parity.worker import serving
+from parity.worker.task import Task
+from parity.workers.job import DrawJob, RecordJob, in_order
 
 # The activations that have a function of their own.
 CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sigmoid", "softplus")
@@ -65,7 +66,7 @@ def step(side: Any, chosen: Experiment, folder: Path) -> None:
     """One step of an experiment, without the graph that takes a framework longest."""
     identity, realisation = chosen.identity, getattr(chosen, side.name)
     job = RecordJob(chosen.name, identity, realisation, "cpu", folder)
-    task = Task(side, job, worker.load_function(realisation.model))
+    task = Task(side, job, serving.load_function(realisation.model))
     model, updater = side.train.build(task.build, identity, realisation, task.place)
     side.state.write(model, updater, start.state(identity, None, None))
     clip, loss = side.clipping.clip_function(identity.clipping, realisation), side.losses.loss(identity.loss)
@@ -101,11 +102,11 @@ def main(side: Framework, folder: Path) -> None:
 
     # Told of calls of Python functions alone, which a profiler is not.
     sys.settrace(note)
-    loaded = worker.load_side(side, threads=1)
+    loaded = serving.load_side(side, threads=1)
     whole, *others = experiments()
     job = RecordJob(whole.name, whole.identity, getattr(whole, side), "cpu", folder / "whole", checkpoints=1)
     for asked in (DrawJob(whole.identity, "own", folder / "initial.safetensors"), job, pretraining(side, folder)):
-        worker.perform(loaded, asked, lambda message: None)
+        serving.perform(loaded, asked, lambda message: None)
     for chosen in others:
         step(loaded, chosen, folder)
     computed(side, loaded, {"table": [], "outputs": {name: outputs[:1] for name, outputs in OUTPUTS.items()}})

@@ -24,7 +24,7 @@ from typing import Any
 
 from parity import compare
 from parity.errors import ParityError
-from parity.recording import MANIFEST
+from parity.recordings.recording import MANIFEST
 
 VALUES: list[Any] = [
     None, True, -1, 0, 1, 2**31, 2**63, 2**64, 10**30, 1e308, 0.5, "", "x", "../../../etc/passwd",

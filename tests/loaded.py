@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from parity import worker
 from parity.errors import UsageError
-from parity.spec import Framework
+from parity.experiment.spec import Framework
+from parity.worker import serving
 
 
 def main(side: Framework, out: Path, folders: list[Path]) -> None:
-    loaded = worker.load_side(side, threads=1)
+    loaded = serving.load_side(side, threads=1)
     for number, folder in enumerate(folders):
         try:
             np.savez(out / f"{number}.npz", **vars(loaded.data.mnist(folder)))

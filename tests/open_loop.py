@@ -14,13 +14,14 @@ import numpy as np
 import safetensors.numpy
 from conftest import both_sides
 
-from parity import start, worker
-from parity.changes import chosen_optimizer
-from parity.experiments import EXPERIMENTS
-from parity.nodes import Dense, Embedding, Initializer, Layer
-from parity.optimizers import SparseAdam
-from parity.randomness import Purpose, normals, uniforms, words
-from parity.spec import Experiment, Framework, Identity, own_choices
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.nodes import Dense, Embedding, Initializer, Layer
+from parity.experiment.optimizers import SparseAdam
+from parity.experiment.randomness import Purpose, normals, uniforms, words
+from parity.experiment.requested import chosen_optimizer
+from parity.experiment.spec import Experiment, Framework, Identity, own_choices
+from parity.recordings import start
+from parity.worker import serving
 
 NORMAL = Initializer("normal", 1.0)
 STEPS = 200
@@ -78,7 +79,7 @@ def built(side: Any, chosen: Experiment) -> Any:
     side.runtime.set_dtype("float64")
     realisation = getattr(chosen, side.name)
     place = side.runtime.devices()["cpu"]
-    return side.train.build(worker.load_function(realisation.model), chosen.identity, realisation, place)
+    return side.train.build(serving.load_function(realisation.model), chosen.identity, realisation, place)
 
 
 def run(side: Any, chosen: Experiment, steps: int = STEPS) -> dict[str, np.ndarray]:
@@ -93,7 +94,7 @@ def run(side: Any, chosen: Experiment, steps: int = STEPS) -> dict[str, np.ndarr
 
 
 def main(framework: Framework, file: Path, cases: list[str]) -> None:
-    side = worker.load_side(framework, threads=1)
+    side = serving.load_side(framework, threads=1)
     found = {}
     for case in cases:
         for way in WAYS[: 1 if case in ONE_WAY else None]:

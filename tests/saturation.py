@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.planted import planted
-from parity import worker
-from parity.experiments import EXPERIMENTS, activation
-from parity.replays import convert
-from parity.spec import DTYPES, ENDINGS, Framework
+from parity.experiment.experiments import EXPERIMENTS, activation
+from parity.experiment.spec import DTYPES, ENDINGS, Framework
+from parity.worker import serving
+from parity.worker.replays import convert
 
 # (x [1, units], label) -> cost, its gradient by x [units]
 Computed = Callable[[np.ndarray, int], tuple[float, list[float]]]
@@ -78,7 +78,7 @@ def computed(side: Framework, loaded: SimpleNamespace, job: dict[str, Any]) -> d
 
 
 def main(side: Framework, job: dict[str, Any], folder: Path) -> None:
-    loaded = worker.load_side(side, threads=1)
+    loaded = serving.load_side(side, threads=1)
     (folder / "clean.json").write_text(json.dumps(computed(side, loaded, job)))
     for number, (edit, name) in enumerate(job["faults"][side]):
         of_one = job | {"outputs": {name: job["outputs"][name]}}

@@ -9,13 +9,14 @@ import pytest
 from conftest import both_sides, shortened, with_activations
 
 from benchmarks import activations as benchmark
-from parity import activations, randomness
-from parity.changes import initializer, with_activation
-from parity.experiments import EXPERIMENTS
-from parity.experiments import activation as node_of
-from parity.nodes import Activation, PReLU
-from parity.spec import DTYPES, FRAMEWORKS, Realisation, is_read, own_choices
-from parity.stages import ALLOWED
+from parity.bounds import activations
+from parity.bounds.stages import ALLOWED
+from parity.experiment import randomness
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.experiments import activation as node_of
+from parity.experiment.nodes import Activation, PReLU
+from parity.experiment.requested import initializer, with_activation
+from parity.experiment.spec import DTYPES, FRAMEWORKS, Realisation, is_read, own_choices
 from parity.verdict import judge
 
 POINTS = 480

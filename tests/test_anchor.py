@@ -5,7 +5,7 @@ import numpy_step
 import pytest
 from conftest import both_sides, shortened
 
-from parity.rounding import step_bounds
+from parity.bounds.whole_step import step_bounds
 from parity.verdict.composed import as_float64
 
 HIDDEN = {

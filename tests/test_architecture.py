@@ -12,54 +12,46 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FRAMEWORKS = {"tensorflow", "keras", "torch", "torchvision", "tensorflow_datasets"}
 IMPLEMENTATIONS = {"tf_impl", "torch_impl"}
+# Where a module may be imported by name.
+BY_NAME = ("parity/worker/serving.py", "parity/models/worker.py", "parity/commands/entry.py", "parity/__init__.py")
 # What of parity an implementation may see: the task and the data, and nothing of what judges it.
 VISIBLE = (
-    "parity.spec",
-    "parity.nodes",
-    "parity.optimizers",
-    "parity.data",
-    "parity.digits",
-    "parity.randomness",
-    "parity.recording",
-    "parity.errors",
-    "parity.models.calls",
-    "parity.models.described",
-    "parity.models.places",
-    "parity.models.trees",
-)
-# Where a module may be imported by name.
-BY_NAME = ("parity/worker.py", "parity/models/worker.py", "parity/command.py", "parity/__init__.py")
-# What of parity a package may import.
-ALLOWED = {
-    "parity/verdict": (
-        "parity.verdict",
-        "parity.recording",
-        "parity.settings",
-        "parity.spec",
-        "parity.layout",
-        "parity.measure",
-        "parity.rounded",
-        "parity.rounding",
-        "parity.stages",
+    "errors.py", "experiment/spec.py", "experiment/nodes.py", "experiment/optimizers.py", "experiment/randomness.py",
+    "data", "models/calls.py", "models/described.py", "models/places.py", "models/trees.py",
+)  # fmt: skip
+# The arrows: what of parity each room may import besides itself, a room or a file. What runs is apart from what judges,
+# and a verdict rests on recordings alone.
+ARROWS = {
+    "experiment": ("errors.py",),
+    "data": ("errors.py", "experiment"),
+    "bounds": ("experiment",),
+    "steps": ("errors.py", "experiment", "bounds"),
+    "recordings": ("errors.py", "experiment", "data", "bounds/measure.py", "steps"),
+    "workers": ("errors.py", "experiment", "steps", "recordings"),
+    "worker": ("errors.py", "experiment", "data", "bounds", "steps", "recordings", "workers"),
+    "differences": ("experiment",),
+    "models": (
+        "errors.py", "experiment/validation.py", "experiment/randomness.py", "experiment/spec.py",
+        "recordings/files.py", "workers", "worker", "verdict/checks.py",
     ),
-    "parity/report": (
-        "parity.report",
-        "parity.verdict",
-        "parity.diagnosis.value",
-        "parity.recording",
-        "parity.spec",
-        "parity.files",
+    "verdict": ("experiment", "bounds", "recordings"),
+    "diagnosis": ("errors.py", "experiment", "data", "recordings", "differences", "verdict"),
+    "report": ("experiment", "recordings", "verdict", "diagnosis/value.py"),
+    "commands": ("errors.py", "__init__.py", "experiment", "data", "recordings", "workers", "worker/replays.py"),
+    # The commands themselves, and the Python interface.
+    "": (
+        "errors.py", "experiment", "data", "recordings", "workers", "differences", "models", "verdict",
+        "diagnosis", "report", "commands",
     ),
-    "parity/digits": ("parity.digits", "parity.errors", "parity.patches"),
     "tf_impl": VISIBLE,
     "torch_impl": VISIBLE,
-}
-# What an experiment is made of.
-SPEC = ("spec", "nodes", "optimizers", "checked", "patches")
+}  # fmt: skip
+# Of the experiment's room: what a spec is made of.
+SPEC = ("spec", "nodes", "optimizers", "validation", "patches")
 # Where a generator may be named: a framework's own initializers draw where a user asks for them, from seeds of
 # randomness.py; a user's own model draws its start as its framework does; a known difference shows a framework's masks.
 GENERATORS = (
-    "parity/randomness.py",
+    "parity/experiment/randomness.py",
     "tf_impl/initializers.py",
     "torch_impl/initializers.py",
     "torch_impl/own.py",
@@ -151,6 +143,38 @@ def python_files(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
+def room(root: Path, path: Path) -> str:
+    """The room that a file stands in: a folder of parity, "" for parity itself, or an implementation."""
+    parts = path.relative_to(root).parts
+    if parts[0] != "parity":
+        return parts[0]
+    return parts[1] if len(parts) > 2 else ""
+
+
+def defined_in(root: Path, name: str) -> Path:
+    """The file that a dotted name of parity is defined in."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        place = root.joinpath(*parts[:length])
+        if place.with_suffix(".py").is_file():
+            return place.with_suffix(".py")
+        if (place / "__init__.py").is_file():
+            return place / "__init__.py"
+    raise AssertionError(f"{name} is nowhere")
+
+
+def may_import(own: str, target: str) -> bool:
+    """Whether a file of the room `own` may import the file `target` of parity."""
+    parts = target.split("/")
+    there, name = parts[0] if len(parts) > 1 else "", parts[-1]
+    if there == own:
+        return True
+    # A room's `__init__` that only says what lives there is imported with each of its modules.
+    if name == "__init__.py" and len(ast.parse((ROOT / "parity" / target).read_text()).body) == 1:
+        return True
+    return any(allowed in (target, there) for allowed in ARROWS[own])
+
+
 def violations(root: Path) -> list[str]:
     """Every breach of the import rules under `root`."""
     found = []
@@ -169,11 +193,12 @@ def violations(root: Path) -> list[str]:
         for generator in sorted(used | (roots(imports(path)) & {"random", "secrets"})):
             if path.relative_to(root).as_posix() not in GENERATORS:
                 found.append(f"{path.name} uses {generator}: randomness originates in randomness.py alone")
-    for package, allowed in ALLOWED.items():
-        for path in sorted((root / package).rglob("*.py")):
-            for name in sorted(name for name in imports(path) if name.startswith("parity.")):
-                if not name.startswith(allowed):
-                    found.append(f"{package}/{path.name} imports {name}, which it may not see")
+    for path in [p for package in ("parity", *IMPLEMENTATIONS) for p in sorted((root / package).rglob("*.py"))]:
+        own = room(root, path)
+        for name in sorted(name for name in imports(path) if name.startswith("parity.")):
+            target = defined_in(root, name)
+            if not may_import(own, target.relative_to(root / "parity").as_posix()):
+                found.append(f"{path.relative_to(root)} imports {name}, which it may not see")
     for path in sorted((root / "parity").rglob("*.py")):
         if "import_module" in path.read_text() and path.relative_to(root).as_posix() not in BY_NAME:
             found.append(
@@ -181,13 +206,22 @@ def violations(root: Path) -> list[str]:
             )
     standard = sys.stdlib_module_names
     for module in SPEC:
-        for name in roots(imports(root / "parity" / f"{module}.py")) - set(standard) - {"parity"}:
+        for name in roots(imports(root / "parity" / "experiment" / f"{module}.py")) - set(standard) - {"parity"}:
             found.append(f"{module}.py imports {name}: a spec needs the standard library only")
     return found
 
 
 def test_import_rules():
     assert violations(ROOT) == []
+
+
+def test_every_arrow_is_used():
+    used = set()
+    for path in [p for package in ("parity", *IMPLEMENTATIONS) for p in python_files(package)]:
+        for name in (name for name in imports(path) if name.startswith("parity.")):
+            target = defined_in(ROOT, name).relative_to(ROOT / "parity").as_posix()
+            used |= {(room(ROOT, path), target), (room(ROOT, path), target.split("/")[0])}
+    assert {(own, target) for own, targets in ARROWS.items() for target in targets} <= used
 
 
 @pytest.mark.parametrize(
@@ -201,10 +235,24 @@ def test_import_rules():
         ("tf_impl/replay.py", "from parity.diagnosis import diagnose", "which it may not see"),
         ("tf_impl/layers.py", "x = tf.random.normal([1])", "randomness originates"),
         ("torch_impl/randomness.py", "torch.manual_seed(1)", "randomness originates"),
-        ("parity/initializers.py", "x = np.random.normal()", "randomness originates"),
-        ("parity/verdict/outcome.py", "from parity import worker", "which it may not see"),
-        ("parity/spec.py", "import numpy", "standard library only"),
-        ("tf_impl/train.py", "from parity.worker import record", "which it may not see"),
+        ("parity/experiment/initializers.py", "x = np.random.normal()", "randomness originates"),
+        ("parity/verdict/outcome.py", "from parity.worker import serving", "which it may not see"),
+        ("parity/experiment/spec.py", "from parity.bounds import sums", "which it may not see"),
+        ("parity/data/digits.py", "from parity.recordings import files", "which it may not see"),
+        ("parity/bounds/sums.py", "from parity.steps import phases", "which it may not see"),
+        ("parity/steps/layout.py", "from parity.recordings import recording", "which it may not see"),
+        ("parity/recordings/recording.py", "from parity.bounds import sums", "which it may not see"),
+        ("parity/workers/job.py", "from parity.worker import task", "which it may not see"),
+        ("parity/worker/task.py", "from parity.verdict import checks", "which it may not see"),
+        ("parity/differences/text.py", "from parity.diagnosis import value", "which it may not see"),
+        ("parity/models/described.py", "from parity.diagnosis import value", "which it may not see"),
+        ("parity/diagnosis/given.py", "from parity.report import console", "which it may not see"),
+        ("parity/report/console.py", "from parity.diagnosis import replay", "which it may not see"),
+        ("parity/commands/options.py", "from parity.worker import task", "which it may not see"),
+        ("parity/run.py", "from parity.worker import task", "which it may not see"),
+        ("torch_impl/data.py", "from parity.recordings import recording", "which it may not see"),
+        ("parity/experiment/spec.py", "import numpy", "standard library only"),
+        ("tf_impl/train.py", "from parity.worker.training import record", "which it may not see"),
         ("parity/report/console.py", "importlib.import_module('torch')", "only the worker does"),
     ],
 )

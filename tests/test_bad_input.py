@@ -14,9 +14,11 @@ from commands import command, run
 from conftest import shortened
 from test_digits import IMAGES, LABELS
 
-from parity import digits, randomness, recording
-from parity.experiments import EXPERIMENTS
-from parity.job import RecordJob
+from parity.data import digits
+from parity.experiment import randomness
+from parity.experiment.experiments import EXPERIMENTS
+from parity.recordings import recording
+from parity.workers.job import RecordJob
 
 HELP = "(see python -m parity.run --help)"
 KERNEL = np.zeros((784, 10), np.float32)

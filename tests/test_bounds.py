@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from parity import formulas
-from parity.formulas import update
-from parity.measure import Tolerance, worst
-from parity.optimizers import OPTIMIZERS
-from parity.precision import Sum, of_step, of_sum
-from parity.rounded import UNIT_ROUNDOFF, Branch, Rounded, exact, smallest_normal
-from parity.spec import Realisation, own_choices
-from parity.stages import tolerance
-from parity.sums import dot_bound, sum_bound
+from parity.bounds import optimizer_formulas
+from parity.bounds.measure import Tolerance, worst
+from parity.bounds.optimizer_formulas import update
+from parity.bounds.precision import Sum, of_step, of_sum
+from parity.bounds.running_error import UNIT_ROUNDOFF, Branch, Rounded, exact, smallest_normal
+from parity.bounds.stages import tolerance
+from parity.bounds.sums import dot_bound, sum_bound
+from parity.experiment.optimizers import OPTIMIZERS
+from parity.experiment.spec import Realisation, own_choices
 
 U = UNIT_ROUNDOFF["float32"]
 TORCH = Realisation("torch_impl.models:build", **own_choices("torch"))
@@ -125,7 +125,7 @@ def test_an_update_in_blocks_is_the_same(name, monkeypatch):
     slots = {slot: exact(np.abs(array), U) for slot, array in zip(optimizer.slots, slots, strict=True)}
     given = optimizer, TORCH, 3, exact(w, U), Rounded(g, np.full(shape, 1e-31), U), slots
     whole = update(*given)
-    monkeypatch.setattr(formulas, "BLOCK", 32)
+    monkeypatch.setattr(optimizer_formulas, "BLOCK", 32)
     parts = update(*given)
     for ours, other in zip((whole[0], *whole[1].values()), (parts[0], *parts[1].values()), strict=True):
         np.testing.assert_array_equal(ours.value, other.value)

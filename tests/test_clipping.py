@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from conftest import both_sides, shortened
 
-from parity import clipping
-from parity.changes import chosen_clipping
+from parity.bounds import clipping
 from parity.errors import UsageError
-from parity.optimizers import Clipping
-from parity.spec import is_read
+from parity.experiment.optimizers import Clipping
+from parity.experiment.requested import chosen_clipping
+from parity.experiment.spec import is_read
 from parity.verdict import judge
 
 # Below the norms and the largest values of the first gradients.

@@ -17,9 +17,9 @@ import pytest
 from commands import command, run, start, wait_for
 from conftest import shortened
 
-from parity import recording
-from parity.command import COMMANDS, LIBRARIES
-from parity.job import RecordJob
+from parity.commands.entry import COMMANDS, LIBRARIES
+from parity.recordings import recording
+from parity.workers.job import RecordJob
 
 # In place of a library: it says that it is being imported, and takes its time.
 SLOW = "import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(1000)\n"
@@ -179,7 +179,7 @@ def test_a_library_that_is_imported_late(versions, tmp_path):
 
 
 def test_an_import_that_fails_by_our_own_fault(tmp_path):
-    code = "import parity.files; del parity.files.write_whole"
+    code = "import parity.recordings.files; del parity.recordings.files.write_whole"
     done = run("parity.compare", "a", "b", folder=tmp_path, code=code)
     assert done.returncode == 70
     assert "Traceback" in done.stderr
@@ -240,7 +240,7 @@ def test_another_parity_on_the_path_is_not_taken_for_this_one(console_script, tm
 
 def test_little_precedes_the_answer_to_a_request_to_stop():
     """These take as long to be imported as Python takes to start."""
-    code = "import sys, parity.command; print({'typing', 'dataclasses'} & {*sys.modules})"
+    code = "import sys, parity.commands.entry; print({'typing', 'dataclasses'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "set()\n", "")
 

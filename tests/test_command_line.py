@@ -7,8 +7,9 @@ import pytest
 import safetensors.numpy
 from commands import run
 
-from parity import randomness, recording, start
-from parity.experiments import EXPERIMENTS
+from parity.experiment import randomness
+from parity.experiment.experiments import EXPERIMENTS
+from parity.recordings import recording, start
 
 
 @pytest.fixture(scope="module")

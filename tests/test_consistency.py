@@ -13,10 +13,10 @@ import safetensors.numpy
 from commands import run
 from conftest import shortened
 
-from parity import recording
 from parity.errors import IncomparableError, UsageError
-from parity.job import RecordJob
-from parity.recording import FLOW, LOOP, MANIFEST, TRACE, TWINS
+from parity.recordings import recording
+from parity.recordings.recording import FLOW, LOOP, MANIFEST, TRACE, TWINS
+from parity.workers.job import RecordJob
 
 
 @pytest.fixture(scope="module")

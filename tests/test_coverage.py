@@ -8,15 +8,15 @@ import pytest
 from conftest import selected
 
 from benchmarks.coverage import TABLES
-from parity import recording
-from parity.changes import COSTS
-from parity.job import RecordJob
-from parity.nodes import ActivationName, Dense, InitializerName
-from parity.optimizers import OPTIMIZERS
-from parity.recording import Recording
-from parity.run import replayed
-from parity.spec import FRAMEWORKS, LABELS, own_choices
+from parity.experiment.nodes import ActivationName, Dense, InitializerName
+from parity.experiment.optimizers import OPTIMIZERS
+from parity.experiment.requested import COSTS
+from parity.experiment.spec import FRAMEWORKS, LABELS, own_choices
+from parity.recordings import recording
+from parity.recordings.recording import Recording
 from parity.verdict import lockstep
+from parity.workers.job import RecordJob
+from parity.workers.pairs import replayed
 
 # By their row, and by their column where they have but one.
 RUNS = {

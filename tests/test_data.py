@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import both_sides, shortened
 
-from parity import data
+from parity.data import datasets
 from parity.errors import UsageError
-from parity.experiments import EXPERIMENTS
-from parity.randomness import batch_order, checksum_weights
-from parity.spec import FRAMEWORKS, Schedule
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.randomness import batch_order, checksum_weights
+from parity.experiment.spec import FRAMEWORKS, Schedule
 from parity.verdict import judge
 
 
@@ -24,8 +24,8 @@ def schedule(**changes):
 
 def cut(asked, samples):
     """The plan of a schedule over so many samples, in file order, as a list of batches."""
-    order = np.tile(np.arange(samples), (data.passes_needed(asked, samples), 1))
-    batches = data.plan(asked, order)
+    order = np.tile(np.arange(samples), (datasets.passes_needed(asked, samples), 1))
+    batches = datasets.plan(asked, order)
     taken = [batches.order[a:b].tolist() for a, b in zip(batches.starts, batches.stops, strict=True)]
     return taken, np.flatnonzero(batches.epoch_ends).tolist()
 
@@ -50,13 +50,13 @@ def test_an_epoch_of_several_passes():
 
 def test_a_batch_larger_than_the_data():
     with pytest.raises(UsageError, match="batch of 3 is larger than the training set of 2"):
-        data.passes_needed(schedule(), 2)
+        datasets.passes_needed(schedule(), 2)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pixels_are_divided_by_255(dtype):
     images = np.arange(256, dtype=np.uint8)[None]
-    scaled, multiplied = (data.scale(images, dtype, way) for way in ("division", "reciprocal"))
+    scaled, multiplied = (datasets.scale(images, dtype, way) for way in ("division", "reciprocal"))
     assert scaled.dtype == multiplied.dtype == dtype
     assert (scaled == (np.arange(256) / np.float64(255)).astype(dtype)).all()
     # As many as the entry pixel_scaling says of float32; in float64 all but 0, by the factor's rounding.
@@ -65,7 +65,7 @@ def test_pixels_are_divided_by_255(dtype):
 
 
 def test_raw_pixels_are_for_testing():
-    raw, scaled = (data.load("digits", None, "float32", test_pixels=way) for way in ("raw", "scaled"))
+    raw, scaled = (datasets.load("digits", None, "float32", test_pixels=way) for way in ("raw", "scaled"))
     np.testing.assert_array_equal(raw.train_inputs, scaled.train_inputs)
     np.testing.assert_array_equal(raw.test_inputs, np.round(255 * scaled.test_inputs))
     with pytest.raises(ValueError, match="raw pixels are for experiments on the digits' pixels"):
@@ -88,7 +88,7 @@ def test_a_run_with_other_pixels(record_pair, tmp_path):
 
 
 def test_xor():
-    points = data.load("xor", None, "float32")
+    points = datasets.load("xor", None, "float32")
     assert points.train_inputs.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     assert points.train_labels.tolist() == [0, 1, 1, 0]
 
@@ -96,8 +96,8 @@ def test_xor():
 def test_checksums_are_numpys(record_pair, tmp_path):
     """What the loops say they used is what the plan told them to use, computed here once more."""
     experiment = shortened("mnist_softmax", 3)
-    content = data.load("digits", None, "float32")
-    batches = data.plan(experiment.identity.schedule, batch_order(0, 1, 4000, shuffle=True))
+    content = datasets.load("digits", None, "float32")
+    batches = datasets.plan(experiment.identity.schedule, batch_order(0, 1, 4000, shuffle=True))
     factors = checksum_weights(100, 784)
     for recording in record_pair(experiment, tmp_path, checkpoints=1, exchange=False):
         for step in range(3):
@@ -112,9 +112,11 @@ def test_checksums_are_numpys(record_pair, tmp_path):
 def test_images_are_held_once(side):
     """What a framework trains on and what replays read is the same memory."""
     code = (
-        "import sys, numpy as np; from pathlib import Path; from parity import worker\n"
-        "from parity.experiments import EXPERIMENTS; from parity.job import RecordJob; from parity.task import Task\n"
-        "side, chosen = worker.load_side(sys.argv[1], 1), EXPERIMENTS['mnist_softmax']\n"
+        "import sys, numpy as np; from pathlib import Path; from parity.worker import serving\n"
+        "from parity.experiment.experiments import EXPERIMENTS\n"
+        "from parity.workers.job import RecordJob\n"
+        "from parity.worker.task import Task\n"
+        "side, chosen = serving.load_side(sys.argv[1], 1), EXPERIMENTS['mnist_softmax']\n"
         "job = RecordJob('mnist_softmax', chosen.identity, getattr(chosen, sys.argv[1]), 'cpu', Path('unused'))\n"
         "task = Task(side, job, None)\n"
         "tensor = task.on_device.train_inputs\n"

@@ -21,9 +21,10 @@ from benchmarks.faults import FAULTS, PARTS
 from benchmarks.judged import jobs
 from benchmarks.planted import Planter
 from benchmarks.rules import RULES, Run, found_by
-from parity import measure, recording
+from parity.bounds import measure
 from parity.errors import WorkerError
-from parity.spec import Realisation
+from parity.experiment.spec import Realisation
+from parity.recordings import recording
 from parity.verdict import Verdict, checks
 
 ROOT = Path(__file__).parents[1]
@@ -298,12 +299,12 @@ def added_options(file):
              "benchmarks/detection.py", "benchmarks/lockstep.py", "benchmarks/coverage.py"],
 )  # fmt: skip
 def test_no_option_does_nothing(file):
-    # Some hand all their options to a function of parity/options.py.
-    assert added_options(file) - read_of_options(file, "parity/options.py") == set()
+    # Some hand all their options to a function of parity/commands/options.py.
+    assert added_options(file) - read_of_options(file, "parity/commands/options.py") == set()
 
 
 def test_no_option_of_an_experiment_does_nothing():
-    files = ("parity/options.py", "parity/run.py", "parity/record.py")
+    files = ("parity/commands/options.py", "parity/run.py", "parity/record.py")
     added = set().union(*map(added_options, files))
     assert len(added) > 20
     # These two are read in a loop over their names.

@@ -12,19 +12,20 @@ import safetensors.numpy
 from commands import run
 from conftest import both_sides, shortened
 
-from parity import explain, recording, start
-from parity.changes import with_activation
+from parity import explain
 from parity.diagnosis import diagnose, transforms
 from parity.diagnosis.given import LATER, UNUSED
 from parity.diagnosis.replay import acts_in, entry_of
 from parity.differences import DIFFERENCES
 from parity.errors import WorkerError
-from parity.job import RecordJob, ReplayJob
-from parity.optimizers import OPTIMIZERS
-from parity.pairs import replayed
-from parity.processes import Worker
-from parity.spec import FRAMEWORKS, LABELS, own_choices
+from parity.experiment.optimizers import OPTIMIZERS
+from parity.experiment.requested import with_activation
+from parity.experiment.spec import FRAMEWORKS, LABELS, own_choices
+from parity.recordings import recording, start
 from parity.verdict import judge
+from parity.workers.job import RecordJob, ReplayJob
+from parity.workers.pairs import replayed
+from parity.workers.processes import Worker
 
 ROOT = Path(__file__).parents[1]
 STOCK_ADAM = {"adam_epsilon": "before_correction", "constants": "through_float32", "epsilon_value": "keras_default"}

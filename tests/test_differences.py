@@ -14,7 +14,7 @@ from commands import run
 from parity import explain
 from parity.differences import DIFFERENCES
 from parity.differences.text import markdown
-from parity.spec import FRAMEWORKS, Realisation, own_choices
+from parity.experiment.spec import FRAMEWORKS, Realisation, own_choices
 from parity.verdict import judge
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from parity import digits
+from parity.data import digits
 from parity.errors import UsageError
 
 

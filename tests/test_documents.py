@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from parity.command import COMMANDS
+from parity.commands.entry import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/verdict.md")

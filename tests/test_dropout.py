@@ -12,11 +12,11 @@ import safetensors.numpy
 from conftest import shortened
 from dropped import COUNT, COUNTERS, RATES, cases
 
-from parity import randomness
-from parity.changes import with_activation, with_hidden_dropout
-from parity.experiments import EXPERIMENTS, with_dropout
-from parity.nodes import Dropout
-from parity.spec import DTYPES, FRAMEWORKS
+from parity.experiment import randomness
+from parity.experiment.experiments import EXPERIMENTS, with_dropout
+from parity.experiment.nodes import Dropout
+from parity.experiment.requested import with_activation, with_hidden_dropout
+from parity.experiment.spec import DTYPES, FRAMEWORKS
 from parity.verdict import composed, judge, judge_alone
 
 KNOWN_ANSWERS = (

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from conftest import shortened
 
-from parity import digits, embeddings
-from parity.changes import chosen_optimizer, initializer, with_initializer
-from parity.data import load
+from parity.bounds import embeddings
+from parity.data import digits
+from parity.data.datasets import load
 from parity.errors import IncomparableError
-from parity.experiments import EXPERIMENTS
-from parity.layout import check_step, step_shapes
-from parity.nodes import Activation, Dense, Embedding
-from parity.optimizers import Clipping
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.nodes import Activation, Dense, Embedding
+from parity.experiment.optimizers import Clipping
+from parity.experiment.requested import chosen_optimizer, initializer, with_initializer
+from parity.steps.layout import check_step, step_shapes
 from parity.verdict import judge
 
 TABLE = "embedding_1/table"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import shortened
 
-from parity import data
+from parity.data import datasets
 from parity.verdict import evaluation, judge
 
 
@@ -25,7 +25,7 @@ def test_losses_and_accuracies(way, record_pair, tmp_path):
     experiment = shortened("mnist_softmax", 12)
     schedule = replace(experiment.identity.schedule, batch_size=64, test_loss=way, evaluate_training=True)
     experiment = replace(experiment, identity=replace(experiment.identity, schedule=schedule))
-    digits = data.load("digits", None, "float32")
+    digits = datasets.load("digits", None, "float32")
     for side in record_pair(experiment, tmp_path):
         losses, right = evaluated(side, digits.test_inputs, digits.test_labels)
         expected = losses.mean()

@@ -7,12 +7,13 @@ import pytest
 import safetensors.numpy
 from conftest import both_sides, shortened, with_activations
 
-from parity import randomness, recording
-from parity.changes import with_activation
-from parity.experiments import EXPERIMENTS
-from parity.job import RecordJob
-from parity.spec import Experiment
+from parity.experiment import randomness
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.requested import with_activation
+from parity.experiment.spec import Experiment
+from parity.recordings import recording
 from parity.verdict import judge
+from parity.workers.job import RecordJob
 
 # One epoch of digits; two epochs of XOR and a bit, to have a last one that is not whole.
 STEPS = {"mnist": 40, "xor": 230}

@@ -10,9 +10,9 @@ import time
 import pytest
 from commands import command, run, running_in, start, wait_for
 
-from parity import recording
 from parity.errors import ParityError
-from parity.processes import uninterrupted
+from parity.recordings import recording
+from parity.workers.processes import uninterrupted
 
 # A module that a worker imports in place of the framework, being in the folder it runs in.
 ABORTS = "import os; print('the last words'); os.abort()"

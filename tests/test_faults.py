@@ -9,11 +9,11 @@ from conftest import selected
 from benchmarks.families import family
 from benchmarks.faults import FAULTS
 from benchmarks.planted import Planter
-from parity import recording
-from parity.job import RecordJob, in_order
-from parity.recording import PRETRAINING, Recording
-from parity.spec import FRAMEWORKS
+from parity.experiment.spec import FRAMEWORKS
+from parity.recordings import recording
+from parity.recordings.recording import PRETRAINING, Recording
 from parity.verdict import Verdict, judge, pretraining
+from parity.workers.job import RecordJob, in_order
 
 # Checkpoints 0, 1, 2, 5, 10 and 11; of pre-training, which is recorded alone, the first and last step of either layer.
 STEPS, CHECKPOINTS = 12, 6

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from parity.errors import IncomparableError
-from parity.experiments import EXPERIMENTS, mlp
-from parity.flow import flow
-from parity.recording import FLOW
+from parity.experiment.experiments import EXPERIMENTS, mlp
+from parity.recordings.recording import FLOW
 from parity.report.figures import draw
+from parity.worker.gradient_flow import flow
 
 
 def of_one_layer(function, pre_activations):

@@ -7,11 +7,11 @@ import pytest
 from commands import run
 from conftest import shortened
 
-from parity import recording
-from parity.changes import chosen_optimizer
 from parity.errors import UsageError
-from parity.job import RecordJob
+from parity.experiment.requested import chosen_optimizer
+from parity.recordings import recording
 from parity.verdict import judge
+from parity.workers.job import RecordJob
 
 STEPS = 600
 OPTIMIZERS = {

@@ -19,13 +19,14 @@ from benchmarks.honest import State
 from benchmarks.honest_page import page
 from benchmarks.lanes import Lane, Outcome
 from benchmarks.shrink import Command, shrunk
-from parity import data, options
-from parity.changes import COSTS
+from parity.commands import options
+from parity.data import datasets
 from parity.errors import UsageError, WorkerError
-from parity.experiments import EXPERIMENTS
-from parity.nodes import ActivationName, InitializerName
-from parity.optimizers import OPTIMIZERS, SGD, ClipBy
-from parity.spec import DTYPES, Realisation
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.nodes import ActivationName, InitializerName
+from parity.experiment.optimizers import OPTIMIZERS, SGD, ClipBy
+from parity.experiment.requested import COSTS
+from parity.experiment.spec import DTYPES, Realisation
 
 ROOT = Path(__file__).parents[1]
 MANY = 1500
@@ -119,7 +120,7 @@ def test_degenerate_values_are_taken(kind):
 @pytest.mark.parametrize("name", ["mnist_relu", "mnist_tokens", "xor_relu"])
 def test_the_sizes_of_the_training_sets(name):
     identity = EXPERIMENTS[name].identity
-    assert drawers.set_size(identity) == len(data.load(identity.data, None, identity.dtype).train_labels)
+    assert drawers.set_size(identity) == len(datasets.load(identity.data, None, identity.dtype).train_labels)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from conftest import shortened
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from parity.experiments import EXPERIMENTS
-from parity.optimizers import OPTIMIZERS
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.optimizers import OPTIMIZERS
 
 ENDS: Counter[str] = Counter()
 

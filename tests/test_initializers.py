@@ -9,14 +9,15 @@ from conftest import shortened
 
 from benchmarks.distributions import Sample
 from benchmarks.initializers import BIAS, CASES, KERNEL, PLAIN, Case, drawn_from, measure, page, picture
-from parity import randomness, start
-from parity.changes import initializer, with_initializer
 from parity.errors import UsageError
-from parity.initializers import distribution
-from parity.job import DrawJob
-from parity.nodes import Dense, Initializer
-from parity.randomness import Purpose
-from parity.spec import FRAMEWORKS
+from parity.experiment import randomness
+from parity.experiment.initializers import distribution
+from parity.experiment.nodes import Dense, Initializer
+from parity.experiment.randomness import Purpose
+from parity.experiment.requested import initializer, with_initializer
+from parity.experiment.spec import FRAMEWORKS
+from parity.recordings import start
+from parity.workers.job import DrawJob
 
 ROOT = Path(__file__).parents[1]
 # Where a name of the framework's own means another formula, and which.
@@ -67,7 +68,7 @@ def test_orthogonal(found):
     unit = 2.0**-24
     # Ours is exact but for each entry's rounding: at most 2 u |q||q'| for unit vectors q and q', and a little.
     assert departures["neutral"] <= 2.01 * unit
-    # A product's bound, as in parity/stages.py.
+    # A product's bound, as in parity/bounds/stages.py.
     assert max(departures[side] for side in FRAMEWORKS) <= 3 * math.sqrt(KERNEL[0]) * unit
 
 

@@ -17,12 +17,13 @@ from rich.console import Console
 from test_bad_input import HELP, USAGE_ERRORS
 
 import parity
-from parity import compare, keywords, record
+from parity import compare, record
 from parity import run as run_command
-from parity.command import COMMANDS
+from parity.commands import keywords
+from parity.commands.entry import COMMANDS
 from parity.differences import DIFFERENCES
 from parity.errors import IncomparableError, UsageError
-from parity.experiments import EXPERIMENTS
+from parity.experiment.experiments import EXPERIMENTS
 from parity.report.value import Report
 from parity.verdict import Verdict, judge
 

@@ -7,12 +7,13 @@ import pytest
 from conftest import shortened, xor_lbfgs
 from test_hand_over import record
 
-from parity import lbfgs, start
-from parity.changes import chosen_optimizer, with_cost
-from parity.data import planned
+from parity.bounds import lbfgs
+from parity.bounds.running_error import UNIT_ROUNDOFF, Rounded, exact
+from parity.data.datasets import planned
 from parity.errors import UsageError
-from parity.optimizers import LBFGS, OPTIMIZERS
-from parity.rounded import UNIT_ROUNDOFF, Rounded, exact
+from parity.experiment.optimizers import LBFGS, OPTIMIZERS
+from parity.experiment.requested import chosen_optimizer, with_cost
+from parity.recordings import start
 from parity.verdict import judge
 
 STEPS = 30

@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from conftest import shortened
 
-from parity import measure, recording
-from parity.changes import initializer, with_activation, with_initializer
-from parity.data import plan
-from parity.job import RecordJob
-from parity.measure import summary
-from parity.optimizers import OPTIMIZERS
-from parity.recording import Recording
-from parity.replays import checkpoint_steps
-from parity.spec import DTYPES, Schedule
-from parity.stages import ALLOWED, results
+from parity.bounds import measure
+from parity.bounds.measure import summary
+from parity.bounds.stages import ALLOWED, results
+from parity.data.datasets import plan
+from parity.experiment.optimizers import OPTIMIZERS
+from parity.experiment.requested import initializer, with_activation, with_initializer
+from parity.experiment.spec import DTYPES, Schedule
+from parity.recordings import recording
+from parity.recordings.recording import Recording
 from parity.verdict import judge, judge_alone, lockstep
 from parity.verdict.checks import ulps
+from parity.worker.replays import checkpoint_steps
+from parity.workers.job import RecordJob
 
 NAN, INF = math.nan, math.inf
 

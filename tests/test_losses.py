@@ -13,14 +13,16 @@ import pytest
 import safetensors.numpy
 from conftest import shortened
 
-from parity import chunks, data, randomness
-from parity.changes import COSTS, with_cost
-from parity.experiments import EXPERIMENTS, NORMAL, mlp
-from parity.losses import rounding
-from parity.phases import Training
-from parity.spec import FRAMEWORKS, Dtype, Experiment, LossName, Schedule
-from parity.stages import ALLOWED, UNIT_ROUNDOFF
+from parity.bounds.losses import rounding
+from parity.bounds.stages import ALLOWED, UNIT_ROUNDOFF
+from parity.data import datasets
+from parity.experiment import randomness
+from parity.experiment.experiments import EXPERIMENTS, NORMAL, mlp
+from parity.experiment.requested import COSTS, with_cost
+from parity.experiment.spec import FRAMEWORKS, Dtype, Experiment, LossName, Schedule
+from parity.steps.phases import Training
 from parity.verdict import judge
+from parity.worker import chunks
 
 INF, NAN = math.inf, math.nan
 TABLE = [16.0, 17.0, 30.0, 200.0, 1000.0, -16.0, -30.0, -90.0, -1000.0, 0.0, 0.5]
@@ -228,7 +230,7 @@ def test_a_model_that_does_not_end_as_its_loss_needs(cost, model, message):
 def test_epochs_with_a_partial_batch(epoch_cost, expected):
     """Seven samples in batches of three; the second epoch ends before its last batch."""
     schedule = Schedule(3, False, False, 1, 5, "steps", epoch_cost, "sample_mean", True)
-    batches = data.plan(schedule, np.arange(7)[None].repeat(2, 0))
+    batches = datasets.plan(schedule, np.arange(7)[None].repeat(2, 0))
     columns = dict.fromkeys(("indices", "inputs", "labels"), np.zeros(5)) | {"evaluation": np.zeros((5, 4))}
     phase = Training(replace(EXPERIMENTS["xor_tanh"].identity, schedule=schedule))
     trace = chunks.join([{"cost": np.array([1, 3, 8, 2, 3], np.float32), **columns}], batches, phase)

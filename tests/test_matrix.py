@@ -9,8 +9,9 @@ import safetensors.numpy
 from commands import run
 from conftest import shortened
 
-from parity import randomness, recording
-from parity.job import RecordJob
+from parity.experiment import randomness
+from parity.recordings import recording
+from parity.workers.job import RecordJob
 
 EXPERIMENT = shortened("mnist_softmax", 3)
 

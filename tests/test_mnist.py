@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 from commands import run, wait_for
 
-from parity import digits, recording
-from parity import options as opts
-from parity.digits import Digits
-from parity.digits.mnist import DIGEST, FILES, LOADERS
+from parity.commands import options as opts
+from parity.data import digits
+from parity.data.digits import Digits
+from parity.data.mnist import DIGEST, FILES, LOADERS
 from parity.errors import UsageError
-from parity.experiments import EXPERIMENTS
-from parity.spec import FRAMEWORKS
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.spec import FRAMEWORKS
+from parity.recordings import recording
 
 IMAGES = "train-images-idx3-ubyte.gz"
 # Of all connections, so that no test depends on a network.
@@ -178,6 +179,6 @@ def test_a_default_of_ones_own(tmp_path, monkeypatch):
 
 
 def test_a_loader_that_is_not_installed(tmp_path, monkeypatch):
-    monkeypatch.setattr("parity.digits.mnist.find_spec", lambda name: None)
+    monkeypatch.setattr("parity.data.mnist.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"torchvision is not installed \(pip install 'keras-torch-parity\[mnist\]'\)"):
         asked("mnist_softmax", "mnist", tmp_path)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from conftest import shortened
 
-from parity import randomness, recording
-from parity.recording import Recording
+from parity.experiment import randomness
+from parity.recordings import recording
+from parity.recordings.recording import Recording
 from parity.verdict import judge, noise, outcome, trajectory
 from parity.verdict.judged import levels
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from conftest import both_sides, shortened
 
-from parity.changes import with_activation
-from parity.data import plan, require_variances
+from parity.data.datasets import plan, require_variances
 from parity.errors import UsageError
-from parity.experiments import EXPERIMENTS
-from parity.nodes import BatchNorm, Dense
-from parity.optimizers import OPTIMIZERS
-from parity.spec import is_read
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.nodes import BatchNorm, Dense
+from parity.experiment.optimizers import OPTIMIZERS
+from parity.experiment.requested import with_activation
+from parity.experiment.spec import is_read
 from parity.verdict import judge, judge_alone
 
 

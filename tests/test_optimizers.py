@@ -11,10 +11,10 @@ import pytest
 import safetensors.numpy
 from conftest import selected
 
-from parity import start
-from parity.rounded import UNIT_ROUNDOFF
-from parity.spec import FRAMEWORKS
-from parity.stages import gradients, updated
+from parity.bounds.running_error import UNIT_ROUNDOFF
+from parity.bounds.stages import gradients, updated
+from parity.experiment.spec import FRAMEWORKS
+from parity.recordings import start
 
 # In units of u and of the largest value: the rounding of one step, times the steps.
 GROWTH = 50 * open_loop.STEPS
@@ -36,7 +36,7 @@ def ends(tmp_path_factory, request):
 
 
 def by_formula(case, way, moved=0.0):
-    """What parity/formulas.py ends with, each gradient moved by so many units in the last place, to and fro."""
+    """What the optimizer's formula ends with, each gradient moved by so many units in the last place, to and fro."""
     experiment = open_loop.experiment(case, way)
     identity = experiment.identity
     state = start.state(identity, None, None)

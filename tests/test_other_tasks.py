@@ -13,12 +13,14 @@ import pytest
 from commands import run
 from conftest import shortened
 
-from parity import digits, programs, recording
+from parity.data import digits
 from parity.errors import IncomparableError
-from parity.experiments import EXPERIMENTS
-from parity.job import RecordJob, ReplayJob
-from parity.spec import LABELS
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.spec import LABELS
+from parity.recordings import recording
 from parity.verdict import judge
+from parity.worker import programs
+from parity.workers.job import RecordJob, ReplayJob
 
 ROOT = Path(__file__).parents[1]
 SHARED = {"tf": "shared_axes=[1] if node.shared else None", "torch": "num_parameters=1 if node.shared else node.units"}
@@ -28,9 +30,9 @@ FEWER = """
 
 import dataclasses
 
-import parity.data
+import parity.data.datasets
 
-stock = parity.data.plan
+stock = parity.data.datasets.plan
 
 
 def plan(schedule, order):
@@ -39,7 +41,7 @@ def plan(schedule, order):
     return dataclasses.replace(found, starts=found.starts[:-1], stops=found.stops[:-1], epoch_ends=ends)
 
 
-parity.data.plan = plan
+parity.data.datasets.plan = plan
 """
 
 

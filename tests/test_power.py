@@ -15,7 +15,7 @@ from benchmarks.families import family
 from benchmarks.faults import FAULTS
 from benchmarks.power import FAILED, FOUND, MISSED, NOWHERE, OPEN, Plant, State
 from parity.errors import UsageError, WorkerError
-from parity.nodes import BatchNorm, Dense
+from parity.experiment.nodes import BatchNorm, Dense
 from parity.verdict import Check, Verdict
 
 ROOT = Path(__file__).parents[1]

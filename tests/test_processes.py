@@ -9,10 +9,10 @@ import pytest
 from commands import running_in, start, wait_for
 from conftest import shortened
 
-from parity import recording
 from parity.errors import UsageError, WorkerError
-from parity.job import RecordJob
-from parity.processes import Worker
+from parity.recordings import recording
+from parity.workers.job import RecordJob
+from parity.workers.processes import Worker
 
 LONG = ["xor_tanh", "--framework", "torch", "--steps", 200_000, "--out", "out"]
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from commands import run
 
-from parity import digits, published
+from parity import published
+from parity.data import digits
 from parity.published import ACCURACY, FIRST_COST, LAST_COST, Found
 
 # What both frameworks must reach from seed 0. The deep nets' accuracy moves from run to run: in docs/published.md the

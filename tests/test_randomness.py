@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from conftest import shortened
 
-from parity import randomness
-from parity.changes import initializer
-from parity.randomness import Purpose
+from parity.experiment import randomness
+from parity.experiment.randomness import Purpose
+from parity.experiment.requested import initializer
 
 COUNT = 200_000
 

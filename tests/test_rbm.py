@@ -11,15 +11,17 @@ import safetensors.numpy
 from conftest import pretrained
 from numpy_step import contrastive_divergence
 
-from parity import randomness, rbm, recording
+from parity.bounds import rbm
+from parity.bounds.measure import summary
+from parity.bounds.running_error import UNIT_ROUNDOFF
 from parity.errors import IncomparableError, UsageError
-from parity.experiments import EXPERIMENTS
-from parity.job import RecordJob, in_order
-from parity.measure import summary
-from parity.recording import PRETRAINED, PRETRAINING
-from parity.rounded import UNIT_ROUNDOFF
+from parity.experiment import randomness
+from parity.experiment.experiments import EXPERIMENTS
+from parity.recordings import recording
+from parity.recordings.recording import PRETRAINED, PRETRAINING
 from parity.verdict import judge, judge_alone, lockstep
 from parity.verdict.checks import Check
+from parity.workers.job import RecordJob, in_order
 
 STEPS = 80
 LAST = "outputs/sigmoid_1"
@@ -76,10 +78,13 @@ def test_both_sides_are_the_formulas(pair):
 
 def digits(identity, step):
     """The float32 pixels of a step, widened."""
-    from parity import data, start
+    from parity.data import datasets
+    from parity.recordings import start
 
-    content = data.load("digits", None, "float32")
-    batches = data.plan(identity.pretraining.schedule(2), start.pretraining_order(identity, len(content.train_labels)))
+    content = datasets.load("digits", None, "float32")
+    batches = datasets.plan(
+        identity.pretraining.schedule(2), start.pretraining_order(identity, len(content.train_labels))
+    )
     return content.train_inputs[batches.order[batches.starts[step] : batches.stops[step]]].astype(np.float64)
 
 

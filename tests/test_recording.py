@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from parity import files, recording
 from parity.errors import IncomparableError, UsageError
+from parity.recordings import files, recording
 
 
 @pytest.fixture

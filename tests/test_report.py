@@ -6,20 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from parity.changes import with_activation
 from parity.diagnosis import diagnose
 from parity.diagnosis.value import CLASSES, Cause, Diagnosis, chosen
 from parity.differences import DIFFERENCES
-from parity.experiments import EXPERIMENTS
-from parity.optimizers import OPTIMIZERS
-from parity.processes import plain, telling
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.optimizers import OPTIMIZERS
+from parity.experiment.requested import with_activation
+from parity.experiment.settings import differences
 from parity.report import console
 from parity.report.levels import details, rows
 from parity.report.sentence import sentence
 from parity.report.wrapped import Line, wrapped
-from parity.settings import differences
 from parity.verdict import Check, Verdict, judge, judge_alone, outcome
 from parity.verdict.checks import beyond, often, result_of
+from parity.workers.processes import plain, telling
 
 
 def printed(sides, verdict, diagnosis=None, width=None):

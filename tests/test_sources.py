@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from commands import run
 
-from parity import digits, recording
-from parity.digits import sources
+from parity.data import digits, sources
 from parity.errors import IncomparableError
+from parity.recordings import recording
 
 ALL = ", ".join(digits.FILES)
 

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.families import shortened
-from parity import recording, training, worker
-from parity.changes import COSTS, chosen_optimizer, initializer
-from parity.experiments import mlp
-from parity.job import RecordJob
-from parity.spec import FRAMEWORKS
+from parity.experiment.experiments import mlp
+from parity.experiment.requested import COSTS, chosen_optimizer, initializer
+from parity.experiment.spec import FRAMEWORKS
+from parity.recordings import recording
+from parity.worker import serving, training
+from parity.workers.job import RecordJob
 
 STEPS = 3
 
@@ -46,8 +47,8 @@ CHANGED = replace(experiment().torch, adam_epsilon="before_correction")
 def test_what_was_compiled_serves_another_start_alone(asked, serves, monkeypatch):
     last = SimpleNamespace(job=job(experiment()), restarted=lambda job: "restarted")
     monkeypatch.setattr(training, "record", lambda task, tell: None)
-    monkeypatch.setattr(worker, "Task", lambda *given: "anew")
-    assert worker.perform(SimpleNamespace(), asked, lambda message: None, last) == ("restarted" if serves else "anew")
+    monkeypatch.setattr(serving, "Task", lambda *given: "anew")
+    assert serving.perform(SimpleNamespace(), asked, lambda message: None, last) == ("restarted" if serves else "anew")
 
 
 def by_lbfgs(kernel):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks import nulls
-from parity import compare, measure
-from parity.recording import Recording
+from parity import compare
+from parity.bounds import measure
+from parity.recordings.recording import Recording
 from parity.verdict import Verdict, checks, evaluation, judge, segments
 from parity.verdict.checks import Check, conclude
 from parity.verdict.trajectory import first_disagreement

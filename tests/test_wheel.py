@@ -66,7 +66,7 @@ def test_the_wheel_holds_every_module(wheel):
     held = set(zipfile.ZipFile(wheel).namelist())
     for package in PACKAGES:
         assert {path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*.py")} <= held
-    assert {"parity/py.typed", "keras_torch_parity.py", "parity/digits/embedded/LICENSE.md"} <= held
+    assert {"parity/py.typed", "keras_torch_parity.py", "parity/data/embedded/LICENSE.md"} <= held
     assert not [name for name in held if name.startswith(("tests/", "benchmarks/"))]
 
 

@@ -5,10 +5,13 @@ import json
 import pytest
 from commands import run
 
-from parity import data, options, start, work
-from parity.experiments import EXPERIMENTS
-from parity.recording import read
-from parity.spec import FRAMEWORKS
+from parity.commands import options
+from parity.data import datasets
+from parity.experiment import workload
+from parity.experiment.experiments import EXPERIMENTS
+from parity.experiment.spec import FRAMEWORKS
+from parity.recordings import start
+from parity.recordings.recording import read
 from parity.verdict import Verdict, judge, judge_alone
 from parity.verdict.checks import Check
 from parity.verdict.judged import levels, remark
@@ -24,7 +27,7 @@ def chosen(*arguments, samples=4000):
     asked = parser.parse_args(list(map(str, arguments)))
     experiment = options.experiment(asked)
     samples = 4 if experiment.identity.data == "xor" else samples
-    steps = len(data.planned(experiment.identity, start.order(experiment.identity, samples, None)))
+    steps = len(datasets.planned(experiment.identity, start.order(experiment.identity, samples, None)))
     options.choose_verdict(asked, experiment.identity, steps)
     return asked.verdict, asked.without_twins
 
@@ -55,7 +58,7 @@ def test_what_is_asked_for_is_done():
 def test_work_grows_with_steps_batches_and_layers():
     """Twice the products of the published network, by hand: 784 * 256 + 256 * 256 + 256 * 10."""
     identity = EXPERIMENTS["mnist_relu"].identity
-    assert work.estimated(identity, 600) == 600 * (6 * 100 * 268_800 + work.PER_STEP)
+    assert workload.estimated(identity, 600) == 600 * (6 * 100 * 268_800 + workload.PER_STEP)
     assert chosen("mnist_relu", "--batch-size", 1000, "--steps", 600)[0] == "quick"
 
 
@@ -63,7 +66,7 @@ def test_work_grows_with_steps_batches_and_layers():
 def too_much(tmp_path_factory):
     """The folder of two recordings that would be too much work with twins; one process of each command."""
     folder = tmp_path_factory.mktemp("work")
-    code = "import parity.work; parity.work.LIMIT = 10"
+    code = "import parity.experiment.workload; parity.experiment.workload.LIMIT = 10"
     for side in FRAMEWORKS:
         asked = ["xor_tanh", "--framework", side, "--steps", 12, "--out", side, "--quiet"]
         done = run("parity.record", *asked, folder=folder, code=code)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from conftest import shortened
 
-from parity import randomness, worker
-from parity.job import RecordJob
-from parity.spec import Framework
+from parity.experiment import randomness
+from parity.experiment.spec import Framework
+from parity.worker import serving
+from parity.workers.job import RecordJob
 
 
 def silent(seed: int, number: int, weights: int, steps: int) -> randomness.Impulses:
@@ -24,14 +25,14 @@ def failing(seed: int, number: int, weights: int, steps: int) -> randomness.Impu
 
 
 def main(side: Framework, folder: Path) -> None:
-    loaded, experiment = worker.load_side(side, threads=1), shortened("mnist_softmax", 12)
+    loaded, experiment = serving.load_side(side, threads=1), shortened("mnist_softmax", 12)
     for kind in (silent, failing):
         randomness.impulses = kind
         out = folder / kind.__name__
         job = RecordJob(
             experiment.name, experiment.identity, getattr(experiment, side), "cpu", out, checkpoints=2, twins=1
         )
-        worker.perform(loaded, job, lambda message: None)
+        serving.perform(loaded, job, lambda message: None)
 
 
 if __name__ == "__main__":

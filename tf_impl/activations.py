@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from parity.nodes import Activation, PReLU
-from parity.spec import Realisation
+from parity.experiment.nodes import Activation, PReLU
+from parity.experiment.spec import Realisation
 
 
 def activation(node: Activation, realisation: Realisation) -> keras.layers.Layer:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from parity.optimizers import Clipping
-from parity.spec import Realisation
+from parity.experiment.optimizers import Clipping
+from parity.experiment.spec import Realisation
 
 # (gradients) -> the clipped ones
 Clip = Callable[[list[tf.Tensor]], list[tf.Tensor]]

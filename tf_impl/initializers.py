@@ -1,7 +1,7 @@
 """Keras's own initializers, by neutral name.
 
-What they are to be is in parity/initializers.py. They decide the start of training only where a user asks for it with
---init-from; here Keras's generator is seeded, and only here.
+What they are to be is in parity/experiment/initializers.py. They decide the start of training only where a user asks
+for it with --init-from; here Keras's generator is seeded, and only here.
 """
 
 import keras
@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from keras import initializers
 
-from parity.nodes import Initializer
-from parity.spec import Calling
+from parity.experiment.nodes import Initializer
+from parity.experiment.spec import Calling
 
 
 def draw(initializer: Initializer, inputs: int, units: int, bias: bool, seed: int, calling: Calling) -> np.ndarray:

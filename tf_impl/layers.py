@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from parity.nodes import BatchNorm, Dense, Dropout, Embedding, Node, PReLU
-from parity.spec import Realisation
+from parity.experiment.nodes import BatchNorm, Dense, Dropout, Embedding, Node, PReLU
+from parity.experiment.spec import Realisation
 from tf_impl.activations import activation, prelu
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import keras
 import tensorflow as tf
 
-from parity import optimizers as specs
-from parity.optimizers import HISTORIES
+from parity.experiment import optimizers as specs
+from parity.experiment.optimizers import HISTORIES
 
 
 class LBFGS(keras.optimizers.Optimizer):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from parity.spec import LossName
+from parity.experiment.spec import LossName
 
 # (outputs [batch, units], labels [batch] int64) -> mean cost over the batch, a scalar
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

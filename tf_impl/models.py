@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from parity.nodes import Embedding
-from parity.spec import Identity, Realisation
+from parity.experiment.nodes import Embedding
+from parity.experiment.spec import Identity, Realisation
 from tf_impl.layers import layer
 
 # What each dropout keeps in a step, by its name: [batch, units] bool.

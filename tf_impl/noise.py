@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from parity.randomness import Impulses
+from parity.experiment.randomness import Impulses
 from tf_impl.state import trained
 
 

@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from parity import optimizers as specs
-from parity.optimizers import Optimizer
-from parity.spec import Realisation, decays_weights
+from parity.experiment import optimizers as specs
+from parity.experiment.optimizers import Optimizer
+from parity.experiment.spec import Realisation, decays_weights
 from tf_impl.lbfgs import LBFGS
 from tf_impl.runtime import constant, exact
 

@@ -20,8 +20,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from parity.randomness import checksum_weights
-from parity.spec import Identity, Realisation
+from parity.experiment.randomness import checksum_weights
+from parity.experiment.spec import Identity, Realisation
 from tf_impl import state as states
 from tf_impl.data import OnDevice, batch, checksum
 from tf_impl.models import nodes

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from parity.randomness import by_node
-from parity.spec import Identity
+from parity.experiment.randomness import by_node
+from parity.experiment.spec import Identity
 from tf_impl import state as states
 from tf_impl.clipping import Clip
 from tf_impl.losses import Loss

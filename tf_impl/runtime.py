@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from parity.spec import Realisation
+from parity.experiment.spec import Realisation
 
 
 def configure(threads: int) -> None:

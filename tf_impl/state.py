@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from parity.optimizers import HISTORIES, momentum_product
+from parity.experiment.optimizers import HISTORIES, momentum_product
 from tf_impl.lbfgs import LBFGS
 from tf_impl.models import nodes
 from tf_impl.optimizers import ASGD, Rprop

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from parity.randomness import by_node
-from parity.spec import Identity, Realisation
+from parity.experiment.randomness import by_node
+from parity.experiment.spec import Identity, Realisation
 from tf_impl.clipping import Clip
 from tf_impl.data import OnDevice, batch, checksum
 from tf_impl.losses import Loss, predicted_classes

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from parity.nodes import Activation, PReLU
-from parity.spec import Realisation
+from parity.experiment.nodes import Activation, PReLU
+from parity.experiment.spec import Realisation
 from torch_impl.runtime import constant
 
 LAYERS = {

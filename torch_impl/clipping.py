@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import torch
 
-from parity.optimizers import Clipping
-from parity.spec import Realisation
+from parity.experiment.optimizers import Clipping
+from parity.experiment.spec import Realisation
 
 # (weights) -> None; their gradients are clipped in place
 Clip = Callable[[list[torch.nn.Parameter]], None]

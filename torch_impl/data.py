@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from parity.data import Batches, Data
-from parity.digits import Digits
-from parity.digits.mnist import FILES, load
-from parity.randomness import checksum_weights
+from parity.data.datasets import Batches, Data
+from parity.data.digits import Digits
+from parity.data.mnist import FILES, load
+from parity.experiment.randomness import checksum_weights
 
 
 def mnist(folder: Path) -> Digits:

@@ -1,7 +1,7 @@
 """torch's own initializers, by neutral name.
 
-What they are to be is in parity/initializers.py. They decide the start of training only where a user asks for it with
---init-from; here torch's generator is seeded, and only here.
+What they are to be is in parity/experiment/initializers.py. They decide the start of training only where a user asks
+for it with --init-from; here torch's generator is seeded, and only here.
 """
 
 import math
@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch.nn import init
 
-from parity.nodes import Initializer
-from parity.spec import Calling
+from parity.experiment.nodes import Initializer
+from parity.experiment.spec import Calling
 
 
 def draw(initializer: Initializer, inputs: int, units: int, bias: bool, seed: int, calling: Calling) -> np.ndarray:

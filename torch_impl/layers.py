@@ -2,8 +2,8 @@
 
 import torch
 
-from parity.nodes import BatchNorm, Dense, Dropout, Embedding, Node, PReLU
-from parity.spec import Realisation
+from parity.experiment.nodes import BatchNorm, Dense, Dropout, Embedding, Node, PReLU
+from parity.experiment.spec import Realisation
 from torch_impl.activations import activation, prelu
 
 

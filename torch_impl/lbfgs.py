@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
-from parity.optimizers import HISTORIES
+from parity.experiment.optimizers import HISTORIES
 
 SLOTS = ("previous_gradient", "previous_step", *HISTORIES)
 # Each slot of every weight; a history has a leading axis.

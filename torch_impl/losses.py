@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from parity.spec import LossName
+from parity.experiment.spec import LossName
 
 # (outputs [batch, units], labels [batch] int64) -> mean cost over the batch, a scalar
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

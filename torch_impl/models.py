@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import torch
 
-from parity.spec import Identity, Realisation
+from parity.experiment.spec import Identity, Realisation
 from torch_impl.layers import layer
 
 # What each dropout keeps in a step, by its name: [batch, units] bool.

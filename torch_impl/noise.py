@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from parity.randomness import Impulses
+from parity.experiment.randomness import Impulses
 from torch_impl.state import own, trained
 
 

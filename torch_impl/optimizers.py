@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from parity import optimizers as specs
-from parity.optimizers import Optimizer
-from parity.spec import Realisation, realised
+from parity.experiment import optimizers as specs
+from parity.experiment.optimizers import Optimizer
+from parity.experiment.spec import Realisation, realised
 from torch_impl.lbfgs import LBFGS
 from torch_impl.runtime import constant
 

@@ -1,4 +1,4 @@
-"""The masks of dropout, made on the device: parity/randomness.py in int64 tensors, bit for bit.
+"""The masks of dropout, made on the device: parity/experiment/randomness.py in int64 tensors, bit for bit.
 
 No generator of the framework decides anything. Products of two words of 32 bits wrap in int64, and their high half is
 what a shift leaves of it, without the sign.
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import torch
 
-from parity.randomness import FACTORS, LOW, Purpose, dropout_key, dropout_thresholds, round_keys
-from parity.spec import Identity
+from parity.experiment.randomness import FACTORS, LOW, Purpose, dropout_key, dropout_thresholds, round_keys
+from parity.experiment.spec import Identity
 
 
 def philox(counter: Sequence[torch.Tensor], key: tuple[int, int]) -> Sequence[torch.Tensor]:

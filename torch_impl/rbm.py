@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from parity.randomness import checksum_weights
-from parity.spec import Identity, Realisation
+from parity.experiment.randomness import checksum_weights
+from parity.experiment.spec import Identity, Realisation
 from torch_impl import state as states
 from torch_impl.data import OnDevice, batch, checksum
 from torch_impl.models import nodes

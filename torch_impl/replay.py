@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from parity.randomness import by_node
-from parity.spec import Identity
+from parity.experiment.randomness import by_node
+from parity.experiment.spec import Identity
 from torch_impl import state as states
 from torch_impl.clipping import Clip
 from torch_impl.losses import Loss

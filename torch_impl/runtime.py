@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from parity.spec import Realisation
+from parity.experiment.spec import Realisation
 
 
 def configure(threads: int) -> None:

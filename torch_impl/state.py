@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from parity.optimizers import HISTORIES, momentum_product
+from parity.experiment.optimizers import HISTORIES, momentum_product
 from torch_impl import lbfgs
 from torch_impl.lbfgs import LBFGS
 from torch_impl.models import nodes

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from parity.randomness import by_node
-from parity.spec import Identity, Realisation
+from parity.experiment.randomness import by_node
+from parity.experiment.spec import Identity, Realisation
 from torch_impl.clipping import Clip
 from torch_impl.data import OnDevice, batch, checksum
 from torch_impl.losses import Loss, predicted_classes

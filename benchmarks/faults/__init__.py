@@ -1,7 +1,7 @@
 """Faults, as edits of the code on either side, and where each must be found.
 
-The list was written before the bounds of parity/stages.py were settled, and what joined it later before the noise of
-trajectories was judged.
+The list was written before the bounds of parity/bounds/stages.py were settled, and what joined it later before the
+noise of trajectories was judged.
 """
 
 from benchmarks.faults import choices, decisions, layers, precision, pretraining, runs, updates

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Literal, NamedTuple
 
-from parity.spec import Framework
+from parity.experiment.spec import Framework
 from parity.verdict.checks import Level
 
 Kind = Literal["forward", "backward", "optimizer", "data", "masks", "schedule", "evaluation", "state", "precision"]

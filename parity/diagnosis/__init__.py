@@ -6,8 +6,8 @@ from parity.diagnosis import given, replay
 from parity.diagnosis.replay import Ask
 from parity.diagnosis.value import Cause, Diagnosis, Residual
 from parity.errors import ParityError
-from parity.recording import Recording
-from parity.spec import is_read, own_choices
+from parity.experiment.spec import is_read, own_choices
+from parity.recordings.recording import Recording
 from parity.verdict import Verdict, lockstep
 
 # Of the first step as a whole, more may differ than what differs first.

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.data import scale
+from parity.data.datasets import scale
 from parity.diagnosis.transforms import TRIED, between, listed, of_labels, same_rows
 from parity.diagnosis.value import Cause, Diagnosis, chosen
 from parity.differences import DIFFERENCES
 from parity.errors import IncomparableError
-from parity.recording import Recording, start_file
-from parity.spec import PixelScaling
+from parity.experiment.spec import PixelScaling
+from parity.recordings.recording import Recording, start_file
 from parity.verdict import Check
 
 Array = NDArray[Any]

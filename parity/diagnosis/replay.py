@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from parity.diagnosis.value import Cause, Diagnosis, Residual, chosen
 from parity.differences import DIFFERENCES, Difference
-from parity.recording import Arrays, Recording
-from parity.spec import (
+from parity.experiment.spec import (
     FRAMEWORKS,
     READ_BY,
     ROUNDED,
@@ -23,6 +22,7 @@ from parity.spec import (
     optimizer_rounds,
     own_choices,
 )
+from parity.recordings.recording import Arrays, Recording
 from parity.verdict import lockstep
 from parity.verdict.checks import Check
 

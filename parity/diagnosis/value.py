@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from parity.differences import Difference
-from parity.optimizers import KERAS_EPSILON, Optimizer
-from parity.recording import Recording
-from parity.spec import FRAMEWORKS, Framework
+from parity.experiment.optimizers import KERAS_EPSILON, Optimizer
+from parity.experiment.spec import FRAMEWORKS, Framework
+from parity.recordings.recording import Recording
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ ENTRIES = (
         title="Dropout's masks are of different generators, and no seed makes them the same",
         kind="data and start",
         does="Keras draws by a counter, and others under XLA, torch from one stream for all. Here both sides compute "
-        "the masks themselves (parity/randomness.py), and a checksum shows which ones they used.",
+        "the masks themselves (parity/experiment/randomness.py), and a checksum shows which ones they used.",
         keras=side(
             formula="mask = uniform(seed, calls so far) >= rate",
             source="keras/src/layers/regularization/dropout.py: Dropout, seed_generator",

@@ -6,7 +6,7 @@ from typing import get_args
 
 from parity.differences import DIFFERENCES, IMPORTS, Difference, Effect
 from parity.differences.entry import Kind
-from parity.spec import own_choices
+from parity.experiment.spec import own_choices
 
 # What heads docs/differences.md.
 OPENING = """\
@@ -26,7 +26,7 @@ or
 
 | kind | what it is |
 |---|---|
-| choice | a field of `Realisation` (`parity/spec.py`): either framework can do it the other's way |
+| choice | a field of `Realisation` (`parity/experiment/spec.py`): either framework can do it the other's way |
 | over steps | seen only over several steps |
 | data and start | in the samples or in the initial weights |
 | runtime | a setting of the process or of the machine |

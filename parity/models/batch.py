@@ -10,9 +10,9 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from parity.errors import UsageError
-from parity.files import write_whole
+from parity.experiment.randomness import Purpose, of_shape
 from parity.models.trees import leaves
-from parity.randomness import Purpose, of_shape
+from parity.recordings.files import write_whole
 
 ARRAYS, STRUCTURE = "inputs.safetensors", "inputs.json"
 

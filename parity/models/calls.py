@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.checked import STRICT
+from parity.experiment.validation import STRICT
 
 
 @dataclass(frozen=True)

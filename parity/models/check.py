@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from parity.errors import IncomparableError, UsageError
-from parity.files import write_whole
 from parity.models import batch, recording
 from parity.models.described import Side as Framework
 from parity.models.findings import Finding
@@ -24,8 +23,9 @@ from parity.models.recording import Opened
 from parity.models.report import Report
 from parity.models.session import Arrays
 from parity.models.transfer import moved
-from parity.pairs import at_once, raise_together
-from parity.processes import Worker, silent
+from parity.recordings.files import write_whole
+from parity.workers.pairs import at_once, raise_together
+from parity.workers.processes import Worker, silent
 
 Weights = Literal["port", "keras", "torch", "as-is"]
 # Steps of the optimizer, and runs that are a rounding away, on each side.

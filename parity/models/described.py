@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from parity.checked import STRICT
+from parity.experiment.validation import STRICT
 
 Side = Literal["keras", "torch"]
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.randomness import Purpose, of_shape
+from parity.experiment.randomness import Purpose, of_shape
 
 # By how much a value that stands for nothing is moved: enough to matter, too little to make a variance negative.
 SHARE = 0.1

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from parity.checked import STRICT
+from parity.experiment.validation import STRICT
 
 
 @dataclass(frozen=True)

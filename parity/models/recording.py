@@ -17,14 +17,14 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from parity.checked import STRICT
 from parity.errors import IncomparableError
-from parity.files import write_whole
+from parity.experiment.validation import STRICT
 from parity.models.calls import Call
 from parity.models.described import Model
 from parity.models.job import RecordJob
 from parity.models.session import Arrays, Plan, Session
-from parity.training import peak_memory
+from parity.recordings.files import write_whole
+from parity.worker.training import peak_memory
 
 FORMAT = 1
 OPENED, WEIGHTS, RECORDED, ARRAYS = "model.json", "weights.safetensors", "recording.json", "arrays.safetensors"

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from parity.files import write_whole
 from parity.models.findings import LEVELS, Finding, conclude, first_divergence
 from parity.models.judge import Side
 from parity.models.pairs import Pairing
 from parity.models.settings import compared
+from parity.recordings.files import write_whole
 from parity.verdict.checks import EXIT_STATUS, VerdictName
 
 VERDICT_FORMAT = 1

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.errors import UsageError
+from parity.experiment.randomness import Purpose, of_shape, signs
+from parity.experiment.spec import Dtype
 from parity.models.batch import Batch
 from parity.models.calls import Call
 from parity.models.described import Model
 from parity.models.source import Source, telling
 from parity.models.trees import leaves
-from parity.randomness import Purpose, of_shape, signs
-from parity.spec import Dtype
 
 Arrays = dict[str, NDArray[Any]]
 # Takes each array of a run by name, as soon as it is there.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from parity.errors import UsageError
-from parity.files import write_whole
+from parity.recordings.files import write_whole
 
 KERAS = '''\
 """Keras's side. Only build() is needed; each of the others adds a level of checks."""

@@ -1,6 +1,6 @@
 """One framework in a process of its own, running users' models: python -m parity.models.worker tf|torch --threads N
 
-It takes jobs as parity.worker does. Between two of them the model stays open.
+It takes jobs as parity.worker.serving does. Between two of them the model stays open.
 """
 
 import importlib
@@ -12,14 +12,14 @@ from types import ModuleType, SimpleNamespace
 
 from pydantic import TypeAdapter
 
-from parity import worker
-from parity.chunks import Tell
 from parity.errors import UsageError
+from parity.experiment.randomness import generator
 from parity.models import batch, recording
 from parity.models.job import InputsJob, Job, OpenJob, PortJob
 from parity.models.session import Session
 from parity.models.source import Source, modules_of, split, telling
-from parity.randomness import generator
+from parity.worker import serving
+from parity.worker.chunks import Tell
 
 JOBS: TypeAdapter[Job] = TypeAdapter(Job)
 NUMBERS = itertools.count()
@@ -96,4 +96,4 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, session: Session | None
 
 
 if __name__ == "__main__":
-    worker.main(JOBS, perform)
+    serving.main(JOBS, perform)

@@ -11,11 +11,11 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from parity.diagnosis.value import Diagnosis
-from parity.recording import Recording
+from parity.experiment.spec import LABELS, Framework
+from parity.recordings.recording import Recording
 from parity.report.levels import details, rows
 from parity.report.sentence import sentence
 from parity.report.wrapped import Line, wrapped
-from parity.spec import LABELS, Framework
 from parity.verdict import Check, Verdict
 from parity.verdict.judged import lacking, remark
 

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from parity.files import write_whole
-from parity.recording import Recording
-from parity.spec import LABELS, Framework
+from parity.experiment.spec import LABELS, Framework
+from parity.recordings.files import write_whole
+from parity.recordings.recording import Recording
 from parity.verdict import noise, trajectory
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from parity.diagnosis.value import Diagnosis
-from parity.recording import Recording
+from parity.recordings.recording import Recording
 from parity.report.console import COLOURS, SIDES, ended, ending, failures, header
 from parity.report.levels import details, rows
 from parity.report.sentence import sentence

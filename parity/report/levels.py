@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
-from parity.spec import DTYPES
+from parity.experiment.spec import DTYPES
 from parity.verdict import Check, Verdict
 from parity.verdict.checks import Level, Result, result_of
 

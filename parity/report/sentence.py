@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from parity.diagnosis.value import Cause, Diagnosis
-from parity.recording import Recording
-from parity.spec import LABELS, own_choices
+from parity.experiment.spec import LABELS, own_choices
+from parity.recordings.recording import Recording
 from parity.verdict import Check, Verdict, noise
 from parity.verdict.judged import lacking, listed
 from parity.verdict.trajectory import first_disagreement

@@ -10,8 +10,8 @@ from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
 from parity.diagnosis.value import Cause, Diagnosis
-from parity.files import write_whole
-from parity.recording import Recording
+from parity.recordings.files import write_whole
+from parity.recordings.recording import Recording
 from parity.report import console, html
 from parity.report.levels import rows
 from parity.verdict import Check, Verdict

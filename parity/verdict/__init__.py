@@ -1,6 +1,6 @@
 """Two recordings in, a verdict out. Nothing here prints, reads a framework or looks at anything but the recordings."""
 
-from parity.recording import Recording
+from parity.recordings.recording import Recording
 from parity.verdict import consumed, evaluation, lockstep, loop, outcome, preflight, pretraining, segments, trajectory
 from parity.verdict.checks import Check, Verdict, conclude
 from parity.verdict.order import Found, in_time, marked

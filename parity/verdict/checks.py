@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.measure import Worst
-from parity.recording import Recording
-from parity.spec import Dtype
+from parity.bounds.measure import Worst
+from parity.experiment.spec import Dtype
+from parity.recordings.recording import Recording
 
 Level = Literal["preflight", "pretraining", "consumed", "lockstep", "loop", "trajectory", "outcome"]
 Result = Literal["passed", "failed", "not_judged"]

@@ -1,7 +1,7 @@
 """One full step from the common start state, on both sides, in float64 and float32.
 
 For recordings that were made apart, with no reference: each side carries its own rounding from stage to stage, so the
-bound is that of the whole step (parity/rounding.py), and only the start state is common.
+bound is that of the whole step (parity/bounds/whole_step.py), and only the start state is common.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.measure import worst
-from parity.recording import Arrays, Recording
-from parity.rounding import BOTH, step_bounds
-from parity.spec import DTYPES, Dtype, Identity
-from parity.stages import results
+from parity.bounds.measure import worst
+from parity.bounds.stages import results
+from parity.bounds.whole_step import BOTH, step_bounds
+from parity.experiment.spec import DTYPES, Dtype, Identity
+from parity.recordings.recording import Arrays, Recording
 from parity.verdict.checks import Check, Level, judge
 
 # Integers, and what was given: equal on both sides.

@@ -1,6 +1,6 @@
 """Did both runs, at every step, really use the same samples, pixels, labels and masks, or uniforms?"""
 
-from parity.recording import Recording
+from parity.recordings.recording import Recording
 from parity.verdict.checks import Check, equal_arrays
 
 

@@ -2,16 +2,16 @@
 
 Through the training loops' own evaluation, in float64: with running statistics, and without dropout; at the last
 checkpoint also the accuracy and loss it finds. How far rounding may take these at worst is derived where the checkpoint
-was recorded (parity/evaluated.py): of an accuracy, by how many samples are decided by rounding.
+was recorded (parity/bounds/evaluated.py): of an accuracy, by how many samples are decided by rounding.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from parity.measure import Tolerance, worst
-from parity.recording import Arrays, Recording
-from parity.rounded import UNIT_ROUNDOFF
+from parity.bounds.measure import Tolerance, worst
+from parity.bounds.running_error import UNIT_ROUNDOFF
+from parity.recordings.recording import Arrays, Recording
 from parity.verdict.checks import Check, Result, judge
 from parity.verdict.segments import common
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from parity.recording import Recording
+from parity.recordings.recording import Recording
 from parity.verdict import noise
 from parity.verdict.checks import FINITE, Check, Level, Verdict, adds_nothing, needed
 

@@ -1,19 +1,19 @@
 """Every stage of the step at every common checkpoint, each run by itself on the same recorded inputs.
 
 float64: the replaying side's result against the recorded one. float32: each side's result against its own in float64,
-from the same rounded inputs. The bounds are those of parity/stages.py, and of float32 sums the size of their rounding
-is judged, too (parity/precision.py). Where two recordings share no replayed checkpoint, the whole first step is all
-there is (see `composed`).
+from the same rounded inputs. The bounds are those of parity/bounds/stages.py, and of float32 sums the size of their
+rounding is judged, too (parity/bounds/precision.py). Where two recordings share no replayed checkpoint, the whole first
+step is all there is (see `composed`).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from parity.measure import entries
-from parity.recording import Arrays, Recording
-from parity.spec import DTYPES, FRAMEWORKS, Dtype, Framework
-from parity.stages import ALLOWED, Result
+from parity.bounds.measure import entries
+from parity.bounds.stages import ALLOWED, Result
+from parity.experiment.spec import DTYPES, FRAMEWORKS, Dtype, Framework
+from parity.recordings.recording import Arrays, Recording
 from parity.verdict import composed
 from parity.verdict.checks import Check, judge
 

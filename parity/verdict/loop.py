@@ -1,16 +1,16 @@
 """Is the training loop the computation that was judged in lockstep?
 
 Each side against itself: at every checkpoint, the loop's own cost and the state after its own next step are those of
-the replayed step, within what rounding may make of a whole step at worst (parity/rounding.py): in the run's precision,
-where that is a lot, and the size of the rounding is judged, too; and in float64, from the same state.
+the replayed step, within what rounding may make of a whole step at worst (parity/bounds/whole_step.py): in the run's
+precision, where that is a lot, and the size of the rounding is judged, too; and in float64, from the same state.
 """
 
 from dataclasses import replace
 
-from parity.measure import entries
-from parity.recording import Recording
-from parity.rounding import BOTH
-from parity.spec import Dtype
+from parity.bounds.measure import entries
+from parity.bounds.whole_step import BOTH
+from parity.experiment.spec import Dtype
+from parity.recordings.recording import Recording
 from parity.verdict.checks import Check, judge
 
 # The size of the loop's rounding in that of the replay's, or in that of one rounding of each number.

@@ -1,7 +1,8 @@
 """The noise of a run: how far its twins are from it and from each other, on either side.
 
 A twin is the same run of the same framework, its weights moved after every step by as much as rounding moved them, or,
-the last one's, by more (parity/twins.py). Two frameworks may be as far apart; what is far more has another cause.
+the last one's, by more (parity/worker/twins.py). Two frameworks may be as far apart; what is far more has another
+cause.
 """
 
 from itertools import combinations
@@ -9,8 +10,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.recording import Arrays, Recording
-from parity.rounded import UNIT_ROUNDOFF
+from parity.bounds.running_error import UNIT_ROUNDOFF
+from parity.recordings.recording import Arrays, Recording
 
 Costs = NDArray[np.float64]
 # How many steps before and behind a step make the mean cost that differences are held against.

@@ -15,8 +15,8 @@ from typing import NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.recording import Recording
-from parity.spec import Identity
+from parity.experiment.spec import Identity
+from parity.recordings.recording import Recording
 from parity.verdict.checks import Check, Level
 
 STEP = re.compile(r"step (\d+)")

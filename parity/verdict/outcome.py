@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.recording import Arrays, Recording
-from parity.rounded import UNIT_ROUNDOFF
+from parity.bounds.running_error import UNIT_ROUNDOFF
+from parity.recordings.recording import Arrays, Recording
 from parity.verdict import noise
 from parity.verdict.checks import Check, Result
 

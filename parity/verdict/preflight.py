@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from parity.recording import Recording
-from parity.settings import differences
+from parity.experiment.settings import differences
+from parity.recordings.recording import Recording
 from parity.verdict.checks import Check
 
 WHAT = {

@@ -1,14 +1,15 @@
 """Was the pre-training of both sides the same computation, and does training start from what it gave?
 
 The recording of pre-training is judged by the same levels as that of the training, and all of them count as one. Where
-a sample flips (parity/rbm.py), the costs part for good; as with those of the training, their agreement is shown only.
+a sample flips (parity/bounds/rbm.py), the costs part for good; as with those of the training, their agreement is shown
+only.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from parity.recording import Recording
+from parity.recordings.recording import Recording
 from parity.verdict import consumed, lockstep, loop, preflight, segments, trajectory
 from parity.verdict.checks import Check, Level
 from parity.verdict.order import Found, marked

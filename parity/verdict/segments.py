@@ -1,7 +1,7 @@
 """Do both training loops do the same between checkpoints?
 
 From a checkpoint, both loops run some steps in float64, and their costs must agree at every step. How far rounding
-takes them by then is measured where the checkpoint was recorded (parity/neighbours.py): by four runs
+takes them by then is measured where the checkpoint was recorded (parity/worker/neighbours.py): by four runs
 from weights moved as far as rounding moves them in so many steps. A segment ends where that is no longer small
 beside the cost, since what is not small does not grow in proportion. What it finds adds to the single steps of
 parity/verdict/loop.py; where it ends at once, nothing is lacking.
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.recording import Arrays, Recording
+from parity.recordings.recording import Arrays, Recording
 from parity.verdict.checks import Check, Result, beyond
 from parity.verdict.lockstep import REFERENCE
 

@@ -9,7 +9,7 @@ themselves: behind this horizon nothing can be told from noise.
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.recording import Recording
+from parity.recordings.recording import Recording
 from parity.verdict import noise
 from parity.verdict.checks import FINITE, Check, Result, often
 

@@ -1,0 +1,99 @@
+"""What a model gives in eval mode, in NumPy, and how far rounding may take that, and what is measured of it.
+
+The values are there for their errors, whose size they decide; what is judged are the frameworks' own.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.bounds import activations, embeddings, normalisation
+from parity.bounds.losses import rounding
+from parity.bounds.running_error import UNIT_ROUNDOFF
+from parity.bounds.whole_step import BOTH, loss, node_error, slope_of
+from parity.experiment.nodes import Activation, BatchNorm, Dense, Dropout, Embedding, Node, PReLU
+from parity.experiment.spec import Identity, Realisation
+
+Array = NDArray[np.float64]
+Arrays = Mapping[str, NDArray[Any]]
+# So many samples at once.
+AT_ONCE = 5000
+
+
+class Outputs(NamedTuple):
+    """[samples, units] each: what a model gives, and how far a computation of it may be off."""
+
+    values: Array
+    errors: Array
+
+
+def outputs(identity: Identity, realisation: Realisation, state: Arrays, inputs: Array) -> Outputs:
+    """What the model of a state makes of inputs [samples, features] in eval mode, in float64."""
+    parts = [
+        some_outputs(identity, realisation, state, inputs[first : first + AT_ONCE])
+        for first in range(0, len(inputs), AT_ONCE)
+    ]
+    return Outputs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def some_outputs(identity: Identity, realisation: Realisation, state: Arrays, inputs: Array) -> Outputs:
+    """The same of so few samples that all fits into memory."""
+    u = UNIT_ROUNDOFF["float64"]
+    weights = {name: state[f"weights/{name}"] for name in identity.weights}
+    x, error = inputs, np.zeros(inputs.shape)
+    with np.errstate(all="ignore"):
+        for node in identity.model:
+            if isinstance(node, Dropout):
+                continue
+            if isinstance(node, BatchNorm):
+                given = normalisation.Evaluated.of(node, state)
+                error = normalisation.evaluated_error(given, x, error, u)
+                x = normalisation.evaluated(given, x)
+            else:
+                error = node_error(node, realisation, weights, x, error, u)
+                x = value(node, realisation, weights, x)
+    return Outputs(x, error)
+
+
+def value(node: Node, realisation: Realisation, weights: Arrays, x: Array) -> Array:
+    """What a node makes of x, in eval mode."""
+    if isinstance(node, Embedding):
+        return embeddings.counts(node, x) @ weights[f"{node.name}/table"]
+    if isinstance(node, Dense):
+        return x @ weights[f"{node.name}/kernel"] + weights[f"{node.name}/bias"]
+    assert isinstance(node, Activation | PReLU)
+    if node.function == "softmax":
+        return activations.softmax(x)[0]
+    return activations.elementwise(node, realisation).value(x, slope_of(node, weights))
+
+
+def measured_bounds(identity: Identity, found: Outputs, labels: NDArray[np.int64]) -> tuple[float, float]:
+    """How far two measurements of accuracy and of loss may be apart, made of what a model gives for these labels."""
+    values, errors = found
+    with np.errstate(all="ignore"):
+        if values.shape[1] == 1:
+            undecided = np.abs(values[:, 0] - identity.threshold) <= errors[:, 0]
+        else:
+            # The two best may change places; so may any that are as near to the best.
+            best = np.argmax(np.where(np.isfinite(values), values, -np.inf), axis=1)[:, None]
+            gaps = np.take_along_axis(values, best, 1) - values
+            near = gaps <= np.take_along_axis(errors, best, 1) + errors
+            undecided = np.count_nonzero(near, axis=1) > 1
+        return float(np.count_nonzero(undecided) / len(labels)), loss_bound(identity, found, labels)
+
+
+def loss_bound(identity: Identity, found: Outputs, labels: NDArray[np.int64]) -> float:
+    """How far two measurements of the loss may be apart."""
+    schedule, last, total = identity.schedule, identity.model[-1].name, 0.0
+    whole = schedule.test_loss != "batch_means_by_samples"
+    size = len(labels) if whole else schedule.batch_size
+    for first in range(0, len(labels), size):
+        values, errors = (array[first : first + size] for array in found)
+        some = labels[first : first + size]
+        given: dict[str, Any] = {f"outputs/{last}": values, "labels": some}
+        total += float(loss(identity, given, errors, UNIT_ROUNDOFF["float64"])[0])
+        # The means of batches are added up.
+        total += (len(labels) / size) * UNIT_ROUNDOFF["float64"] * rounding(identity.loss, values, some).cost
+    return BOTH * total / (1 if whole else len(labels))

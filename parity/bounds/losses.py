@@ -1,0 +1,183 @@
+"""How rounding acts in each loss: on the cost of one batch, and on its gradient by the model's outputs.
+
+Each function takes outputs [batch, units] in float64 and labels [batch] int64.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.bounds.activations import LARGEST, softmax, softmax_moved
+from parity.experiment.spec import LossName
+
+Array = NDArray[Any]
+
+# keras.config.epsilon(), the place of Keras's clip.
+CLIP = 1e-7
+# Where torch.nn.BCELoss clamps a logarithm, and the smallest h (1 - h) that its gradient divides by.
+CLAMP, DIVISOR = -100.0, 1e-12
+
+
+class Rounding(NamedTuple):
+    """What rounding of one batch's loss is measured by.
+
+    Condition scales (parity/bounds/stages.py): of the cost, the mean of `losses`, which are those of its terms, and of
+    its gradient, `gradient_scale`. For errors that outputs bring along (parity/bounds/whole_step.py): the gradient
+    itself, the size of the cost's derivative, `slope`, where the gradient is another one or has a kink, and `moved`, a
+    function that tells how far the gradient moves where outputs may move so far. All but the losses are [batch, units].
+    """
+
+    losses: Array
+    gradient_scale: Array
+    gradient: Array
+    slope: Array
+    moved: Callable[[Array], Array]
+
+    @property
+    def cost(self) -> float:
+        """The condition scale of the cost."""
+        return float(self.losses.mean())
+
+    @property
+    def terms(self) -> int:
+        """How many terms the cost is the mean of."""
+        return self.losses.size
+
+
+def rounding(name: LossName, outputs: Array, labels: Array) -> Rounding:
+    """The rounding of the loss called `name`."""
+    return LOSSES[name](outputs, labels.astype(np.int64))
+
+
+def softmax_cross_entropy(z: Array, labels: Array) -> Rounding:
+    """Of mean(log(sum(exp(z - m))) - (z_y - m)), and of (softmax - one_hot) / batch."""
+    batch, y = len(z), one_hot(z, labels)
+    p, relative = softmax(z)
+    gradient = (p - y) / batch
+    # What softmax loses of an element, its logarithm loses too; its 1 is here the rounding of the sum of exponentials,
+    # which is all there is where one of them is 1 and the others are nothing beside it.
+    losses = (relative * y).sum(axis=1)
+    moved = lambda extent: softmax_moved(p, extent) / batch  # noqa: E731
+    return Rounding(losses, (p * relative + y) / batch, gradient, np.abs(gradient), moved)
+
+
+def softmax_cross_entropy_naive(p: Array, labels: Array) -> Rounding:
+    """Of mean(-log(p_y)), and of -1 / p_y / batch."""
+    chosen = one_hot(p, labels) == 1
+    slope = np.where(chosen, 1 / p, 0) / len(p)
+    losses = np.abs(np.log(p[chosen]))
+    return Rounding(losses, slope, -slope, slope, lambda extent: slope * np.where(chosen, extent / p, 0))
+
+
+def softmax_cross_entropy_clipped(p: Array, labels: Array) -> Rounding:
+    """Of softmax cross-entropy from logits log(c), where c is p clipped, and of (c / sum(c) - one_hot) / c / batch."""
+    batch, y, (c, inside) = len(p), one_hot(p, labels), clipped(p)
+    q, relative = softmax(np.log(c))
+    # The logits' own rounding, and that of a bound.
+    logits = np.abs(np.log(c)) + 1
+    relative = relative + logits + (q * logits).sum(axis=1, keepdims=True)
+    losses = ((relative - 1) * y).sum(axis=1)
+    gradient = (q - y) / c / batch
+
+    def moved(extent: Array) -> Array:
+        followed = (softmax_moved(q, extent / c) + np.abs(q - y) * extent / c) / c / batch
+        return np.where(near_a_clip(p, extent), np.abs(gradient), 0) + np.where(inside, followed, 0)
+
+    scale = np.where(inside, (q * relative + y) / c / batch, 0)
+    return Rounding(losses, scale, np.where(inside, gradient, 0), np.abs(gradient), moved)
+
+
+def binary_cross_entropy_logits(z: Array, labels: Array) -> Rounding:
+    """Of mean(max(z, 0) - z y + log(1 + exp(-|z|))), and of (sigmoid(z) - y) / batch."""
+    batch, y = len(z), labels[:, None]
+    small = np.exp(-np.abs(z))
+    p, rest = np.where(z >= 0, 1, small) / (1 + small), np.where(z >= 0, small, 1) / (1 + small)
+    # torch computes (1 - y) z - log(sigmoid(z)), which cancels where y is 0 and z negative.
+    losses = np.log1p(small) + np.where((y == 1) & (z > 0), 0, np.abs(z))
+    gradient = np.where(y == 1, -rest, p) / batch
+
+    def moved(extent: Array) -> Array:
+        return np.minimum(np.minimum(p, rest) * np.expm1(np.minimum(extent, LARGEST)), 1) / batch
+
+    return Rounding(losses, (p + y) / batch, gradient, np.abs(gradient), moved)
+
+
+def binary_cross_entropy_naive(h: Array, labels: Array) -> Rounding:
+    """Of mean(-log(h) or -log(1 - h)), and of (-1 / h or 1 / (1 - h)) / batch."""
+    y = labels[:, None]
+    right = np.where(y == 1, h, 1 - h)
+    slope = 1 / np.abs(right) / len(h)
+    # 1 - h is rounded, which changes its logarithm by u.
+    losses = np.abs(np.log(right)) + (y == 0)
+    return Rounding(losses, slope, np.where(y == 1, -slope, slope), slope, lambda extent: slope * extent / right)
+
+
+def binary_cross_entropy_clipped(h: Array, labels: Array) -> Rounding:
+    """Of the naive cost of h clipped, and of its gradient, which is 0 where h was clipped."""
+    y, (c, inside) = labels[:, None], clipped(h)
+    right = np.where(y == 1, c, 1 - c)
+    slope = 1 / right / len(h)
+    # In float32, 1 - 1e-7 is off by a fifth of 1e-7.
+    bound = np.where(inside, 0, c)
+    losses = np.abs(np.log(right)) + (y == 0) + bound / right
+    scale = np.where(inside, slope, 0)
+
+    def moved(extent: Array) -> Array:
+        return np.where(near_a_clip(h, extent), slope, 0) + scale * extent / right
+
+    return Rounding(losses, scale, np.where(y == 1, -scale, scale), slope, moved)
+
+
+def binary_cross_entropy_clamped(h: Array, labels: Array) -> Rounding:
+    """Of mean(-max(log(h), -100) or -max(log(1 - h), -100)), and of (h - y) / max(h (1 - h), 1e-12) / batch."""
+    batch, y = len(h), labels[:, None]
+    right = np.where(y == 1, h, 1 - h)
+    divisor = h * (1 - h)
+    losses = np.minimum(np.abs(np.where(y == 1, np.log(h), np.log1p(-h))), -CLAMP)
+    gradient = (h - y) / np.maximum(divisor, DIVISOR) / batch
+    slope = 1 / np.maximum(right, np.exp(CLAMP)) / batch
+
+    def moved(extent: Array) -> Array:
+        # Near the smallest divisor the gradient falls to 0 within that distance.
+        kink = np.minimum(extent / DIVISOR, 1 / np.maximum(right, DIVISOR))
+        return np.where(divisor <= DIVISOR + extent, kink, extent / right**2) / batch
+
+    return Rounding(losses, np.abs(gradient), gradient, slope, moved)
+
+
+def mean_squared_error(outputs: Array, labels: Array) -> Rounding:
+    """Of mean((output - target)**2), and of 2 (output - target) / (batch units)."""
+    target = labels[:, None] if outputs.shape[1] == 1 else one_hot(outputs, labels)
+    difference = outputs - target
+    gradient = 2 * difference / outputs.size
+    moved = lambda extent: 2 * extent / outputs.size  # noqa: E731
+    return Rounding(difference**2, np.abs(gradient), gradient, np.abs(gradient), moved)
+
+
+LOSSES: dict[LossName, Callable[[Array, Array], Rounding]] = {
+    "softmax_cross_entropy": softmax_cross_entropy,
+    "softmax_cross_entropy_naive": softmax_cross_entropy_naive,
+    "softmax_cross_entropy_clipped": softmax_cross_entropy_clipped,
+    "binary_cross_entropy_logits": binary_cross_entropy_logits,
+    "binary_cross_entropy_naive": binary_cross_entropy_naive,
+    "binary_cross_entropy_clipped": binary_cross_entropy_clipped,
+    "binary_cross_entropy_clamped": binary_cross_entropy_clamped,
+    "mean_squared_error": mean_squared_error,
+}
+
+
+def one_hot(outputs: Array, labels: Array) -> Array:
+    """[batch, classes]: 1 at each label."""
+    return np.eye(outputs.shape[1])[labels]
+
+
+def clipped(p: Array) -> tuple[Array, Array]:
+    """Probabilities as Keras clips them, and where they were inside already."""
+    return np.clip(p, CLIP, 1 - CLIP), (p >= CLIP) & (p <= 1 - CLIP)
+
+
+def near_a_clip(p: Array, extent: Array) -> Array:
+    """Where a probability that may be off by `extent` may lie on either side of a bound."""
+    return np.minimum(np.abs(p - CLIP), np.abs(p - (1 - CLIP))) <= extent

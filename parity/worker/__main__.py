@@ -1,0 +1,5 @@
+"""python -m parity.worker: see serving.py."""
+
+from parity.worker.serving import main
+
+main()

@@ -1,0 +1,78 @@
+"""How far rounding takes a segment of the training loop: its neighbours, runs whose weights begin a little away.
+
+A segment is some steps of the loop from a checkpoint, in float64 (parity/verdict/segments.py).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.bounds.measure import Tolerance
+from parity.experiment import randomness
+from parity.experiment.optimizers import Rprop
+from parity.experiment.spec import FRAMEWORKS
+from parity.recordings.recording import Arrays
+from parity.worker.replays import FINER, SHORTEST, Checkpoint, Replayer
+
+Array = NDArray[np.float64]
+Bounds = Mapping[str, Tolerance]
+# So many measure the noise.
+NEIGHBOURS = 4
+
+
+def noise(replayer: Replayer, at: Checkpoint, bounds: Bounds, costs: Array, rounding: Arrays) -> Array:
+    """[steps]: how far rounding takes a segment's `costs` [steps] in float64, but for a factor.
+
+    What comes of the same steps, in NEIGHBOURS runs, from weights that are moved, at random up or down, by as much
+    as rounding moves them in as many steps. `rounding` is by how much float32 moves each weight in the first of
+    these steps.
+    """
+    first, last = at.step, at.step + len(costs)
+    state = at.converted("float64").state
+    found = np.zeros(len(costs))
+    # Behind a decision that rounding makes, no run says how far another one may be.
+    found[decided(replayer, at, bounds, len(costs)) :] = np.inf
+    sizes = {
+        name: len(costs) * moved_by(state[name], bounds[name].scale if name in bounds else None, moved)
+        for name, moved in rounding.items()
+        if name in state
+    }
+    for number in range(NEIGHBOURS):
+        index = (first * NEIGHBOURS + number) * len(FRAMEWORKS) + FRAMEWORKS.index(replayer.side.name)
+        moved = dict(state)
+        for position, (name, size) in enumerate(sizes.items()):
+            signs = randomness.signs(replayer.job.identity.seed, index, position, size.shape)
+            moved[name] = state[name] + size * signs
+        with np.errstate(all="ignore"):
+            found = np.maximum(found, np.abs(replayer.segment(moved, first, last, "float64") - costs))
+    return found
+
+
+def decided(replayer: Replayer, at: Checkpoint, bounds: Bounds, steps: int) -> int:
+    """How many costs of a segment come before what rounding has decided: all, unless the optimizer takes signs."""
+    first, program = at.step, replayer.programs["float64"]
+    if not isinstance(replayer.job.identity.optimizer, Rprop):
+        return steps
+    # Each takes a replay and its bounds.
+    steps = min(steps, SHORTEST)
+    for step in range(first, first + steps):
+        if any(entry.branch is not None for entry in bounds.values()):
+            return step - first + 1
+        if step + 1 < first + steps:
+            replayer.segment(at.state, step, step + 1, "float64")
+            at = replayer.at(step + 1, program.read(step + 1))
+            evidence = replayer.evidence(at, replayer.step(at, None, "float64"))
+            bounds = replayer.bounds(at, evidence, "float64")
+    return steps
+
+
+def moved_by(w: Array, bound: Array | None, rounding: Array) -> Array:
+    """By how much a step's rounding in float64 moves a weight: to the next number, or as float32 does, scaled down.
+
+    Of float32 by the element's own rounding or by the tensor's, whichever is more, since one may be none by chance; and
+    no further than rounding may move it at worst, where that is known.
+    """
+    typical = np.maximum(rounding, np.sqrt(np.mean(rounding**2)))
+    size = np.maximum(np.spacing(np.abs(w)), FINER * typical)
+    return size if bound is None else np.where(np.isfinite(bound), np.minimum(size, bound), size)

@@ -1,0 +1,268 @@
+"""What a worker does for a job: train and record, replay its own checkpoints, replay another recording's."""
+
+import platform
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.numpy
+
+from parity.errors import IncomparableError
+from parity.experiment.spec import DTYPES, Dtype, digest
+from parity.recordings import recording, start
+from parity.recordings.files import write_whole
+from parity.recordings.recording import Arrays, Manifest, Recorder, Recording
+from parity.worker import twins
+from parity.worker.chunks import STOPPING, Tell, chunks, join
+from parity.worker.gradient_flow import flow
+from parity.worker.neighbours import noise
+from parity.worker.programs import Program
+from parity.worker.replays import Checkpoint, segment_stops
+from parity.worker.task import Task
+from parity.workers.job import DiagnoseJob
+
+
+class Trained(NamedTuple):
+    """What training leaves: the chunks' traces, and for each checkpoint its state and what its step gave."""
+
+    pieces: list[Arrays]
+    states: dict[int, Arrays]
+    looped: dict[int, Arrays]
+
+
+def record(task: Task, tell: Tell) -> None:
+    """Train as the task's job says, replay the checkpoints, and leave a complete recording."""
+    began = time.perf_counter()
+    side, job, identity, batches = task.side, task.job, task.identity, task.batches
+    program = task.loop
+    side.runtime.set_dtype(identity.dtype)
+    program.write(start.state(identity, job.initial_weights, task.reference, job.phase))
+    recorder = Recorder.begin(job.out, new_manifest(task, program.read(0)))
+    try:
+        if task.reference is not None:
+            require_same_data(task, task.reference, recorder)
+        ready = time.perf_counter()
+        trained = train(program, len(batches), task.checkpoints, task.taken_over, recorder, tell)
+        done = time.perf_counter()
+        trace = join(trained.pieces, batches, task.phase)
+        if program.tested is not None:
+            trace |= program.tested() | {"test_labels": task.content.test_labels}
+        else:
+            recorder.save(recording.PRETRAINED, start.named_weights(identity, program.read(len(batches))))
+        recorder.save(recording.TRACE, trace)
+        rounding = replay_own(task, trained, trace["cost"], recorder)
+        if task.reference is not None:
+            replay_other(task, task.reference, recorder)
+        replayed = time.perf_counter()
+        count, without = twins.record(task, program, rounding, recorder, tell)
+    except (KeyboardInterrupt, BrokenPipeError):
+        recorder.abandon("interrupted")
+        raise
+    except Exception:
+        recorder.abandon("interrupted" if STOPPING.is_set() else "failed")
+        raise
+    seconds = {
+        "prepare": ready - began, "train": done - ready, "replay": replayed - done,
+        "twins": time.perf_counter() - replayed,
+    }  # fmt: skip
+    recorder.finish("complete", seconds=seconds, peak_memory_bytes=peak_memory(), twins=count, without_twins=without)
+
+
+def train(
+    program: Program,
+    steps: int,
+    checkpoints: list[int],
+    taken_over: Mapping[int, Arrays],
+    recorder: Recorder,
+    tell: Tell,
+) -> Trained:
+    """Train all steps in chunks that end at checkpoints and one step behind; save checkpoints and the last state.
+
+    Before a checkpoint that `taken_over` names, the state becomes the one given there.
+    """
+    trained = Trained([], {}, {})
+    stops = sorted({*checkpoints, *(step + 1 for step in checkpoints), steps})
+
+    def pass_by(step: int) -> None:
+        """Keep what is asked for of the state before `step`."""
+        state = program.read(step)
+        if step - 1 in checkpoints:
+            trained.looped[step - 1] = {**state, "cost": trained.pieces[-1]["cost"][-1]}
+        if step in taken_over:
+            program.write(taken_over[step])
+            state = program.read(step)
+        if step in checkpoints:
+            trained.states[step] = state
+        if step in checkpoints or step == steps:
+            recorder.save(recording.state_file(step), state)
+
+    for first, last in chunks(stops):
+        if first in stops:
+            pass_by(first)
+        trained.pieces.append(program.chunk(first, last))
+        tell({"progress": last, "of": steps})
+    pass_by(steps)
+    return trained
+
+
+def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Recorder) -> dict[int, Arrays]:
+    """Replay the run's own checkpoints: what their stages give, their rounding, and whether the loop did the same.
+
+    `costs` [steps] are the run's. Returned is the rounding of each checkpoint's step (`Replayer.rounding`).
+    """
+    replayer = task.replayer
+    loop: dict[str, Any] = {}
+    rounding: dict[int, Arrays] = {}
+    stops = segment_stops(list(trained.states), len(costs))
+    flows: list[Arrays] = []
+    for step, state in trained.states.items():
+        at = task.checkpoint(step, state)
+        whole = {dtype: replayer.step(at, None, dtype) for dtype in DTYPES}
+        rounding[step] = replayer.rounding(whole)
+        evidence = replayer.evidence(at, whole["float64"])
+        key = recording.key(state, evidence)
+        recorder.save_evidence(step, key, evidence)
+        if task.job.phase == "training":
+            flows.append(flow(task.identity, task.job.realisation, at.state, evidence))
+        recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
+        following = stops[step], costs, rounding[step]
+        loop |= own_steps(task, at, key, (evidence, whole), trained.looped[step], following, recorder)
+        if step == 0 and task.job.phase == "training":
+            for dtype, arrays in whole.items():
+                used = at.converted(dtype)
+                recorder.save(recording.start_file(dtype), {"inputs": used.inputs, "labels": used.given} | arrays)
+    recorder.save(recording.LOOP, loop)
+    if flows:
+        rows = {name: np.stack([row[name] for row in flows]) for name in flows[0]}
+        recorder.save(recording.FLOW, {"steps": np.array(list(trained.states), np.int64), **rows})
+    return rounding
+
+
+def own_steps(
+    task: Task,
+    at: Checkpoint,
+    key: str,
+    replayed: tuple[Arrays, Mapping[Dtype, Arrays]],
+    looped: Arrays,
+    following: tuple[int, np.ndarray, Arrays],
+    recorder: Recorder,
+) -> dict[str, Any]:
+    """What the loop makes of a checkpoint: its own step, in the run's precision and in float64, as summaries.
+
+    And, saved, the costs of the segment that follows, and what the model gives in eval mode. `replayed` are the
+    evidence and the whole step in both precisions, `following` where the segment ends, the run's costs, and the step's
+    rounding.
+    """
+    replayer, (evidence, whole), (stop, costs, rounding) = task.replayer, replayed, following
+    bounds = replayer.bounds(at, evidence, "float64")
+    steps: dict[Dtype, dict[str, Any]] = {}
+    if task.identity.dtype == "float64":
+        segment = costs[at.step : stop].astype(np.float64)
+        steps["float64"] = replayer.loop(bounds, looped, whole["float64"])
+    else:
+        wide, segment = replayer.step_and_segment(at.state, at.step, stop)
+        steps["float64"] = replayer.loop(bounds, wide, whole["float64"])
+        narrow = replayer.bounds(at, evidence, "float32")
+        steps["float32"] = replayer.loop(narrow, looped, whole["float32"], whole["float64"])
+    found = {
+        "costs": segment,
+        "noise": noise(replayer, at, bounds, segment, rounding),
+        "rounding": bounds["cost"].scale,
+    }
+    # The whole test set takes its time, so it is gone through once.
+    last = at.step == task.checkpoints[-1]
+    recorder.save_segment(key, found | replayer.own_evaluation(at, task.content if last else None))
+    return {f"{at.step}/{dtype}/{name}": column for dtype, columns in steps.items() for name, column in columns.items()}
+
+
+def require_same_data(task: Task, reference: Recording, recorder: Recorder) -> None:
+    """Refuse a reference whose steps took other samples, or that has more or fewer of them."""
+    theirs, ours = len(reference.trace["cost"]), len(task.batches)
+    for name in ("data", "order"):
+        if reference.manifest.digests.get(name) != recorder.manifest.digests[name]:
+            steps = f", {theirs} steps of it and {ours} here" if theirs != ours else ""
+            raise IncomparableError(f"{reference.folder} was recorded with another {name}{steps}")
+
+
+def replay_other(task: Task, reference: Recording, recorder: Recorder) -> None:
+    """Replay the checkpoints of another recording, each stage on what was recorded there."""
+    for step, key in reference.checkpoints.items():
+        if key in recorder.manifest.replays:
+            # Both sides gave the very same bits here, so it has been replayed as this side's own.
+            continue
+        state, evidence = reference.checkpoint(step)
+        at = task.checkpoint(step, state)
+        recorder.save_replay(step, key, task.replayer.judged(at, evidence))
+        segment = reference.segment(key)
+        if segment is not None:
+            costs = task.replayer.segment(state, step, min(step + len(segment["costs"]), len(task.batches)), "float64")
+            found = {"costs": costs}
+            if task.phase.evaluated is not None:
+                found["outputs"] = task.replayer.outputs(at)
+                if segment["evaluation"].size:
+                    found["evaluation"] = task.replayer.evaluation(at)
+            recorder.save_segment(key, segment | found)
+
+
+def replay(task: Task, folder: Path) -> None:
+    """Add the replay of the recording in `folder` to the task's own, which is complete."""
+    recorder = Recorder(task.job.out, recording.read(task.job.out, task.job.phase).manifest)
+    reference = start.reference(folder, task.identity, task.job.phase)
+    require_same_data(task, reference, recorder)
+    replay_other(task, reference, recorder)
+    recorder.finish("complete")
+
+
+def diagnose(task: Task, asked: DiagnoseJob) -> None:
+    """Replay another recording's checkpoints in float64 as other realisations have them."""
+    owner = start.reference(asked.owner, task.identity, task.job.phase)
+    checkpoints = [(step, *owner.checkpoint(step)) for step in asked.steps]
+    found: dict[str, Any] = {}
+    for position, realisation in enumerate(asked.realisations):
+        replayer = task.replayer_as(realisation)
+        for number, (step, state, evidence) in enumerate(checkpoints):
+            summaries = replayer.judged(task.checkpoint(step, state), evidence)
+            found |= {f"{position}/{number}/{name}": column for name, column in summaries.items()}
+    write_whole(asked.out, safetensors.numpy.save(found))
+
+
+def new_manifest(task: Task, first_state: Arrays) -> Manifest:
+    """The manifest of a recording that has just begun."""
+    side, job = task.side, task.job
+    digests = {
+        "identity": digest(job.identity),
+        "data": task.content.digest,
+        "start": recording.digest(first_state),
+        "order": task.batches.digest,
+    }
+    environment = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+    }
+    return Manifest(
+        format=recording.FORMAT,
+        status="recording",
+        experiment=job.experiment,
+        phase=job.phase,
+        framework=side.name,
+        identity=job.identity,
+        realisation=job.realisation,
+        digests=digests,
+        precision={"dtype": job.identity.dtype} | side.runtime.precision(task.device),
+        device=task.device,
+        hand_over=job.hand_over,
+        environment=environment | side.runtime.describe(),
+        data_source=task.data_source,
+    )
+
+
+def peak_memory() -> int:
+    """Bytes of the largest resident size so far."""
+    # Linux counts in KiB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
