@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from parity.check import check_models
     from parity.compare import compare_recordings
     from parity.experiment.experiments import list_experiments
     from parity.explain import Explanation, explain_difference, list_differences
@@ -31,6 +32,7 @@ __all__ = [
     "Explanation",
     "Report",
     "__version__",
+    "check_models",
     "compare_recordings",
     "errors",
     "explain_difference",
@@ -44,6 +46,7 @@ __all__ = [
 SOURCES = {
     "Explanation": "parity.explain",
     "Report": "parity.report.value",
+    "check_models": "parity.check",
     "compare_recordings": "parity.compare",
     "explain_difference": "parity.explain",
     "list_differences": "parity.explain",

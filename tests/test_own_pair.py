@@ -1,9 +1,14 @@
 """A user's own pair, from two files to a verdict: right ports are parity, wrong ones part where they should."""
 
+import json
+
 import pytest
+from commands import run
 from own_pairs import PAIRS
 
-from parity.models.check import Request, checked
+from parity.errors import UsageError
+from parity.models.check import Request, checked, record_side
+from parity.models.template import write
 
 FAULTS = [(name, number) for name, pair in PAIRS.items() for number in range(len(pair.faults))]
 
@@ -29,3 +34,77 @@ def test_a_fault_is_named_where_it_is(name, number, own_workers, tmp_path):
     assert report.first_divergence.level == fault.level, str(report)
     assert fault.stage in report.first_divergence.name, str(report)
     assert len(str(report).splitlines()) < 15
+
+
+@pytest.mark.parametrize("weights", ["keras", "torch"])
+def test_the_tool_moves_weights_by_itself(weights, own_workers, tmp_path):
+    """In either direction, and where one bias becomes two, one of them is held: else their sum moves twice as far."""
+    paths = PAIRS["lstm"].write(tmp_path / "pair")
+    report = checked(request(paths, weights=weights), own_workers, tmp_path)
+    assert report.verdict == "parity", str(report)
+    assert any("lstm.bias_hh_l0 held fixed" in note for note in report.notes)
+
+
+def test_weights_as_they_are_differ(own_workers, tmp_path):
+    report = checked(request(PAIRS["rounding"].write(tmp_path / "pair"), weights="as-is"), own_workers, tmp_path)
+    assert report.first_divergence is not None
+    assert report.first_divergence.level == "weights"
+
+
+@pytest.mark.parametrize("side", ["keras", "torch"])
+def test_a_recording_stands_in_for_a_side(side, own_workers, tmp_path):
+    """Its framework need not be there: the judge gets the other side's worker alone."""
+    paths = PAIRS["rounding"].write(tmp_path / "pair")
+    record_side(str(paths[side]), side, request(paths), own_workers, tmp_path / "recorded")
+    other, worker = ("torch", "torch") if side == "keras" else ("keras", "tf")
+    sides = {side: str(tmp_path / "recorded"), other: str(paths[other])}
+    alone = {worker: own_workers[worker]}
+    assert checked(Request(**sides), alone, tmp_path / "out").verdict == "parity"
+    text = paths[other].read_text()
+    paths[other].write_text(text.replace("SGD(", "Adam("))
+    report = checked(Request(**sides), alone, tmp_path / "faulty")
+    assert report.first_divergence is not None
+    assert report.first_divergence.level == "optimizer step"
+
+
+def test_recordings_in_the_wrong_place(own_workers, tmp_path):
+    paths = PAIRS["rounding"].write(tmp_path / "pair")
+    record_side(str(paths["keras"]), "keras", request(paths), own_workers, tmp_path / "recorded")
+    with pytest.raises(UsageError, match="Keras's side first"):
+        checked(Request(str(paths["keras"]), str(tmp_path / "recorded")), own_workers, tmp_path / "out")
+    with pytest.raises(UsageError, match="both sides are recordings"):
+        checked(Request(*[str(tmp_path / "recorded")] * 2), own_workers, tmp_path / "out")
+
+
+def test_a_map_pairs_layers_again(own_workers, tmp_path):
+    paths = PAIRS["flatten"].write(tmp_path / "pair")
+    first = checked(request(paths), own_workers, tmp_path / "one")
+    again = checked(request(paths, map=tmp_path / "one" / "map.toml"), own_workers, tmp_path / "two")
+    assert first.verdict == again.verdict == "parity"
+    assert {pair.rule for pair in again.pairing.pairs if pair.links} == {"map"}
+
+
+def test_a_layer_without_a_partner_is_never_parity(own_workers, tmp_path):
+    """Not even where the results agree: nothing says what it does."""
+    paths = PAIRS["rounding"].write(tmp_path / "pair")
+    text = paths["torch"].read_text()
+    more = "class Net(nn.Linear):\n    def __init__(self):\n        super().__init__(4, 1)\n"
+    more += "        self.more = nn.Linear(4, 3)\n\n    def forward(self, x):\n"
+    more += "        return super().forward(x) + 0 * self.more(x).sum()\n\n"
+    paths["torch"].write_text(
+        text.replace("def build():\n    return nn.Linear(4, 1)", more + "def build():\n    return Net()")
+    )
+    report = checked(request(paths), own_workers, tmp_path / "out")
+    assert report.verdict != "parity", str(report)
+
+
+def test_the_files_to_start_with_run_as_they_are(tmp_path):
+    write(tmp_path / "new")
+    arguments = ["new/my_keras.py", "new/my_torch.py", "--data", "new/data.py", "--out", "out", "--junit", "checks.xml"]
+    done = run("parity.check", *arguments, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "verdict: parity"
+    assert json.loads((tmp_path / "out" / "verdict.json").read_text())["verdict"] == "parity"
+    assert "<testcase" in (tmp_path / "checks.xml").read_text()
+    again = run("parity.check", "--new", "new", folder=tmp_path)
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)

@@ -84,6 +84,8 @@ class Check:
         pairing = self.paired()
         write_whole(self.out / MAP, to_toml(pairing).encode())
         self.fill(pairing)
+        # Of a large model this is memory that running it needs.
+        self.built.clear()
         self.record(steps)
         sides = {side: self.side(side) for side in KINDS}
         proofs = proven(pairing, self.start["keras"], self.start["torch"])
@@ -166,6 +168,9 @@ class Check:
             self.start[owner], changed = generic(self.built[owner], views)
             if changed:
                 self.notes.append(f"{len(changed)} weights that are 0 or 1 when built were moved, to tell them apart")
+        if owner == "torch":
+            # What torch has as a sum is added up, and must not be rounded to float32 for it.
+            self.start[owner] = {n: w.astype("f8") if w.dtype.kind == "f" else w for n, w in self.start[owner].items()}
         recording.save_arrays(self.out / owner / START, self.start[owner])
         if chosen == "port":
             target = self.out / other / START

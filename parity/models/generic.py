@@ -13,7 +13,7 @@ SHARE = 0.1
 
 
 def generic(values: Mapping[str, NDArray[Any]], paired: Collection[str]) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """The weights as float32 can hold them, those that are paired without what is the same everywhere; which those are.
+    """The weights in float32, those that are paired without what is the same everywhere; which those are.
 
     Vectors lose their zeros and ones, too: three quarters of an LSTM's bias.
     """
@@ -28,5 +28,5 @@ def generic(values: Mapping[str, NDArray[Any]], paired: Collection[str]) -> tupl
             moved.append(name)
             noise = of_shape(Purpose.GENERIC, position, value.shape).clip(-2, 2)
             value = np.where(plain, np.where(value == 0, SHARE * noise, value * (1 + SHARE * noise)), value)
-        found[name] = value.astype(np.float32).astype(value.dtype)
+        found[name] = value.astype(np.float32)
     return found, moved

@@ -1,7 +1,7 @@
 """A user's model that is open in a side's process, and everything it is run for."""
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -32,6 +32,26 @@ class Plan:
     steps: int
     frozen: tuple[str, ...] = ()
     output_shapes: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Start(Mapping[str, NDArray[Any]]):
+    """Weights in a precision, perhaps nudged, each made when it is asked for: all at once would be a model's memory."""
+
+    weights: Mapping[str, NDArray[Any]]
+    dtype: Dtype
+    nudge: int | None
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        value = self.weights[name]
+        value = value.astype(self.dtype, copy=False) if value.dtype.kind == "f" else value
+        return value if self.nudge is None else nudged(value, self.nudge, list(self.weights).index(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.weights)
+
+    def __len__(self) -> int:
+        return len(self.weights)
 
 
 @dataclass
@@ -105,9 +125,8 @@ class Session:
         """
         model, side, steps = self.model(dtype), self.side, plan.steps
         batch = self.batch.in_precision(dtype)
-        start = {n: np.asarray(w, dtype) if w.dtype.kind == "f" else w for n, w in plan.weights.items()}
+        start = Start(plan.weights, dtype, nudge)
         if nudge is not None:
-            start = {n: nudged(w, nudge, position) for position, (n, w) in enumerate(start.items())}
             batch = Batch(nudged_tree(batch.x, nudge), batch.y)
         with telling(f"{self.name}: inputs()"):
             x = side.own.given(batch.x, self.source.inputs)
@@ -153,7 +172,7 @@ class Session:
     def differentiate(self, model: Any, x: Any, y: Any, sink: Sink, plan: Plan) -> None:
         """A pass, the loss, and gradients of the results at random; in train mode if any step of it is asked for."""
         side = self.side
-        before = side.own.read(model)
+        before = side.own.read(model) if plan.steps else {}
         done = self.forward(model, x, plan.steps > 0)
         results = self.named_outputs(done.outputs)
         if plan.steps:

@@ -76,7 +76,7 @@ def port(session: Session, job: PortJob) -> None:
     if session.source.port is None:
         raise UsageError(f"{session.name} has no port()")
     with telling(f"{session.name}: port()"):
-        session.source.port(model, list(given.values()))
+        session.source.port(model, [w.astype("float64") if w.dtype.kind == "f" else w for w in given.values()])
     recording.save_arrays(job.out, session.side.own.read(model))
 
 
