@@ -6,17 +6,16 @@ replays under other choices; the faulty one with its fault.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from benchmarks.judged import jobs
 from benchmarks.planted import Planter
-from parity.diagnosis import diagnose
+from parity.diagnosis import Sides, diagnose
 from parity.experiment.spec import FRAMEWORKS, Experiment, Framework
 from parity.recordings import recording
 from parity.verdict import judge
-from parity.workers.job import DiagnoseJob, ReplayJob
-from parity.workers.pairs import replayed
+from parity.workers.job import DiagnoseJob, RecordJob, ReplayJob, TensorsJob
+from parity.workers.processes import Progress
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,16 @@ class Faulty:
     planter: Planter
     fault: str
 
-    def diagnose(self, job: DiagnoseJob) -> None:
-        """Replay checkpoints as other realisations have them, in the faulty implementation."""
+    def record(self, job: RecordJob, progress: Progress) -> None:
+        """Record in the faulty implementation."""
+        self.planter.plant(self.fault, job)
+
+    def replay(self, job: ReplayJob) -> None:
+        """Replay another recording's checkpoints there."""
+        self.planter.plant(self.fault, job)
+
+    def diagnose(self, job: DiagnoseJob | TensorsJob) -> None:
+        """Replay checkpoints as other realisations have them there, or write a step's tensors."""
         self.planter.plant(self.fault, job)
 
 
@@ -45,5 +52,5 @@ def named(
     planters[other].replay(ReplayJob(made[other], folders[side]))
     pair = [recording.read(folders[framework]) for framework in FRAMEWORKS]
     asked = {side: Faulty(planters[side], fault), other: planters[other]}
-    found = diagnose(pair, judge(*pair), partial(replayed, asked, made))
+    found = diagnose(pair, judge(*pair), Sides(asked, made))
     return frozenset(cause.field for cause in found.causes if cause.field is not None) if found else frozenset()

@@ -27,7 +27,7 @@ from parity.worker import serving
 from parity.worker.chunks import Tell, join
 from parity.worker.replays import convert_all
 from parity.worker.task import Task
-from parity.workers.job import DiagnoseJob, RecordJob
+from parity.workers.job import DiagnoseJob, RecordJob, ReplayJob, TensorsJob
 from parity.workers.processes import Worker
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ class PlantedJob:
     """A recording, or replays, made with the fault of that name in the framework's implementation."""
 
     fault: str
-    job: RecordJob | DiagnoseJob
+    job: RecordJob | ReplayJob | DiagnoseJob | TensorsJob
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Planter(Worker):
     def __init__(self, framework: Framework, threads: int = 1, time_limit: float | None = None) -> None:
         super().__init__(framework, "cpu", threads, time_limit, module="benchmarks.planted")
 
-    def plant(self, fault: str, job: RecordJob | DiagnoseJob) -> None:
+    def plant(self, fault: str, job: RecordJob | ReplayJob | DiagnoseJob | TensorsJob) -> None:
         """Do a job with a fault."""
         self.run(PlantedJob(fault, job), lambda done, steps: None)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from parity.commands import folders
 from parity.commands import options as opts
-from parity.diagnosis import Ask, diagnose
+from parity.diagnosis import Sides, diagnose
 from parity.errors import UsageError
 from parity.experiment.spec import FRAMEWORKS
 from parity.recordings import recording
@@ -108,6 +108,6 @@ def judged(first: Path, second: Path | None) -> Report:
     return Report(sides, judge(*sides))
 
 
-def diagnosed(report: Report, ask: Ask | None = None) -> Report:
+def diagnosed(report: Report, ask: Sides | None = None) -> Report:
     """The report with the causes of what failed; `ask` has a side replay steps as other choices would have them."""
     return replace(report, diagnosis=diagnose(report.recordings, report.judged, ask))

@@ -9,7 +9,6 @@ if __name__ == "__main__":
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -17,12 +16,12 @@ from parity.commands import folders
 from parity.commands import options as opts
 from parity.commands.keywords import RunSettings, parsed
 from parity.compare import diagnosed, judged
+from parity.diagnosis import Sides
 from parity.errors import UsageError
 from parity.experiment.spec import FRAMEWORKS, Experiment, Framework
 from parity.recordings import recording
 from parity.report import console
 from parity.report.value import Report
-from parity.workers import pairs
 from parity.workers.installed import require_frameworks, require_library
 from parity.workers.job import PRETRAINED_BY, RecordJob, in_order
 from parity.workers.pairs import at_once, raise_together, record_jobs
@@ -112,7 +111,7 @@ def recorded(
     if report.verdict != "incomparable":
         # What was not replayed is not judged as if it had been.
         raise_together(refused)
-    return diagnosed(report, partial(pairs.replayed, workers, {side: phases[-1] for side, phases in jobs.items()}))
+    return diagnosed(report, Sides(workers, {side: phases[-1] for side, phases in jobs.items()}))
 
 
 def both_jobs(

@@ -35,7 +35,8 @@ ARROWS = {
         "recordings/files.py", "workers", "worker", "verdict/checks.py",
     ),
     "verdict": ("experiment", "bounds", "recordings"),
-    "diagnosis": ("errors.py", "experiment", "data", "recordings", "differences", "verdict"),
+    # Formulas tell which side is off; workers are asked for replays.
+    "diagnosis": ("errors.py", "experiment", "data", "bounds", "recordings", "workers", "differences", "verdict"),
     "report": ("experiment", "recordings", "verdict", "diagnosis/value.py"),
     "commands": ("errors.py", "__init__.py", "experiment", "data", "recordings", "workers", "worker/replays.py"),
     # The commands themselves, and the Python interface.

@@ -58,7 +58,7 @@ def test_verdict_json(finished):
     assert set(verdict) == {
         "format", "experiment", "data", "verdict", "checks", "judged", "not_judged", "diagnosis",
     }  # fmt: skip
-    assert (verdict["format"], verdict["experiment"], verdict["verdict"]) == (2, "mnist_softmax", "parity")
+    assert (verdict["format"], verdict["experiment"], verdict["verdict"]) == (3, "mnist_softmax", "parity")
     assert verdict["diagnosis"] is None
     assert verdict["judged"] == ["preflight", "consumed", "lockstep", "loop", "trajectory", "outcome"]
     assert verdict["not_judged"] == {}

@@ -8,6 +8,7 @@ import pytest
 from conftest import selected
 
 from benchmarks.coverage import TABLES
+from parity.diagnosis import Sides
 from parity.experiment.nodes import ActivationName, Dense, InitializerName
 from parity.experiment.optimizers import OPTIMIZERS
 from parity.experiment.requested import COSTS
@@ -16,7 +17,6 @@ from parity.recordings import recording
 from parity.recordings.recording import Recording
 from parity.verdict import lockstep
 from parity.workers.job import RecordJob
-from parity.workers.pairs import replayed
 
 # By their row, and by their column where they have but one.
 RUNS = {
@@ -55,7 +55,7 @@ def keras_stages(workers, recorded, tmp_path):
         realisation = replace(asked.realisation, **choices)
         manifest = replace(owner.manifest, framework="tf", realisation=realisation)
         side = replace(owner, manifest=manifest, label=LABELS["tf"])
-        (found,) = replayed(workers, {"tf": asked}, "tf", owner, list(owner.checkpoints), [realisation])
+        (found,) = Sides(workers, {"tf": asked}).replayed("tf", owner, list(owner.checkpoints), [realisation])
         replays = [
             lockstep.Replay(step, key, owner.label, ("torch",), side, summaries)
             for (step, key), summaries in zip(owner.checkpoints.items(), found, strict=True)

@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from commands import run
 from conftest import both_sides, shortened
 
 from parity import explain
-from parity.diagnosis import diagnose, transforms
+from parity.diagnosis import Sides, diagnose, transforms
 from parity.diagnosis.given import LATER, UNUSED
 from parity.diagnosis.replay import acts_in, entry_of
 from parity.differences import DIFFERENCES
@@ -24,7 +23,6 @@ from parity.experiment.spec import FRAMEWORKS, LABELS, own_choices
 from parity.recordings import recording, start
 from parity.verdict import judge
 from parity.workers.job import RecordJob, ReplayJob
-from parity.workers.pairs import replayed
 from parity.workers.processes import Worker
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +46,7 @@ def judged(workers, experiment, folder):
     for side, other in (("tf", "torch"), ("torch", "tf")):
         workers[side].replay(ReplayJob(jobs[side], folder / other))
     sides = [recording.read(folder / side) for side in FRAMEWORKS]
-    return sides, judge(*sides), partial(replayed, workers, jobs)
+    return sides, judge(*sides), Sides(workers, jobs)
 
 
 def diagnosed(workers, experiment, folder):
@@ -77,7 +75,7 @@ def with_selu_momentum():
 
 def require_named(found, fields, failed):
     """Exactly these choices, with what each side does, its difference, how to align, and a residual of rounding."""
-    assert (found.explained, found.failed, found.excluded) == (True, failed, ())
+    assert (found.explained, found.first.failed, found.first.excluded) == (True, failed, ())
     assert {cause.field for cause in found.causes} == fields
     for cause in found.causes:
         assert cause.values == {label: own_choices(side)[cause.field] for side, label in LABELS.items()}
@@ -85,7 +83,7 @@ def require_named(found, fields, failed):
         assert cause.choices["torch"] == f"{cause.field}={own_choices('tf')[cause.field]}"
         assert cause.scripts["tf"]
         assert f"parity.explain {cause.difference})" in " ".join(found.lines())
-    assert 0 <= found.residual.share <= 1
+    assert 0 <= found.first.residual.share <= 1
 
 
 def test_stock_adam_is_named(stock_adam):
@@ -104,28 +102,37 @@ def test_a_choice_that_does_not_matter_is_not_named(workers, tmp_path):
 
 
 def test_a_difference_that_no_choice_makes(stock_adam):
-    """Where the choices of a stage do not explain it, they are listed, and nothing is named."""
-    recordings = {side.manifest.framework: side for side in stock_adam[0]}
+    """Where the choices of a stage do not explain it, they are listed, and what the numbers say is said."""
+    sides, verdict, ask = stock_adam
+    recordings = {side.manifest.framework: side for side in sides}
     asked = []
 
-    def unmoved(side, owner, steps, realisations):
+    class Unmoved(Sides):
         """Replays in which no choice changes anything."""
-        asked.extend((side, realisation) for realisation in realisations)
-        return [[recordings[side].replayed(owner.checkpoints[step]) for step in steps] for _ in realisations]
 
-    found = diagnose(*stock_adam[:2], unmoved)
-    assert (found.explained, found.causes, set(found.excluded)) == (False, (), {*STOCK_ADAM})
-    assert found.note.startswith("none of the 3 known choices that act there explains step 0, optimizer, alone or")
+        def replayed(self, side, owner, steps, realisations):
+            asked.extend((side, realisation) for realisation in realisations)
+            return [[recordings[side].replayed(owner.checkpoints[step]) for step in steps] for _ in realisations]
+
+    found = diagnose(sides, verdict, Unmoved(ask.workers, ask.jobs))
+    assert (found.explained, found.causes, set(found.first.excluded)) == (False, (), {*STOCK_ADAM})
+    assert found.first.note.startswith(
+        "none of the 3 known choices that act there explains step 0, optimizer, alone or"
+    )
+    assert (
+        found.first.beside == "right beside it: first_moment, second_moment; off: weights (look at how it is applied)"
+    )
     # Every set of choices but the empty one, in both directions, once.
     assert len(set(asked)) == len(asked) == 2 * (2**3 - 1)
 
 
 def test_a_diagnosis_that_fails_says_so(stock_adam):
-    def broken(*asked):
-        raise WorkerError("the torch worker was killed\n  torch: its last line")
+    class Broken(Sides):
+        def replayed(self, *asked):
+            raise WorkerError("the torch worker was killed\n  torch: its last line")
 
-    found = diagnose(*stock_adam[:2], broken)
-    assert found.note == "the cause could not be sought: the torch worker was killed"
+    found = diagnose(*stock_adam[:2], Broken({}, {}))
+    assert found.first.note == "the cause could not be sought: the torch worker was killed"
 
 
 def test_the_choices_of_a_stage():
@@ -193,7 +200,7 @@ def test_code_that_does_not_do_as_it_says(planted, workers, tmp_path):
         own = own_choices("torch")[cause.field]
         assert f"Keras does as if {STOCK_ADAM[cause.field]}, though its settings say {own}" in cause.says
         assert set(cause.choices) == {"torch"}
-    assert 0 <= found.residual.share <= 1
+    assert 0 <= found.first.residual.share <= 1
 
 
 @pytest.mark.ci
@@ -211,8 +218,10 @@ def test_the_other_side_is_asked_where_one_does_not_do_as_it_says(planted, worke
 def test_a_fault_without_a_known_cause(planted, workers, tmp_path):
     experiment = shortened("mnist_softmax", 2, optimizer=replace(OPTIMIZERS["sgd"], momentum=0.9))
     found = diagnosed(workers | {"tf": planted["tf"]}, experiment, tmp_path)
-    assert (found.explained, found.causes, found.excluded) == (False, (), ("constants",))
-    assert found.note == "the one known choice that acts there does not explain step 0, optimizer: constants"
+    assert (found.explained, found.causes, found.first.excluded) == (False, (), ("constants",))
+    assert found.first.note == "the one known choice that acts there does not explain step 0, optimizer: constants"
+    # Of descent with a momentum, a rate is no other than a factor of all gradients, but in the velocity.
+    assert found.first.described == ("Keras does as if learning_rate were 0.0101 and not 0.01",)
 
 
 @pytest.mark.ci
@@ -226,7 +235,10 @@ def test_the_command_names_stock_adam(tmp_path):
     assert lines[0] == "diagnosis: step 0, optimizer: 3 causes, together"
     assert "of what rounding explains" in lines[-2]
     written = json.loads((tmp_path / "out" / "verdict.json").read_text())["diagnosis"]
-    assert {cause["field"] for cause in written["causes"]} == {*STOCK_ADAM}
+    (finding,) = written["findings"]
+    assert {cause["field"] for cause in finding["causes"]} == {*STOCK_ADAM}
+    # Recorded again with these aligned, the two agree.
+    assert written["explained"]
     assert not (tmp_path / "out" / "tf" / "evidence").exists()
     # Without a framework, and without the evidence.
     done = run("parity.compare", "out/tf", "out/torch", folder=tmp_path)
@@ -336,22 +348,22 @@ def test_a_start_and_data_that_differ(workers, tmp_path):
         other = recorded(workers["torch"], tmp_path, name, **given)
         sides = replace(plain, label="plain"), replace(other, label=name)
         found = diagnose(sides, judge(*sides))
-        assert (found.explained, [cause.says for cause in found.causes]) == (True, [said[name]])
+        assert (found.first.explained, [cause.says for cause in found.causes]) == (True, [said[name]])
         # Of one framework there are no sides to name.
         assert found.causes[0].choices == {}
     sides = plain, replace(recording.read(tmp_path / "weights"), label="weights")
     digests = sides[1].manifest.digests | {"data": "0" * 64}
     found = diagnose(sides, judge(plain, replace(sides[1], manifest=replace(sides[1].manifest, digests=digests))))
     assert [cause.says for cause in found.causes] == [said["weights"].replace("plain", "torch")]
-    assert (found.explained, found.note) == (False, "that does not explain why data differs")
+    assert (found.first.explained, found.first.note) == (False, "that does not explain why data differs")
     for step, note in enumerate((UNUSED, LATER)):
         labels = plain.trace["consumed/labels"].copy()
         labels[step] += 1
         sides = plain, replace(plain, trace=plain.trace | {"consumed/labels": labels})
         found = diagnose(sides, judge(*sides))
-        assert (found.causes, found.explained, found.note) == ((), False, note)
+        assert (found.causes, found.explained, found.first.note) == ((), False, note)
     sides = plain, recording.read(tmp_path / "order")
     recording.drop_evidence(tmp_path / "order")
     found = diagnose(sides, judge(*sides))
     note = "the first step's samples are not kept here: parity.record keeps them"
-    assert (found.explained, found.note) == (False, note)
+    assert (found.explained, found.first.note) == (False, note)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from parity.diagnosis import diagnose
-from parity.diagnosis.value import CLASSES, Cause, Diagnosis, chosen
+from parity.diagnosis.value import CLASSES, Cause, Diagnosis, Finding, chosen
 from parity.differences import DIFFERENCES
 from parity.experiment.experiments import EXPERIMENTS
 from parity.experiment.optimizers import OPTIMIZERS
@@ -64,7 +64,7 @@ def test_the_first_line_names_the_cause(judged):
         ((swapped,), swapped.says),
         ((own, Cause("constants: another", "constants")), "2 reasons, named below: adam_epsilon and constants"),
     ):
-        line = sentence(sides, with_failure(verdict), Diagnosis("step 0, optimizer", causes, True))
+        line = sentence(sides, with_failure(verdict), Diagnosis((Finding("step 0, optimizer", causes, True),), True))
         assert line == f"Keras and torch part first at step 0, in the optimizer: {said}"
     assert "in Keras, after it in torch" not in swapped.says
 
@@ -227,15 +227,15 @@ def test_a_cause_that_was_not_sought_is_not_called_not_found(judged):
     sides, verdict = judged
     found = diagnose(sides, with_failure(verdict))
     assert found.lines()[0] == "diagnosis: step 0, optimizer: no cause was sought"
-    assert "python -m parity.run with the same options seeks it" in found.note
-    assert "--reference" not in found.note
+    assert "python -m parity.run with the same options seeks it" in found.first.note
+    assert "--reference" not in found.first.note
 
 
 def test_a_cause_in_recordings_made_apart(pair_apart):
     verdict = judge(*pair_apart)
     checks = [replace(c, result="failed") if c.name == "float64 cost" else c for c in verdict.checks]
     found = diagnose(pair_apart, Verdict.of(checks))
-    assert "parity.record with --reference" in found.note
+    assert "parity.record with --reference" in found.first.note
 
 
 @pytest.mark.parametrize("kind", CLASSES)

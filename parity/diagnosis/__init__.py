@@ -1,44 +1,110 @@
-"""Why two recordings do not agree: causes sought by replays of the step that failed, or in what both were given."""
+"""Why two recordings do not agree: one finding for each thing that is off, with its cause or what the numbers say.
+
+Causes are sought by replays of the step that failed, or in what both sides were given. Once known causes explain a
+step, the run is recorded again with them aligned and judged again, until nothing is left or nothing is known of it.
+"""
 
 from collections.abc import Sequence
 
-from parity.diagnosis import given, replay
-from parity.diagnosis.replay import Ask
-from parity.diagnosis.value import Cause, Diagnosis, Residual
+from parity.diagnosis import given, loop, stages
+from parity.diagnosis.asked import Sides, is_cheap
+from parity.diagnosis.replay import Search
+from parity.diagnosis.value import Cause, Diagnosis, Finding, Residual
 from parity.errors import ParityError
 from parity.experiment.spec import is_read, own_choices
 from parity.recordings.recording import Recording
-from parity.verdict import Verdict, lockstep
+from parity.verdict import Verdict, judge, lockstep
+from parity.verdict.checks import Check
 
 # Of the first step as a whole, more may differ than what differs first.
 APART = "python -m parity.record with --reference, the other recording, says which stage of which step differs first"
+# So often a run is recorded again.
+TURNS = 3
+MENDED = "what else there may be shows once this is mended"
+LONG = "not judged again with that aligned, since its training is long: run it again with these choices"
 
 
-def diagnose(sides: Sequence[Recording], verdict: Verdict, ask: Ask | None = None) -> Diagnosis | None:
-    """Why the verdict's first check failed; None where none did, or where no cause is sought at its level.
+def diagnose(sides: Sequence[Recording], verdict: Verdict, ask: Sides | None = None) -> Diagnosis | None:
+    """Why the verdict is no parity, the first thing first; None where nothing failed, or nothing can be said of it.
 
-    `ask` has a side replay checkpoints as other realisations have them; without it, only what both sides were given is
-    looked into. A diagnosis that fails says so, and takes nothing with it.
+    `ask` has the sides replay checkpoints, or record again; without it, only what both sides were given is looked into.
+    A diagnosis that fails says so, and takes nothing with it.
     """
-    first = next((check for check in verdict.checks if check.result == "failed"), None)
-    if first is None or len(sides) != 2:
+    failed = [check for check in verdict.checks if check.result == "failed"]
+    if not failed or len(sides) != 2:
         return None
-    a, b = sides
-    failed = f"{first.level}, {first.name}"
     try:
-        if first.level in ("preflight", "consumed"):
-            same = [check for check in verdict.checks if check.result == "failed" and check.level == first.level]
-            return given.diagnose(a, b, failed, same)
-        if first.level == "lockstep":
-            failed = ", ".join((first.where or first.name).split(", ")[:2])
-            return replay.diagnose(a, b, failed, ask) if ask is not None else from_settings(a, b, failed)
+        return sought(sides[0], sides[1], failed, ask, TURNS)
     except ParityError as error:
         said = str(error).splitlines()[0]
-        return Diagnosis(failed, note=f"the cause could not be sought: {said}", sought=False)
-    return None
+        finding = Finding(place(failed[0]), note=f"the cause could not be sought: {said}", sought=False)
+        return Diagnosis((finding,))
 
 
-def from_settings(a: Recording, b: Recording, failed: str) -> Diagnosis:
+def sought(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides | None, turns: int) -> Diagnosis | None:
+    """The findings of what failed, each level by itself, and those of the run once known causes are aligned."""
+    found: list[Finding] = []
+    note: str | None = None
+    for level in ("preflight", "consumed"):
+        here = [check for check in failed if check.level == level]
+        one = given.diagnose(a, b, place(here[0]), here) if here else None
+        found += [one] if one is not None else []
+    judged = [check for check in failed if check.level == "lockstep"]
+    explained = bool(found) and found[0].explained and {check.level for check in failed} <= {"preflight"}
+    if judged and ask is None:
+        found.append(from_settings(a, b, place(judged[0])))
+    search: Search | None = None
+    if ask is not None and not any(check.level == "preflight" for check in failed):
+        if judged:
+            own, search = stages.findings(a, b, place(judged[0]), ask)
+            found += own
+        found += loop.findings(a, b, failed, ask)
+        if not found:
+            found += later(a, b, failed, ask)
+    if search is not None and search.left is None and ask is not None:
+        if is_cheap(a) and turns:
+            return aligned(a, b, found, search, ask, turns)
+        note = LONG
+    elif found and not explained and ask is not None:
+        note = MENDED
+    return Diagnosis(tuple(found), explained, note) if found else None
+
+
+def aligned(a: Recording, b: Recording, found: Sequence[Finding], search: Search, ask: Sides, turns: int) -> Diagnosis:
+    """Record one side again as the other one acts, judge again, and add what still fails."""
+    with ask.again(search.side, search.owner, search.realisation) as (recordings, sides):
+        ours, theirs = (recordings[side.manifest.framework] for side in (a, b))
+        left = [check for check in judge(ours, theirs).checks if check.result == "failed"]
+        if not left:
+            return Diagnosis(tuple(found), all(finding.explained for finding in found))
+        more = sought(ours, theirs, left, sides, turns - 1)
+    if more is None:
+        rest = Finding(place(left[0]), note=left[0].reason)
+        return Diagnosis((*found, rest))
+    known = {finding.failed for finding in found}
+    return Diagnosis((*found, *(f for f in more.findings if f.failed not in known)), more.explained, more.note)
+
+
+def later(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides) -> list[Finding]:
+    """What is behind a failure that no checkpoint shows."""
+    for check in failed:
+        if check.level == "loop":
+            found = loop.between_checkpoints(a, b, check, ask)
+            if found is not None:
+                return [found]
+    return []
+
+
+def place(check: Check) -> str:
+    """What failed, in few words."""
+    if check.level == "lockstep":
+        return ", ".join((check.where or check.name).split(", ")[:2])
+    return (
+        f"{check.level}, {check.name}" if check.level in ("preflight", "consumed") else f"{check.level}, {check.place}"
+    )
+
+
+def from_settings(a: Recording, b: Recording, failed: str) -> Finding:
     """Without a framework to ask: how it is asked, and in which choices the settings differ, if they do."""
     ours, theirs = a.manifest.realisation, b.manifest.realisation
     identity = a.manifest.identity
@@ -54,7 +120,7 @@ def from_settings(a: Recording, b: Recording, failed: str) -> Diagnosis:
         )
     if not lockstep.of_either(a, b) and not lockstep.of_a_reference(a, b):
         note += f"; {APART}"
-    return Diagnosis(failed, note=note, sought=False)
+    return Finding(failed, note=note, sought=False)
 
 
-__all__ = ["Ask", "Cause", "Diagnosis", "Residual", "diagnose"]
+__all__ = ["Cause", "Diagnosis", "Finding", "Residual", "Sides", "diagnose"]

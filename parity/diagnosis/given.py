@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from parity.data.datasets import scale
 from parity.diagnosis.transforms import TRIED, between, listed, of_labels, same_rows
-from parity.diagnosis.value import Cause, Diagnosis, chosen
+from parity.diagnosis.value import Cause, Finding, chosen
 from parity.differences import DIFFERENCES
 from parity.errors import IncomparableError
 from parity.experiment.spec import PixelScaling
@@ -32,7 +32,7 @@ class Found(NamedTuple):
     explained: set[str]
 
 
-def diagnose(a: Recording, b: Recording, failed: str, checks: Sequence[Check]) -> Diagnosis | None:
+def diagnose(a: Recording, b: Recording, failed: str, checks: Sequence[Check]) -> Finding | None:
     """Which transformations make what differs equal; `checks` are those that failed. None if none is of use here.
 
     Weights are those of the start state; pixels and labels those of the first step, as they were prepared for it.
@@ -62,7 +62,7 @@ def diagnose(a: Recording, b: Recording, failed: str, checks: Sequence[Check]) -
         note = f"that does not explain why {listed(left)} differ{'s' * (len(left) == 1)}"
     elif not causes and note is None:
         note = UNUSED if any(check.where == "step 0" for check in checks) else LATER
-    return Diagnosis(failed, causes, bool(causes) and note is None, excluded=TRIED if lost else (), note=note)
+    return Finding(failed, causes, bool(causes) and note is None, excluded=TRIED if lost else (), note=note)
 
 
 def of_states(a: Recording, b: Recording) -> Found:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from parity.diagnosis.value import Cause, Diagnosis, Residual, chosen
+from parity.diagnosis.asked import Sides
+from parity.diagnosis.value import Cause, Residual, chosen
 from parity.differences import DIFFERENCES, Difference
 from parity.experiment.spec import (
     FRAMEWORKS,
@@ -22,12 +23,10 @@ from parity.experiment.spec import (
     optimizer_rounds,
     own_choices,
 )
-from parity.recordings.recording import Arrays, Recording
+from parity.recordings.recording import Recording
 from parity.verdict import lockstep
 from parity.verdict.checks import Check
 
-# (the side that replays, the owner, steps, realisations) -> the summaries by position of realisation and step
-Ask = Callable[[Framework, Recording, Sequence[int], Sequence[Realisation]], list[list[Arrays]]]
 # Values by the names of fields of `Realisation`.
 Choices = dict[str, Any]
 # Replays by torch cost least: nothing is compiled.
@@ -39,16 +38,27 @@ class Stage(NamedTuple):
 
     step: int
     name: str
+    # The results that are judged, by name, in the order of the checks.
+    results: list[str]
     checks: list[Check]
 
     @property
     def failed(self) -> bool:
         return any(check.result == "failed" for check in self.checks)
 
+    @property
+    def off(self) -> list[str]:
+        """The results that failed."""
+        pairs = zip(self.results, self.checks, strict=True)
+        return [result for result, check in pairs if check.result == "failed"]
+
 
 @dataclass(frozen=True)
 class Search:
-    """What came of one direction: the choices that the owner acts by, and the stage that is left, if one is."""
+    """What came of one direction: the choices that the owner acts by, and the stage that is left, if one is.
+
+    `stages` are those of all steps under these choices.
+    """
 
     side: Recording
     owner: Recording
@@ -56,10 +66,19 @@ class Search:
     left: Stage | None
     tried: tuple[str, ...]
     residual: Residual | None
+    stages: Mapping[int, Sequence[Stage]]
+
+    @property
+    def realisation(self) -> Realisation:
+        """That of the side that replays, under these choices."""
+        return replace(self.side.manifest.realisation, **self.choices)
 
 
-def diagnose(a: Recording, b: Recording, failed: str, ask: Ask) -> Diagnosis:
-    """The smallest set of choices that explains why stages in float64 differ, sought in both directions."""
+def searched(a: Recording, b: Recording, ask: Sides) -> Search | None:
+    """The smallest set of choices that explains why stages in float64 differ, sought in both directions.
+
+    None where no stage differs in float64.
+    """
     found: list[Search] = []
     for side, owner in sorted(((a, b), (b, a)), key=lambda pair: ORDER.index(pair[0].manifest.framework)):
         replays = [replay for replay in lockstep.of_either(a, b) if replay.side is side and replay.owner == owner.label]
@@ -68,10 +87,7 @@ def diagnose(a: Recording, b: Recording, failed: str, ask: Ask) -> Diagnosis:
             found.append(search(side, owner, stages, replays, ask))
             if found[-1].left is None:
                 break
-    if not found:
-        note = "only float32 fails, where each side is held against its own float64: no choice explains that"
-        return Diagnosis(failed, note=note)
-    return described(failed, max(found, key=lambda search: (search.left is None, len(search.choices))))
+    return max(found, key=lambda search: (search.left is None, len(search.choices)), default=None)
 
 
 def staged(replay: lockstep.Replay) -> list[Stage]:
@@ -80,7 +96,8 @@ def staged(replay: lockstep.Replay) -> list[Stage]:
     results = replay.side.phase.results(replay.step)
     for result, check in zip(results, lockstep.stages(replay, "float64"), strict=True):
         if not found or found[-1].name != result.stage:
-            found.append(Stage(replay.step, result.stage, []))
+            found.append(Stage(replay.step, result.stage, [], []))
+        found[-1].results.append(result.name)
         found[-1].checks.append(check)
     return found
 
@@ -95,7 +112,7 @@ def search(
     owner: Recording,
     before: dict[int, list[Stage]],
     replays: Sequence[lockstep.Replay],
-    ask: Ask,
+    ask: Sides,
 ) -> Search:
     """Explain the first failing stage by as few choices as possible, then the first that still fails, and so on."""
     choices: Choices = {}
@@ -103,7 +120,7 @@ def search(
 
     def replayed(steps: Sequence[int], sets: Sequence[Choices]) -> list[list[list[Stage]]]:
         realisations = [replace(side.manifest.realisation, **changes) for changes in sets]
-        summaries = ask(side.manifest.framework, owner, steps, realisations)
+        summaries = ask.replayed(side.manifest.framework, owner, steps, realisations)
         return [
             [staged(by_step[step]._replace(summaries=found)) for step, found in zip(steps, row, strict=True)]
             for row in summaries
@@ -113,10 +130,10 @@ def search(
         fields = [field for field in candidates(stage.name, side, owner) if field not in choices]
         extended = smallest(choices, fields, stage, side, replayed)
         if extended is None:
-            return Search(side, owner, choices, stage, tuple(fields), None)
+            return Search(side, owner, choices, stage, tuple(fields), None, stages)
         choices = extended
         stages = dict(zip(before, replayed(list(before), [choices])[0], strict=True))
-    return Search(side, owner, choices, None, (), residual(before, stages))
+    return Search(side, owner, choices, None, (), residual(before, stages), stages)
 
 
 def smallest(
@@ -179,19 +196,21 @@ def residual(before: Mapping[int, Sequence[Stage]], after: Mapping[int, Sequence
     return Residual(worst.measured or 0.0, worst.share, worst.where or worst.name)
 
 
-def described(failed: str, found: Search) -> Diagnosis:
-    """A search's result in words."""
-    causes = tuple(cause(field, value, found) for field, value in found.choices.items())
-    if found.left is None:
-        return Diagnosis(failed, causes, True, found.residual)
+def causes(found: Search) -> tuple[Cause, ...]:
+    """The choices that were found, as causes."""
+    return tuple(cause(field, value, found) for field, value in found.choices.items())
+
+
+def excluded(found: Search) -> str:
+    """Which known choices were tried on what is left, in words."""
+    assert found.left is not None
     where = f"step {found.left.step}, {found.left.name}"
     if not found.tried:
-        return Diagnosis(failed, causes, note=f"no known choice acts in what is left: {where}")
+        return f"no known choice acts in what is left: {where}"
     listed, count = ", ".join(found.tried), len(found.tried)
-    note = f"the one known choice that acts there does not explain {where}: {listed}"
     if count > 1:
-        note = f"none of the {count} known choices that act there explains {where}, alone or together: {listed}"
-    return Diagnosis(failed, causes, excluded=found.tried, note=note)
+        return f"none of the {count} known choices that act there explains {where}, alone or together: {listed}"
+    return f"the one known choice that acts there does not explain {where}: {listed}"
 
 
 def cause(field: str, value: str, found: Search) -> Cause:

@@ -41,11 +41,12 @@ class Residual:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """What failed, and why: the smallest set of causes that explains it, and what those leave.
+class Finding:
+    """One thing that failed, and why: the smallest set of causes that explains it, and what those leave.
 
-    `explained` says whether the causes are all; `excluded` names what was tried and does not explain the rest,
-    `sought` whether anything was, and `note` says what else is to be said.
+    Where no cause is known, `described` says what the numbers say, and `beside` what is right next to them.
+    `explained` says whether causes or descriptions leave nothing of this finding; `excluded` names what was tried and
+    does not explain the rest, `sought` whether anything was, and `note` says what else is to be said.
     """
 
     failed: str
@@ -55,18 +56,23 @@ class Diagnosis:
     excluded: tuple[str, ...] = ()
     note: str | None = None
     sought: bool = True
+    described: tuple[str, ...] = ()
+    beside: str | None = None
 
     def lines(self) -> list[str]:
-        """The diagnosis as text, a few lines."""
+        """The finding as text, a few lines; the first is its head."""
         count = len(self.causes)
-        found = "no cause found" if self.sought else "no cause was sought"
+        found = "no known cause" if self.sought else "no cause was sought"
         if count:
             found = f"{count} cause{'s' * (count > 1)}{', together' * (count > 1)}"
-        lines = [f"diagnosis: {self.failed}: {found}"]
+        elif self.described:
+            found = "no known choice" if self.sought else "what the numbers say"
+        lines = [f"{self.failed}: {found}"]
         for cause in self.causes:
             lines.append(f"  {cause.says}")
             if cause.difference is not None:
                 lines.append(f"    {cause.title} (python -m parity.explain {cause.difference})")
+        lines += [f"  {said}" for said in self.described]
         ways = [" ".join(f"--choice {side}:{c.choices[side]}" for c in self.causes) for side in self.aligning]
         if ways:
             lines.append(f"  to align: {' or '.join(ways)}")
@@ -74,12 +80,44 @@ class Diagnosis:
             lines.append(
                 f"  residual {self.residual.measured:.1g}, {self.residual.share:.0%} of what rounding explains"
             )
-        return lines + ([f"  {self.note}"] if self.note else [])
+        return lines + [f"  {said}" for said in (self.beside, self.note) if said]
 
     @property
     def aligning(self) -> list[Framework]:
         """The sides on which the choices of all causes can be made as the other side's."""
         return [side for side in FRAMEWORKS if self.causes and all(side in cause.choices for cause in self.causes)]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why two recordings do not agree: one finding for each thing that is off, the first one first.
+
+    `explained` says whether nothing is left beside them: whether the recordings agree once all causes are aligned.
+    `note` says what stands in the way of that.
+    """
+
+    findings: tuple[Finding, ...]
+    explained: bool = False
+    note: str | None = None
+
+    @property
+    def first(self) -> Finding:
+        """What failed first."""
+        return self.findings[0]
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """The causes of all findings."""
+        return tuple(cause for finding in self.findings for cause in finding.causes)
+
+    def lines(self) -> list[str]:
+        """The diagnosis as text, a few lines for each finding."""
+        lines = []
+        for number, finding in enumerate(self.findings, start=1):
+            start = f"diagnosis, {number} of {len(self.findings)}" if len(self.findings) > 1 else "diagnosis"
+            head, *rest = finding.lines()
+            lines += [f"{start}: {head}", *rest]
+        return lines + ([f"  {self.note}"] if self.note else [])
 
 
 def chosen(field: str, entry: Difference, one: tuple[Recording, str], other: tuple[Recording, str]) -> Cause:

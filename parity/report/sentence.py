@@ -94,6 +94,8 @@ def why(check: Check, diagnosis: Diagnosis | None) -> str:
     causes = () if diagnosis is None else diagnosis.causes
     if len(causes) == 1:
         return said(causes[0])
+    if not causes and diagnosis is not None and diagnosis.first.described:
+        return diagnosis.first.described[0]
     if causes:
         return f"{len(causes)} reasons, named below: {listed([c.field or c.says for c in causes])}"
     if check.level in ("lockstep", "loop"):

@@ -18,7 +18,7 @@ from parity.verdict import Check, Verdict
 from parity.verdict.checks import EXIT_STATUS, VerdictName
 from parity.verdict.judged import levels
 
-VERDICT_FORMAT = 2
+VERDICT_FORMAT = 3
 # As a row of a table.
 Row = dict[str, Any]
 

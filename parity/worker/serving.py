@@ -30,7 +30,7 @@ from parity.worker import training
 from parity.worker.chunks import STOPPING, Tell
 from parity.worker.task import Task
 from parity.workers.installed import PACKAGES
-from parity.workers.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob, but_for_start
+from parity.workers.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob, TensorsJob, but_for_start
 
 MODULES = (
     "runtime",
@@ -49,7 +49,7 @@ MODULES = (
     "own",
 )
 HERE = Path(__file__).parents[2]
-Job = RecordJob | ReplayJob | DiagnoseJob | DrawJob
+Job = RecordJob | ReplayJob | DiagnoseJob | TensorsJob | DrawJob
 JOBS: TypeAdapter[Job] = TypeAdapter(Job)
 # (side, job, tell, what the last job left open) -> what this one does
 Perform = Callable[[SimpleNamespace, Any, Tell, Any], Any]
@@ -101,6 +101,8 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, last: Task | None = Non
         training.record(task, tell)
     elif isinstance(job, DiagnoseJob):
         training.diagnose(task, job)
+    elif isinstance(job, TensorsJob):
+        training.tensors(task, job)
     else:
         training.replay(task, job.reference)
     return task

@@ -23,7 +23,7 @@ from parity.worker.neighbours import noise
 from parity.worker.programs import Program
 from parity.worker.replays import Checkpoint, segment_stops
 from parity.worker.task import Task
-from parity.workers.job import DiagnoseJob
+from parity.workers.job import DiagnoseJob, TensorsJob
 
 
 class Trained(NamedTuple):
@@ -228,6 +228,32 @@ def diagnose(task: Task, asked: DiagnoseJob) -> None:
             summaries = replayer.judged(task.checkpoint(step, state), evidence)
             found |= {f"{position}/{number}/{name}": column for name, column in summaries.items()}
     write_whole(asked.out, safetensors.numpy.save(found))
+
+
+def tensors(task: Task, asked: TensorsJob) -> None:
+    """Write what a step from another recording's checkpoint, or this one's, gives: all tensors of it."""
+    owner = start.reference(asked.owner, task.identity, task.job.phase)
+    state, recorded = owner.checkpoint(asked.step)
+    replayer = task.replayer_as(asked.realisation)
+    if asked.ahead:
+        replayer.segment(state, asked.step, asked.step + asked.ahead, "float64")
+        state = replayer.programs["float64"].read(asked.step + asked.ahead)
+    at = task.checkpoint(asked.step + asked.ahead, state).converted("float64")
+    whole = replayer.evidence(at, replayer.step(at, None, "float64"))
+    given = whole if asked.ahead else recorded
+    # Twice, the second time with whatever another step left behind.
+    looped, _ = replayer.step_and_segment(at.state, at.step, min(at.step + 2, len(task.batches)))
+    repeated, _ = replayer.step_and_segment(at.state, at.step, at.step + 1)
+    scales = task.phase.scales(asked.realisation, at.state, given, at.inputs, at.given, "float64")
+    parts = {
+        "state": at.state, "stages": replayer.step(at, given, "float64"), "whole": whole, "loop": looped,
+        "repeated": repeated,
+        "bounds": {name: tolerance.scale for name, tolerance in scales.items()},
+        "loop_bounds": {name: tolerance.scale for name, tolerance in replayer.bounds(at, whole, "float64").items()},
+    }  # fmt: skip
+    named = {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+    found = {"inputs": at.inputs, "given": at.given} | named
+    write_whole(asked.out, safetensors.numpy.save({name: np.asarray(x, order="C") for name, x in found.items()}))
 
 
 def new_manifest(task: Task, first_state: Arrays) -> Manifest:

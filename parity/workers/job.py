@@ -86,6 +86,25 @@ class DiagnoseJob:
 
 
 @dataclass(frozen=True)
+class TensorsJob:
+    """Write, in full and in float64, what a step gives from a checkpoint of the recording in the folder `owner`.
+
+    The file `out` holds `inputs` and `given`; `state/<name>`; `stages/<name>`, each stage fed what was recorded, with
+    `bounds/<name>` (parity/bounds/stages.py), as `realisation` has it; and of a step as a whole, `whole/<name>` as
+    replayed, `loop/<name>` as the training loop takes it, and `repeated/<name>` as it does so again after another step,
+    with `loop_bounds/<name>` (parity/bounds/whole_step.py). With `ahead`, it is all of the step so many further on, to
+    which the training loop goes first, and nothing was recorded there. `record` is the job of the side that is asked.
+    """
+
+    record: RecordJob
+    owner: Path
+    step: int
+    realisation: Realisation
+    out: Path
+    ahead: int = 0
+
+
+@dataclass(frozen=True)
 class DrawJob:
     """Draw the identity's initial weights with the framework's own initializers, into the file `out`."""
 

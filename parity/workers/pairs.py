@@ -1,20 +1,18 @@
-"""Both sides of an experiment in workers that live on: each records, replays the other's checkpoints, and is asked why.
+"""Both sides of an experiment in workers that live on: each records, and replays the other's checkpoints.
 
 The one place where a pair is made: the commands, the tests and the benchmarks come here.
 """
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 
 from parity.errors import IncomparableError, ParityError
-from parity.experiment.spec import FRAMEWORKS, Experiment, Framework, Realisation
+from parity.experiment.spec import FRAMEWORKS, Experiment, Framework
 from parity.recordings import recording
-from parity.recordings.files import unpack
-from parity.recordings.recording import Arrays, Recording
-from parity.workers.job import PRETRAINED_BY, DiagnoseJob, RecordJob, ReplayJob, in_order
+from parity.recordings.recording import Recording
+from parity.workers.job import PRETRAINED_BY, RecordJob, ReplayJob, in_order
 from parity.workers.processes import Progress, Worker, available_cpus, silent
 
 
@@ -72,27 +70,6 @@ def record_jobs(
                 refused = [error for error in failures if isinstance(error, IncomparableError)]
             raise_together([error for error in failures if error not in refused])
     return refused
-
-
-def replayed(
-    workers: Mapping[Framework, Worker],
-    jobs: Mapping[Framework, RecordJob],
-    side: Framework,
-    owner: Recording,
-    steps: Sequence[int],
-    realisations: Sequence[Realisation],
-) -> list[list[Arrays]]:
-    """What a side makes of another one's checkpoints under other realisations, as parity/diagnosis asks for it."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "replays.safetensors"
-        workers[side].diagnose(DiagnoseJob(jobs[side], owner.folder, tuple(steps), tuple(realisations), file))
-        arrays = unpack(file, file.read_bytes())
-    return [[inside(arrays, f"{i}/{j}/") for j in range(len(steps))] for i in range(len(realisations))]
-
-
-def inside(arrays: Arrays, prefix: str) -> Arrays:
-    """The arrays whose names start with `prefix`, without it."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def at_once(calls: Iterable[Callable[[], object]]) -> list[ParityError]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from parity.errors import IncomparableError, ParityError, UsageError, WorkerError
 from parity.experiment.spec import FRAMEWORKS, Framework
-from parity.workers.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob
+from parity.workers.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob, TensorsJob
 
 Progress = Callable[[int, int], None]
 # Runs a module as -m does, with this very package, whatever other `parity` the current folder holds.
@@ -139,8 +139,8 @@ class Worker:
         """Draw initial weights with this framework's own initializers."""
         self.run(job, silent)
 
-    def diagnose(self, job: DiagnoseJob) -> None:
-        """Replay checkpoints of another recording as other realisations have them."""
+    def diagnose(self, job: DiagnoseJob | TensorsJob) -> None:
+        """Replay checkpoints as other realisations have them, or write all tensors of a step."""
         self.run(job, silent, "the diagnosis took")
 
     def run(self, job: Any, progress: Progress, what: str = "recording took") -> None:
