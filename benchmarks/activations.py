@@ -8,7 +8,6 @@ digits. Needs both frameworks, mpmath and matplotlib.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -113,11 +112,11 @@ def run(side: SimpleNamespace, realisation: Realisation, x: Array) -> Results:
     return results
 
 
-def measure_side(side: Framework, folder: Path) -> None:
+def measure_side(side: Framework, folder: Path, code: Path) -> None:
     """Write what one framework computes at `folder`'s points, as <choices>/<dtype>/<function>/...; for its process."""
     # The points are not made here: torch's switch for denormal numbers changes NumPy's arithmetic too.
     points = dict(np.load(folder / "points.npz"))
-    loaded = serving.load_side(side, threads=1, folder=Path.cwd())
+    loaded = serving.load_side(side, 1, code)
     found: Results = {}
     for choices, values in CHOICES.items():
         realisation = Realisation(MODELS[side], **values)
@@ -133,11 +132,10 @@ def measure(
     """What each framework computes, as `<choices>/<dtype>/<function>/...`; `code` may hold another implementation."""
     np.savez(folder / "points.npz", **{dtype: points_of(points, dtype) for dtype in DTYPES})  # type: ignore[arg-type]
     running = []
-    # The implementation is that of the working directory.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for side in sides:
-        command = [sys.executable, "-m", "benchmarks.activations", "--side", side, "--folder", str(folder)]
-        running.append(subprocess.Popen(command, cwd=code, env=environment, stderr=subprocess.PIPE, text=True))
+        command = [sys.executable, "-m", "benchmarks.activations", "--side", side]
+        command += ["--folder", str(folder), "--code", str(code)]
+        running.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True))
     for process in running:
         _, said = process.communicate()
         if process.returncode:
@@ -397,9 +395,10 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", metavar="FOLDER", help="where to write")
     parser.add_argument("--side", choices=FRAMEWORKS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--code", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side is not None:
-        measure_side(options.side, options.folder)
+        measure_side(options.side, options.folder, options.code)
         return
     with tempfile.TemporaryDirectory() as folder:
         measured = measure(options.points, Path(folder))

@@ -175,19 +175,15 @@ EDITS = {
 def planted(tmp_path_factory):
     """A process of either framework whose code is not what its realisation says."""
     folder = tmp_path_factory.mktemp("planted")
-    for side, edits in EDITS.items():
-        package = f"{side}_impl"
+    for package in ("parity", "tf_impl", "torch_impl"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-        path = folder / package / "optimizers.py"
+    for side, edits in EDITS.items():
+        path = folder / f"{side}_impl" / "optimizers.py"
         for old, new in edits:
             assert old in path.read_text()
             path.write_text(path.read_text().replace(old, new))
-    with pytest.MonkeyPatch.context() as patch:
-        # Where Python looks first.
-        patch.chdir(folder)
-        started = {side: Worker(side, "cpu", 1) for side in FRAMEWORKS}
-    with started["tf"], started["torch"]:
-        yield started
+    with Worker("tf", "cpu", 1, packages=folder) as tf, Worker("torch", "cpu", 1, packages=folder) as torch:
+        yield {"tf": tf, "torch": torch}
 
 
 @pytest.mark.ci

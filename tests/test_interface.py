@@ -233,8 +233,12 @@ def test_a_report_writes_itself(parting, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         "verdict.json", "checks.xml", "costs.png", "accuracy.png", "flow.png",
     }  # fmt: skip
-    # Pictures leave a program's own alone.
-    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_pictures_leave_a_programs_own_alone(tmp_path):
+    """Which it draws by pyplot, in a window or a notebook."""
+    code = "import sys, parity.report.figures\nprint('matplotlib.pyplot' in sys.modules)"
+    assert python(code, tmp_path) == "False\n"
 
 
 def test_a_report_of_one_recording_has_no_pictures(clean_pair, tmp_path):

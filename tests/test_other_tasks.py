@@ -46,8 +46,8 @@ parity.data.datasets.plan = plan
 
 
 def edited(folder, side, file, change):
-    """Both implementations in `folder`, where a command finds them first, one file of a side changed."""
-    for package in ("tf_impl", "torch_impl"):
+    """All packages in `folder`, where a command that begins with nothing imported finds them, one file changed."""
+    for package in ("parity", "tf_impl", "torch_impl"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     path = folder / f"{side}_impl" / file
     text = path.read_text()
@@ -60,7 +60,7 @@ def edited(folder, side, file, change):
 def test_a_weight_of_another_shape(side, tmp_path):
     """PReLU with a slope for each unit on one side, and one for all on the other."""
     edited(tmp_path, side, "activations.py", lambda text: text.replace(SHARED[side], EACH[side]))
-    done = run("parity.run", "xor_prelu", "--steps", 3, "--no-figures", "--out", "out", folder=tmp_path)
+    done = run("parity.run", "xor_prelu", "--steps", 3, "--no-figures", "--out", "out", folder=tmp_path, code="pass")
     said = "its weights/prelu_1/slope has shape (5,), and the settings, which both sides share, give it (1,)"
     assert (done.returncode, done.stderr) == (3, f"error: {LABELS[side]}'s model is another one: {said}\n")
 
@@ -81,7 +81,8 @@ def test_shapes_are_those_of_the_settings():
 @pytest.mark.ci
 def test_one_side_plans_fewer_steps(tmp_path):
     edited(tmp_path, "tf", "data.py", lambda text: text + FEWER)
-    done = run("parity.run", "mnist_softmax", "--epochs", 1, "--no-figures", "--out", "out", folder=tmp_path)
+    options = ["--epochs", 1, "--no-figures", "--out", "out"]
+    done = run("parity.run", "mnist_softmax", *options, folder=tmp_path, code="pass")
     assert (done.returncode, done.stderr) == (3, "")
     said = "the batch order: Keras 39 steps, torch 40; record both with the same options"
     first = f"Keras and torch were not given the same task, so nothing else was compared: {said}"

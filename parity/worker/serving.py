@@ -62,7 +62,7 @@ def load_function(path: str) -> Callable[..., Any]:
 
 
 def load_side(framework: Framework, threads: int, folder: Path = HERE) -> SimpleNamespace:
-    """Import one implementation, the one in `folder`, and configure its framework."""
+    """Import one implementation, the package in `folder`, and configure its framework."""
     side = import_side(framework, folder)
     side.runtime.configure(threads)
     return side

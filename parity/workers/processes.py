@@ -21,7 +21,9 @@ from parity.experiment.spec import FRAMEWORKS, Framework
 from parity.workers.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob, TensorsJob
 
 Progress = Callable[[int, int], None]
-# Runs a module as -m does, with this very package, whatever other `parity` the current folder holds.
+# Where this package is, and the implementations beside it.
+PACKAGES = Path(__file__).parents[2]
+# Runs a module as -m does, with the `parity` of that folder, whatever other one the current folder holds.
 BEGIN = (
     "import runpy, sys; sys.path.insert(0, {folder!r}); import parity; del sys.path[0]; "
     "runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
@@ -66,7 +68,8 @@ class Worker:
     """One framework's process. Use it as a context manager; it is gone when the block ends, however it ends.
 
     `time_limit` is how many seconds the import, and then each job, may take; None stops only an import that hangs.
-    `environment` are variables that the process gets besides this one's own, `module` is what it runs.
+    `environment` are variables that the process gets besides this one's own, `module` is what it runs, and `packages`
+    is the folder that holds `parity` and the implementations.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Worker:
         time_limit: float | None = None,
         environment: Mapping[str, str] | None = None,
         module: str = "parity.worker",
+        packages: Path = PACKAGES,
     ) -> None:
         self.framework = framework
         self.time_limit = time_limit
@@ -93,7 +97,7 @@ class Worker:
         if device == "cpu":
             # Spares TensorFlow its search for a GPU, and torch the memory of a context on one.
             variables["CUDA_VISIBLE_DEVICES"] = ""
-        begin = BEGIN.format(folder=str(Path(__file__).parents[2]), module=module)
+        begin = BEGIN.format(folder=str(packages), module=module)
         self.process = subprocess.Popen(
             [sys.executable, "-c", begin, framework, "--threads", str(threads)],
             stdin=subprocess.PIPE,
