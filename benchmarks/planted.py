@@ -20,7 +20,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from benchmarks.faults import FAULTS, Edit
+from benchmarks.faults import Edit, fault_called
 from parity.experiment.spec import Framework
 from parity.recordings import start
 from parity.worker import serving
@@ -126,7 +126,7 @@ def perform(
     """Do one job, with its fault where it names one; return its task, where that may serve again."""
     if not isinstance(job, PlantedJob | PlainJob):
         return serving.perform(side, job, tell, last)
-    edit = None if job.fault is None else FAULTS[job.fault].edits[side.name]
+    edit = None if job.fault is None else fault_called(job.fault).edits[side.name]
     with contextlib.nullcontext(side) if edit is None else planted(side.name, edit) as changed:
         if isinstance(job, PlainJob):
             run_plainly(changed, job)

@@ -15,7 +15,7 @@ from conftest import shortened
 
 from parity.errors import IncomparableError, UsageError
 from parity.recordings import recording
-from parity.recordings.recording import FLOW, LOOP, MANIFEST, TRACE, TWINS
+from parity.recordings.recording import FLOW, LOOP, MANIFEST, TRACE, TWINS, WATCH
 from parity.workers.job import RecordJob
 
 
@@ -70,7 +70,7 @@ def listed(folder):
 def test_every_listed_file_counts(copy):
     """Also those that no level reads, and of which the pictures alone are made."""
     kinds = {Path(name).parts[0] for name in manifest(copy)["files"]}
-    assert kinds == {TRACE, LOOP, FLOW, TWINS, "states", "lockstep", "segments", "evidence"}
+    assert kinds == {TRACE, LOOP, WATCH, FLOW, TWINS, "states", "lockstep", "segments", "evidence"}
     for name in manifest(copy)["files"]:
         content = (copy / name).read_bytes()
         (copy / name).write_bytes(content[:200])

@@ -136,6 +136,26 @@ def chunk_function(machine: Machine, learning_rate: float, data: OnDevice) -> Ch
     return chunk
 
 
+def continued_function(machine: Machine, learning_rate: float, data: OnDevice) -> Chunk:
+    """A function (first, last, uniforms) that takes steps first to last - 1 by their stages; returns their `cost`."""
+    of_uniforms = tf.TensorSpec([None, data.checksum_weights.shape[0], machine.dense.units], tf.float32)
+    bound = tf.TensorSpec([], tf.int32)
+
+    @tf.function(input_signature=[bound, bound, of_uniforms])
+    def compiled(first: tf.Tensor, last: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
+        costs = tf.TensorArray(machine.dense.compute_dtype, last - first)
+        for step in tf.range(first, last):
+            found = stages(machine, batch(data, step)[1], uniforms[step - first], None)
+            update(machine, learning_rate, found)
+            costs = costs.write(step - first, found["cost"])
+        return costs.stack()
+
+    def continued(first: int, last: int, uniforms: np.ndarray) -> dict[str, np.ndarray]:
+        return {"cost": compiled(tf.constant(first), tf.constant(last), tf.constant(uniforms)).numpy()}
+
+    return continued
+
+
 def replay_function(machines: list[Machine], layer: int, learning_rate: float, device: str) -> Replay:
     """A function (state, inputs, uniforms, recorded) that runs every stage of one step on a layer, and the update.
 

@@ -11,6 +11,7 @@ from parity.experiment.randomness import by_node
 from parity.experiment.spec import Identity
 from tf_impl import state as states
 from tf_impl.clipping import Clip
+from tf_impl.data import OnDevice, batch
 from tf_impl.losses import Loss
 from tf_impl.models import Masks, nodes, taken
 from tf_impl.optimizers import SparseAdam
@@ -61,6 +62,35 @@ def replay_function(
         return arrays | states.read(model, updater, int(state["step"]) + 1)
 
     return replay
+
+
+def continued_function(
+    model: keras.Model,
+    loss: Loss,
+    clip: Clip | None,
+    updater: keras.optimizers.Optimizer,
+    data: OnDevice,
+    identity: Identity,
+) -> Callable[[int, int], dict[str, np.ndarray]]:
+    """A function (first, last) that takes steps first to last - 1 by their stages, and returns their `cost` [steps]."""
+
+    # One graph for every length, as in train.py: what is fused there is fused here.
+    @tf.function
+    def compiled(first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+        costs = tf.TensorArray(model.compute_dtype, last - first)
+        for step in tf.range(first, last):
+            _, inputs, labels = batch(data, step)
+            masks = by_node(identity, dropout_mask(identity, step, inputs))
+            found = stages(model, loss, inputs, labels, masks, None)
+            found |= clipped(model, clip, found)
+            update(model, updater, found, inputs)
+            costs = costs.write(step - first, found["cost"])
+        return costs.stack()
+
+    def continued(first: int, last: int) -> dict[str, np.ndarray]:
+        return {"cost": compiled(tf.constant(first), tf.constant(last)).numpy()}
+
+    return continued
 
 
 def stages(

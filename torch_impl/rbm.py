@@ -125,6 +125,20 @@ def chunk_function(machine: Machine, learning_rate: float, data: OnDevice) -> Ch
     return chunk
 
 
+def continued_function(machine: Machine, learning_rate: float, data: OnDevice) -> Chunk:
+    """A function (first, last, uniforms) that takes steps first to last - 1 by their stages; returns their `cost`."""
+
+    def continued(first: int, last: int, uniforms: np.ndarray) -> dict[str, np.ndarray]:
+        costs, on_device = [], torch.tensor(uniforms, device=data.checksum_weights.device)
+        for step in range(first, last):
+            found = stages(machine, batch(data, step)[1], on_device[step - first], None)
+            update(machine, learning_rate, found)
+            costs.append(found["cost"])
+        return {"cost": torch.stack(costs).cpu().numpy()}
+
+    return continued
+
+
 def replay_function(machines: list[Machine], layer: int, learning_rate: float, device: str) -> Replay:
     """A function (state, inputs, uniforms, recorded) that runs every stage of one step on a layer, and the update.
 

@@ -10,6 +10,7 @@ from parity.experiment.randomness import by_node
 from parity.experiment.spec import Identity
 from torch_impl import state as states
 from torch_impl.clipping import Clip
+from torch_impl.data import OnDevice, batch
 from torch_impl.losses import Loss
 from torch_impl.models import Masks, nodes, set_training, taken
 from torch_impl.randomness import dropout_mask
@@ -53,6 +54,30 @@ def replay_function(
         return arrays | states.read(model, updater, int(state["step"]) + 1)
 
     return replay
+
+
+def continued_function(
+    model: torch.nn.Module,
+    loss: Loss,
+    clip: Clip | None,
+    updater: torch.optim.Optimizer,
+    data: OnDevice,
+    identity: Identity,
+) -> Callable[[int, int], dict[str, np.ndarray]]:
+    """A function (first, last) that takes steps first to last - 1 by their stages, and returns their `cost` [steps]."""
+
+    def continued(first: int, last: int) -> dict[str, np.ndarray]:
+        costs = []
+        for step in range(first, last):
+            _, inputs, labels = batch(data, step)
+            masks = by_node(identity, dropout_mask(identity, step, inputs))
+            found = stages(model, loss, inputs, labels, masks, None)
+            found |= clipped(model, clip, found)
+            update(model, updater, found, inputs)
+            costs.append(found["cost"].detach())
+        return {"cost": torch.stack(costs).cpu().numpy()}
+
+    return continued
 
 
 def stages(

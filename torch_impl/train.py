@@ -58,7 +58,8 @@ def train_step(
 
 def dense(gradient: torch.Tensor) -> torch.Tensor:
     """A gradient as an ordinary tensor, the uses of each of its rows added up."""
-    return gradient.to_dense()
+    # Added up as an optimizer of sparse gradients does it.
+    return gradient.coalesce().to_dense() if gradient.is_sparse else gradient
 
 
 def chunk_function(

@@ -189,7 +189,7 @@ FAULTS = {
         None, ("train.py", "    updater.zero_grad()\n", ""),
     ),
     "one unit's gradient is zero from step 300 on": Fault(
-        "backward", "loop", "dense_2/kernel", None,
+        "backward", "loop", "dense_2/kernel", 300,
         ("train.py", "    updater.apply(",
          "    others = (tf.range(gradients[2].shape[1]) != 7) | (updater.iterations < 300)\n"
          "    gradients[2] = gradients[2] * tf.cast(others, model.compute_dtype)\n    updater.apply("),

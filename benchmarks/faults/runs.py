@@ -87,39 +87,39 @@ FAULTS = {
         ("randomness.py", ">= thresholds", ">= thresholds - 655"),
         "mnist_dropout",
     ),
-    # Schedule. An optimizer keeps the learning rate that a loop sets, and the replays behind it take that.
+    # Schedule
     "weights are shrunk from step 9 on": Fault(
-        "schedule", "loop", "weights/dense_1/kernel", 10,
+        "schedule", "loop", "weights/dense_1/kernel", 9,
         tf_shrunk("step > 8"),
         loop("next(model.parameters()).data.mul_(0.99 if step > 8 else 1.0)"),
     ),
     "weights are shrunk at step 8 only": Fault(
-        "schedule", "loop", "costs", 9,
+        "schedule", "loop", "weights/dense_1/kernel", 8,
         tf_shrunk("step == 8"),
         loop("next(model.parameters()).data.mul_(0.99 if step == 8 else 1.0)"),
     ),
     "the learning rate decays": Fault(
-        "schedule", "lockstep", "weights/dense_1/kernel", None,
+        "schedule", "loop", "weights/dense_1/kernel", 1,
         loop("updater.learning_rate.assign(updater.learning_rate * 0.9999)"),
         loop('updater.param_groups[0]["lr"] *= 0.9999'),
     ),
     "the learning rate is halved in the first ten steps": Fault(
-        "schedule", "lockstep", "weights/dense_1/kernel", None,
+        "schedule", "loop", "weights/dense_1/kernel", 0,
         tf_rate("step < 10", 0.5), torch_rate("step < 10", 0.5),
     ),
     "the learning rate is a tenth from step 300 on": Fault(
-        "schedule", "lockstep", "weights/dense_1/kernel", None,
+        "schedule", "loop", "weights/dense_1/kernel", 300,
         tf_rate("step >= 300", 0.1), torch_rate("step >= 300", 0.1),
         since=300,
     ),
     "the last update of an epoch moves no weight": Fault(
-        "schedule", "lockstep", "weights/dense_1/kernel", None,
+        "schedule", "loop", "weights/dense_1/kernel", 39,
         tf_rate("step % 40 == 39", 0.0), torch_rate("step % 40 == 39", 0.0),
         since=39,
     ),
     # The optimizer's own counter is one ahead of the loop's from then on.
     "step 8 is taken twice": Fault(
-        "schedule", "loop", "weights/dense_1/kernel", 10,
+        "schedule", "loop", "cost", 8,
         ("train.py", TRAINED,
          f"if step == 8:\n                {TRAINED.removeprefix('done = ')}            {TRAINED}"),
         ("train.py", TRAINED,
@@ -133,7 +133,7 @@ FAULTS = {
     ),
     # Evaluation
     "accuracy is measured in train mode": Fault(
-        "evaluation", "loop", "statistics/batch_norm_1/moving_mean", 11,
+        "evaluation", "loop", "outputs in eval mode", 0,
         ("train.py", "forward(model, inputs, training=False", "forward(model, inputs, training=True"),
         ("train.py", "forward(model, inputs, training=False", "forward(model, inputs, training=True"),
         "mnist_batchnorm",

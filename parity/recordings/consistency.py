@@ -33,6 +33,7 @@ def check(recording: "Recording") -> None:
     check_manifest(recording)
     check_costs_of_the_loop(recording)
     check_costs_of_segments(recording)
+    check_stretches(recording)
     check_epochs(recording)
     check_files(recording)
 
@@ -82,6 +83,19 @@ def check_costs_of_segments(recording: "Recording") -> None:
             costs[step : step + segment["costs"].size], segment["costs"], equal_nan=True
         ):
             raise refuse(recording, f"the costs from step {step} on are not those of its segment")
+
+
+def check_stretches(recording: "Recording") -> None:
+    """What was watched are the steps between checkpoints, all of them, each in its stretch."""
+    watch, steps = recording.watch(), recording.trace["cost"].size
+    if watch["stops"].tolist() != [*recording.checkpoints, steps]:
+        raise refuse(recording, "the stretches that were watched are not those between checkpoints")
+    if not ((watch["stops"][:-1] <= watch["until"]) & (watch["until"] <= watch["stops"][1:])).all():
+        raise refuse(recording, "a stretch was watched up to a step that is not in it")
+    for name in watch:
+        step = name.partition("/")[0]
+        if "/" in name and not (step.isdigit() and int(step) < steps and int(step) not in recording.checkpoints):
+            raise refuse(recording, f"{name!r:.60} is of no step between checkpoints")
 
 
 def check_epochs(recording: "Recording") -> None:

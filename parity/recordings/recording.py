@@ -16,6 +16,10 @@ A recording is a folder:
                                 [0] for others
     states/<step>.safetensors   weights, slots and step after that many updates (see tf_impl/state.py), at checkpoints
     loop.safetensors            the loop's own step from each checkpoint against the replayed one (bounds/measure.py)
+    watch.safetensors           the steps between checkpoints, taken again by replayed steps (worker/watch.py): `stops`
+                                [stretches + 1] int64, the checkpoints and the end; `outcome` [stretches] int64, one of
+                                the constants below; `until` [stretches] int64, the step up to which a stretch was
+                                watched; and of steps at which loop and replay part, the same as in loop.safetensors
     lockstep/<key>.safetensors  a checkpoint, of this recording or another one, replayed here stage by stage
     twins.safetensors           of reruns whose weights were moved by rounding's size at every step, the last one's by
                                 more (parity/worker/twins.py):
@@ -68,12 +72,16 @@ from parity.recordings.files import read_file, unpack, write_whole
 from parity.steps import layout, phases
 from parity.steps.phases import Phase, PhaseName
 
-FORMAT = 8
+FORMAT = 9
 MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
 LOOP = "loop.safetensors"
+WATCH = "watch.safetensors"
 TWINS = "twins.safetensors"
 FLOW = "flow.safetensors"
+# What comes of watching a stretch of steps: all are the replayed ones to the bit, or all but some that are judged by
+# themselves; some were not watched, since loop and replay part too often; or the loop does not repeat itself.
+EQUAL, PARTED, UNWATCHED, UNREPEATED = range(4)
 EVIDENCE = "evidence"
 PRETRAINING, PRETRAINED = "pretraining", "pretrained.safetensors"
 # What is read at most, in bytes: an ordinary file of a run has some MB, a manifest some KB.
@@ -295,6 +303,12 @@ class Recording:
         layout.check_loop(f"{self.folder / LOOP}", len(self.phase.looped()), arrays)
         return arrays
 
+    def watch(self) -> dict[str, NDArray[Any]]:
+        """What came of the steps between checkpoints, as listed above."""
+        arrays = self.load(WATCH)
+        layout.check_watch(f"{self.folder / WATCH}", len(self.phase.looped()), len(self.checkpoints), arrays)
+        return arrays
+
     def flow(self) -> dict[str, NDArray[Any]]:
         """Each dense layer's `gradient_norm` and `dead_units` [checkpoints, layers], and the checkpoints' `steps`."""
         arrays = self.load(FLOW)
@@ -381,7 +395,7 @@ def check_listed(recording: Recording) -> None:
 def known_files(manifest: Manifest, steps: int) -> tuple[set[str], set[str]]:
     """What a recording of so many steps lists of files: those that it must, and those that it may."""
     training, keys = manifest.phase == "training", manifest.checkpoints.values()
-    needed = {TRACE, LOOP, FLOW if training else PRETRAINED} | {TWINS for _ in range(min(1, manifest.twins))}
+    needed = {TRACE, LOOP, WATCH, FLOW if training else PRETRAINED} | {TWINS for _ in range(min(1, manifest.twins))}
     needed |= {state_file(step) for step in (*map(int, manifest.checkpoints), steps)}
     needed |= {lockstep_file(key) for key in manifest.replays} | {segment_file(key) for key in keys}
     return needed, {start_file(dtype) for dtype in DTYPES} | {segment_file(key) for key in manifest.replays}

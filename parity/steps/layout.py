@@ -92,6 +92,14 @@ def check_loop(where: str, count: int, arrays: Mapping[str, NDArray[Any]]) -> No
     check_summary_columns(where, arrays, steps, count)
 
 
+def check_watch(where: str, count: int, stretches: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a file without what came of each stretch, or with a step of which there is no whole summary."""
+    columns = {"stops": (stretches + 1,), "outcome": (stretches,), "until": (stretches,)}
+    for name, shape in columns.items():
+        check_array(where, name, arrays.get(name, np.zeros(0)), shape, "int64")
+    check_loop(where, count, {name: array for name, array in arrays.items() if name not in columns})
+
+
 def check_segment(where: str, evaluated: Shape | None, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Refuse a file that does not hold a segment's costs step by step, the outputs before it, and the bounds of both.
 

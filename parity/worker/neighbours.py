@@ -51,7 +51,7 @@ def noise(replayer: Replayer, at: Checkpoint, bounds: Bounds, costs: Array, roun
 
 def decided(replayer: Replayer, at: Checkpoint, bounds: Bounds, steps: int) -> int:
     """How many costs of a segment come before what rounding has decided: all, unless the optimizer takes signs."""
-    first, program = at.step, replayer.programs["float64"]
+    first, program = at.step, replayer.loops["float64"]
     if not isinstance(replayer.job.identity.optimizer, Rprop):
         return steps
     # Each takes a replay and its bounds.

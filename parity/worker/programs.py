@@ -1,6 +1,6 @@
 """What a worker runs of its framework in one precision, as functions of NumPy arrays: the training, or pre-training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ class Program(NamedTuple):
     read         (step) -> the state, which is that after `step` updates
     write        (state)
     chunk        (first, last) -> the trace of the steps first to last - 1
+    continued    (first, last) -> the costs of the steps first to last - 1, taken by their stages as `step` takes one
     step         (state, inputs, labels or uniforms, recorded) -> what the stages of one step gave, and the state after
     infer        (inputs) -> what the model makes of them in eval mode; None in pre-training
     evaluate     () -> accuracy and loss on the test set, then on the training set, in float64; None in pre-training
@@ -35,6 +36,7 @@ class Program(NamedTuple):
     read: Callable[[int], dict[str, NDArray[Any]]]
     write: Callable[[Arrays], None]
     chunk: Callable[[int, int], dict[str, NDArray[Any]]]
+    continued: Callable[[int, int], dict[str, NDArray[Any]]]
     step: Callable[..., dict[str, NDArray[Any]]]
     infer: Callable[[NDArray[Any]], NDArray[Any]] | None
     evaluate: Callable[[], NDArray[np.float64]] | None
@@ -65,6 +67,7 @@ def training(side: SimpleNamespace, job: RecordJob, build: Any, place: str, on_d
         read=partial(side.state.read, model, updater),
         write=partial(side.state.write, model, updater),
         chunk=side.train.chunk_function(model, loss, clip, updater, on_device, identity),
+        continued=side.replay.continued_function(model, loss, clip, updater, on_device, identity),
         step=side.replay.replay_function(model, loss, clip, updater, identity, place),
         infer=infer,
         evaluate=evaluate,
@@ -96,9 +99,10 @@ def pretraining(
     assert asked is not None
     machines = side.rbm.build(build, identity, job.realisation, place)
     chunks = [side.rbm.chunk_function(machine, asked.learning_rate, on_device) for machine in machines]
+    continued = [side.rbm.continued_function(machine, asked.learning_rate, on_device) for machine in machines]
     steps = [side.rbm.replay_function(machines, layer, asked.learning_rate, place) for layer in range(len(machines))]
 
-    def chunk(first: int, last: int) -> dict[str, NDArray[Any]]:
+    def by_layers(functions: Sequence[Callable[..., Arrays]], first: int, last: int) -> dict[str, NDArray[Any]]:
         """Layer by layer, and so many steps at once that their uniforms stay small."""
         traces = []
         while first < last:
@@ -108,14 +112,15 @@ def pretraining(
             longest = max(1, LARGEST_DRAW // (4 * phase.batch * units))
             stop = min(last, end, first + longest)
             drawn = [randomness.hidden_uniforms(identity.seed, k, phase.batch, units) for k in range(first, stop)]
-            traces.append(chunks[layer](first, stop, np.stack(drawn)))
+            traces.append(functions[layer](first, stop, np.stack(drawn)))
             first = stop
         return {name: np.concatenate([trace[name] for trace in traces]) for name in traces[0]}
 
     return Program(
         read=partial(side.rbm.read, machines),
         write=partial(side.rbm.write, machines),
-        chunk=chunk,
+        chunk=partial(by_layers, chunks),
+        continued=partial(by_layers, continued),
         step=lambda state, *given: steps[phase.layer(int(state["step"]))](state, *given),
         infer=None,
         evaluate=None,

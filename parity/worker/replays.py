@@ -84,7 +84,7 @@ class Checkpoint(NamedTuple):
 
 
 class Replayer:
-    """One side's programs, in one precision or in both, to run single steps with."""
+    """One side's programs, in one precision or in both: to replay single steps with, and `loops` to train with."""
 
     def __init__(
         self,
@@ -92,10 +92,12 @@ class Replayer:
         job: RecordJob,
         phase: Phase,
         programs: Mapping[Dtype, Program],
+        loops: Mapping[Dtype, Program],
         at: Callable[[int, Arrays], Checkpoint],
     ) -> None:
         # `at` makes a checkpoint of a step and its state.
-        self.side, self.job, self.phase, self.programs, self.at = side, job, phase, programs, at
+        self.side, self.job, self.phase, self.at = side, job, phase, at
+        self.programs, self.loops = programs, loops
 
     def step(self, at: Checkpoint, recorded: Arrays | None, dtype: Dtype) -> dict[str, NDArray[Any]]:
         """What the stages give, each fed what `recorded` holds, or the stage before it where that is None."""
@@ -144,12 +146,37 @@ class Replayer:
             summaries |= {f"{dtype}/{column}": values for column, values in columns.items()}
         return summaries
 
+    def whole(self, at: Checkpoint) -> dict[Dtype, dict[str, NDArray[Any]]]:
+        """The whole step in both precisions, each stage fed what the one before it gave."""
+        return {dtype: self.step(at, None, dtype) for dtype in self.programs}
+
     def bounds(self, at: Checkpoint, evidence: Arrays, dtype: Dtype) -> dict[str, Tolerance]:
         """How far a run of a checkpoint's whole step may be off in `dtype` (parity/bounds/whole_step.py)."""
         wide = at.converted("float64")
         # The loop may have kept denormal numbers, as on a GPU, which a replay does not get.
         state = {name: widened(array) for name, array in at.state.items()}
         return self.phase.bounds(self.job.realisation, state, evidence, wide.inputs, wide.given, dtype)
+
+    def steps_of_loop(
+        self, at: Checkpoint, whole: Mapping[Dtype, Arrays], looped: Arrays, stop: int
+    ) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
+        """The loop's own step from a checkpoint against the replayed one, as summaries `<step>/<dtype>/<column>`.
+
+        In the run's precision it is what was `looped`, and in float64 it is taken again: with it come the costs in
+        float64 up to `stop`, where those are not the run's own. `whole` is the replayed step in both precisions.
+        """
+        evidence, costs = self.evidence(at, whole["float64"]), None
+        steps: dict[Dtype, dict[str, Any]] = {}
+        bounds = self.bounds(at, evidence, "float64")
+        if self.job.identity.dtype == "float64":
+            steps["float64"] = self.loop(bounds, looped, whole["float64"])
+        else:
+            wide, costs = self.step_and_segment(at.state, at.step, stop)
+            steps["float64"] = self.loop(bounds, wide, whole["float64"])
+            narrow = self.bounds(at, evidence, "float32")
+            steps["float32"] = self.loop(narrow, looped, whole["float32"], whole["float64"])
+        columns = {f"{at.step}/{dtype}/{name}": column for dtype, c in steps.items() for name, column in c.items()}
+        return columns, costs
 
     def loop(
         self, bounds: Mapping[str, Tolerance], looped: Arrays, replayed: Arrays, exact: Arrays | None = None
@@ -176,12 +203,12 @@ class Replayer:
     def segment(self, state: Arrays, first: int, last: int, dtype: Dtype) -> NDArray[np.float64]:
         """[last - first]: the costs of the training loop in `dtype`, started from the state before step `first`."""
         self.side.runtime.set_dtype(dtype)
-        self.programs[dtype].write(convert_all(state, dtype))
-        return self.programs[dtype].chunk(first, last)["cost"].astype(np.float64)
+        self.loops[dtype].write(convert_all(state, dtype))
+        return self.loops[dtype].chunk(first, last)["cost"].astype(np.float64)
 
     def step_and_segment(self, state: Arrays, first: int, last: int) -> tuple[Arrays, NDArray[np.float64]]:
         """What the training loop's own step from a state gives in float64, and the `segment` that begins with it."""
-        program = self.programs["float64"]
+        program = self.loops["float64"]
         self.side.runtime.set_dtype("float64")
         program.write(convert_all(state, "float64"))
         cost = program.chunk(first, first + 1)["cost"].astype(np.float64)
@@ -192,7 +219,7 @@ class Replayer:
     def outputs(self, at: Checkpoint) -> NDArray[np.float64]:
         """[batch, units]: what the model of a checkpoint makes of its batch in eval mode, in float64."""
         self.side.runtime.set_dtype("float64")
-        at, program = at.converted("float64"), self.programs["float64"]
+        at, program = at.converted("float64"), self.loops["float64"]
         assert program.infer is not None
         program.write(at.state)
         return program.infer(at.inputs).astype(np.float64)
@@ -200,7 +227,7 @@ class Replayer:
     def evaluation(self, at: Checkpoint) -> NDArray[np.float64]:
         """[4]: what the training loop's own evaluation says of a checkpoint's model in float64."""
         self.side.runtime.set_dtype("float64")
-        program = self.programs["float64"]
+        program = self.loops["float64"]
         assert program.evaluate is not None
         program.write(at.converted("float64").state)
         return program.evaluate()

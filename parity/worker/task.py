@@ -45,6 +45,7 @@ class Task:
             self.taken_over[job.hand_over] = start.taken_over(self.reference, job.hand_over)
         self.checkpoints = self.kept()
         self.for_replays: dict[Dtype, Program] = {}
+        self.for_segments: dict[Dtype, Program] = {}
 
     def planned(self) -> datasets.Batches:
         """The batches of the job's phase."""
@@ -82,9 +83,16 @@ class Task:
         return self.programs((self.identity.dtype,))[self.identity.dtype]
 
     def replaying(self, dtypes: Sequence[Dtype]) -> dict[Dtype, Program]:
-        """What runs single steps and segments again, each made when it is first needed; apart from the loop's."""
+        """What replays steps, each made when it is first needed; apart from what loops, which may leave traces."""
         self.for_replays |= self.programs([dtype for dtype in dtypes if dtype not in self.for_replays])
         return {dtype: self.for_replays[dtype] for dtype in dtypes}
+
+    @property
+    def looping(self) -> dict[Dtype, Program]:
+        """What runs steps of the training loop again, in the run's precision and in float64."""
+        if self.identity.dtype != "float64" and not self.for_segments:
+            self.for_segments |= self.programs(("float64",))
+        return {self.identity.dtype: self.loop, **self.for_segments}
 
     def programs(self, dtypes: Sequence[Dtype], realisation: Realisation | None = None) -> dict[Dtype, Program]:
         """A program for each precision, the last of which stays set."""
@@ -97,13 +105,14 @@ class Task:
     @property
     def replayer(self) -> Replayer:
         """What replays checkpoints."""
-        return Replayer(self.side, self.job, self.phase, self.replaying(DTYPES), self.checkpoint)
+        return Replayer(self.side, self.job, self.phase, self.replaying(DTYPES), self.looping, self.checkpoint)
 
     def replayer_as(self, realisation: Realisation) -> Replayer:
         """What replays checkpoints in float64 as a realisation has them, the job's own or another."""
         own = realisation == self.job.realisation
         programs = self.replaying(("float64",)) if own else self.programs(("float64",), realisation)
-        return Replayer(self.side, replace(self.job, realisation=realisation), self.phase, programs, self.checkpoint)
+        job = replace(self.job, realisation=realisation)
+        return Replayer(self.side, job, self.phase, programs, {}, self.checkpoint)
 
     def restarted(self, job: RecordJob) -> "Task":
         """The task of a job that differs in nothing but its start (`but_for_start`): what is compiled serves again."""

@@ -12,11 +12,11 @@ import numpy as np
 import safetensors.numpy
 
 from parity.errors import IncomparableError
-from parity.experiment.spec import DTYPES, Dtype, digest
+from parity.experiment.spec import Dtype, digest
 from parity.recordings import recording, start
 from parity.recordings.files import write_whole
 from parity.recordings.recording import Arrays, Manifest, Recorder, Recording
-from parity.worker import twins
+from parity.worker import twins, watch
 from parity.worker.chunks import STOPPING, Tell, chunks, join
 from parity.worker.gradient_flow import flow
 from parity.worker.neighbours import noise
@@ -32,6 +32,8 @@ class Trained(NamedTuple):
     pieces: list[Arrays]
     states: dict[int, Arrays]
     looped: dict[int, Arrays]
+    # The states at which the loop arrived at these steps, before another one took their place, and at the end.
+    arrived: dict[int, Arrays]
 
 
 def record(task: Task, tell: Tell) -> None:
@@ -55,6 +57,7 @@ def record(task: Task, tell: Tell) -> None:
             recorder.save(recording.PRETRAINED, start.named_weights(identity, program.read(len(batches))))
         recorder.save(recording.TRACE, trace)
         rounding = replay_own(task, trained, trace["cost"], recorder)
+        recorder.save(recording.WATCH, watch.watched(task, trained.states, trained.arrived, trace["cost"]))
         if task.reference is not None:
             replay_other(task, task.reference, recorder)
         replayed = time.perf_counter()
@@ -84,12 +87,14 @@ def train(
 
     Before a checkpoint that `taken_over` names, the state becomes the one given there.
     """
-    trained = Trained([], {}, {})
+    trained = Trained([], {}, {}, {})
     stops = sorted({*checkpoints, *(step + 1 for step in checkpoints), steps})
 
     def pass_by(step: int) -> None:
         """Keep what is asked for of the state before `step`."""
         state = program.read(step)
+        if step in checkpoints or step == steps:
+            trained.arrived[step] = state
         if step - 1 in checkpoints:
             trained.looped[step - 1] = {**state, "cost": trained.pieces[-1]["cost"][-1]}
         if step in taken_over:
@@ -121,7 +126,7 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
     flows: list[Arrays] = []
     for step, state in trained.states.items():
         at = task.checkpoint(step, state)
-        whole = {dtype: replayer.step(at, None, dtype) for dtype in DTYPES}
+        whole = replayer.whole(at)
         rounding[step] = replayer.rounding(whole)
         evidence = replayer.evidence(at, whole["float64"])
         key = recording.key(state, evidence)
@@ -158,16 +163,9 @@ def own_steps(
     rounding.
     """
     replayer, (evidence, whole), (stop, costs, rounding) = task.replayer, replayed, following
+    steps, wide = replayer.steps_of_loop(at, whole, looped, stop)
+    segment = costs[at.step : stop].astype(np.float64) if wide is None else wide
     bounds = replayer.bounds(at, evidence, "float64")
-    steps: dict[Dtype, dict[str, Any]] = {}
-    if task.identity.dtype == "float64":
-        segment = costs[at.step : stop].astype(np.float64)
-        steps["float64"] = replayer.loop(bounds, looped, whole["float64"])
-    else:
-        wide, segment = replayer.step_and_segment(at.state, at.step, stop)
-        steps["float64"] = replayer.loop(bounds, wide, whole["float64"])
-        narrow = replayer.bounds(at, evidence, "float32")
-        steps["float32"] = replayer.loop(narrow, looped, whole["float32"], whole["float64"])
     found = {
         "costs": segment,
         "noise": noise(replayer, at, bounds, segment, rounding),
@@ -176,7 +174,7 @@ def own_steps(
     # The whole test set takes its time, so it is gone through once.
     last = at.step == task.checkpoints[-1]
     recorder.save_segment(key, found | replayer.own_evaluation(at, task.content if last else None))
-    return {f"{at.step}/{dtype}/{name}": column for dtype, columns in steps.items() for name, column in columns.items()}
+    return steps
 
 
 def require_same_data(task: Task, reference: Recording, recorder: Recorder) -> None:
