@@ -16,7 +16,7 @@ from parity.experiment.spec import Dtype, digest
 from parity.recordings import recording, start
 from parity.recordings.files import write_whole
 from parity.recordings.recording import Arrays, Manifest, Recorder, Recording
-from parity.worker import twins, watch
+from parity.worker import twins
 from parity.worker.chunks import STOPPING, Tell, chunks, join
 from parity.worker.gradient_flow import flow
 from parity.worker.neighbours import noise
@@ -24,6 +24,8 @@ from parity.worker.programs import Program
 from parity.worker.replays import Checkpoint, segment_stops
 from parity.worker.task import Task
 from parity.workers.job import DiagnoseJob, TensorsJob
+
+from .watch import watched
 
 
 class Trained(NamedTuple):
@@ -57,7 +59,7 @@ def record(task: Task, tell: Tell) -> None:
             recorder.save(recording.PRETRAINED, start.named_weights(identity, program.read(len(batches))))
         recorder.save(recording.TRACE, trace)
         rounding = replay_own(task, trained, trace["cost"], recorder)
-        recorder.save(recording.WATCH, watch.watched(task, trained.states, trained.arrived, trace["cost"]))
+        recorder.save(recording.WATCH, watched(task, trained.states, trained.arrived, trace["cost"]))
         if task.reference is not None:
             replay_other(task, task.reference, recorder)
         replayed = time.perf_counter()
