@@ -141,7 +141,9 @@ class Check:
                 raise UsageError(f"{self.request.map} cannot be read: {error}") from error
             given = from_toml(text, str(self.request.map))
         models = self.opened["keras"], self.opened["torch"]
-        made = [{call.name: call.reads for call in opened.calls if call.layer is None} for opened in models]
+        made = [
+            {call.name: call.reads for call in opened.calls if call.layer is None or call.number} for opened in models
+        ]
         values = [self.built[side] if self.weights() == "as-is" else None for side in KINDS]
         return pair(models[0].model, models[1].model, values[0], values[1], given, (made[0], made[1]))
 

@@ -123,7 +123,8 @@ def turned_to_fit(keras: View, torch: View) -> View | None:
     if len(ours) != len(theirs):
         return None
     orders = [order for order in permutations(range(len(ours))) if [ours[axis] for axis in order] == theirs]
-    if not orders:
+    # The first is that of equal shapes.
+    if not orders or (ours != theirs and len(orders) > 1):
         return None
     names = [f"a{axis}" for axis in orders[0]]
     return View(torch.name, " ".join(names), dict(zip(names, theirs, strict=True)), {})

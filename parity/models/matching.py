@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from parity.models.groups import Group, chained, fitting, groups, in_order, parallel, segments, told
 from parity.models.items import Item, Side
 from parity.models.pairs import Rule
+from parity.models.surroundings import surroundings
 
 # Whether what two layers give looks alike, by their paths.
 Alike = Callable[[str, str], bool]
@@ -47,7 +48,15 @@ class Matcher:
 
     def match(self) -> None:
         """Pair what can be paired: first what is certain, and with every new pair what that makes certain."""
-        ways = (self.single, self.by_flow, self.by_names, self.by_chain, self.by_tensors, self.by_order)
+        ways = (
+            self.single,
+            self.by_flow,
+            self.by_surroundings,
+            self.by_names,
+            self.by_chain,
+            self.by_tensors,
+            self.by_order,
+        )
         while any(way() for way in ways):
             pass
 
@@ -102,6 +111,26 @@ class Matcher:
                     if alone and self.fit(item, like[0]):
                         self.found[item.position] = Found(like[0], "structure")
         return len(self.found) > before
+
+    def by_surroundings(self) -> bool:
+        """Rule 3: the only one of its group whose surroundings look so, in ever wider circles."""
+        pairs = {position: found.torch.position for position, found in self.found.items()}
+        for colours in surroundings(self.sides, pairs, self.fits):
+            before = len(self.found)
+            for ours, theirs in self.groups():
+                own, other = (
+                    [colours[0][item.position] for item in ours],
+                    [colours[1][item.position] for item in theirs],
+                )
+                for item, colour in zip(ours, own, strict=True):
+                    if own.count(colour) == other.count(colour) == 1:
+                        partner = theirs[other.index(colour)]
+                        free = self.free()
+                        if item in free[0] and partner in free[1] and self.fit(item, partner):
+                            self.found[item.position] = Found(partner, "structure")
+            if len(self.found) > before:
+                return True
+        return False
 
     def by_names(self) -> bool:
         """Rule 4: the names tell the members of a group from each other, and do not contradict a known order."""

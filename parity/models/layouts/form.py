@@ -120,7 +120,8 @@ def as_it_is(layer: Layer) -> Form | None:
     tensors = {}
     for weight in layer.weights:
         if weight.role not in COUNTERS and "int" not in weight.dtype:
-            names = [f"a{number}" for number in range(len(weight.shape))]
-            sizes = dict(zip(names, weight.shape, strict=True))
+            # An axis of size 1 may stand anywhere.
+            names = [f"a{number}" if size > 1 else "1" for number, size in enumerate(weight.shape)]
+            sizes = {name: size for name, size in zip(names, weight.shape, strict=True) if name != "1"}
             tensors[weight.role] = (View(weight.name, " ".join(names), sizes, {}),)
     return Form(OWN, tensors) if tensors else None
