@@ -17,7 +17,21 @@ from parity.processes import Worker
 from tests.built import BuildJob
 from tests.layer_pairs import KINDS, LayerPair
 
-SIDES = {"keras": "tf", "torch": "torch"}
+# One of each family; CI has them all.
+QUICK = (
+    "dense",
+    "convolution_2d",
+    "transposed_2d",
+    "depthwise_2d",
+    "separable_2d",
+    "embedding",
+    "batch_norm",
+    "map_norm",
+    "prelu",
+    "gru",
+    "bidirectional_lstm",
+    "attention",
+)
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +101,9 @@ def assert_same(one: np.ndarray, other: np.ndarray) -> None:
     assert np.max(np.abs(one - other)) <= 1e-12 * max(1, np.max(np.abs(one)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.ci) for kind in KINDS]
+)
 def test_weights_go_both_ways(kind, both):
     rng = np.random.default_rng(zlib.crc32(kind.encode()))
     case = KINDS[kind](rng)

@@ -6,7 +6,7 @@ one gives reaches the next. Where all of that fails, order alone is a guess, whi
 same tensor, as queries, keys and values do, have no order: they stay unpaired.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from parity.models.groups import Group, chained, fitting, groups, in_order, parallel, segments, told
@@ -52,10 +52,12 @@ class Matcher:
             self.single,
             self.by_flow,
             self.by_surroundings,
+            self.single_between,
             self.by_names,
             self.by_chain,
             self.by_tensors,
             self.by_order,
+            self.by_elimination,
         )
         while any(way() for way in ways):
             pass
@@ -69,14 +71,21 @@ class Matcher:
         )
         return ours, theirs
 
+    def partner_of(self) -> dict[int, int]:
+        """The pairs, by positions."""
+        return {position: found.torch.position for position, found in self.found.items()}
+
     def groups(self) -> Iterator[Group]:
         """The groups of free items within each segment; pairs that are made meanwhile do not change them."""
-        pairs = {position: found.torch.position for position, found in self.found.items()}
-        for segment in list(segments(self.sides, pairs, self.free())):
+        for segment in list(segments(self.sides, self.partner_of(), self.free())):
             yield from groups(segment, self.fits)
 
+    def whole(self) -> Iterator[Group]:
+        """The groups of all free items, wherever they stand."""
+        return groups(self.free(), self.fits)
+
     def even(self) -> Iterator[Group]:
-        """The groups of as many items on both sides, all of which fit, and of which none was paired meanwhile."""
+        """The groups within segments of as many items on both sides that all fit and have no partner meanwhile."""
         for group in self.groups():
             ours, theirs = self.free()
             still = all(item in ours for item in group[0]) and all(item in theirs for item in group[1])
@@ -90,17 +99,35 @@ class Matcher:
         return True
 
     def single(self) -> bool:
-        """Rule 3: the only ones of their kind and shape, in the whole models if nothing is paired yet."""
+        """Rule 3: the only ones of their kind and shape that are left in the whole models."""
+        return self.pair_single(list(self.whole()))
+
+    def single_between(self) -> bool:
+        """Rule 3: the only ones of their kind and shape between two pairs."""
+        return self.pair_single(self.even())
+
+    def pair_single(self, found: Iterable[Group]) -> bool:
+        """Pair the groups of one on each side that read alike, as far as that is known."""
         before = len(self.found)
-        for group in self.even():
-            if len(group[0]) == 1:
-                self.pair(group, (0,), "structure")
+        for ours, theirs in found:
+            if len(ours) == len(theirs) == 1 and not self.apart(ours[0], theirs[0]):
+                self.pair((ours, theirs), (0,), "structure")
         return len(self.found) > before
+
+    def by_elimination(self) -> bool:
+        """Rule 3, guessed: the only ones that are left, although they read from others than partners."""
+        alone = next((group for group in self.even() if len(group[0]) == 1), None)
+        return alone is not None and self.pair(alone, (0,), "structure", guess=True)
+
+    def apart(self, keras: Item, torch: Item) -> bool:
+        """Whether two items read from layers that are known not to be partners."""
+        own, other = self.sources(keras, 0), self.sources(torch, 1)
+        return own is not None and other is not None and own != other
 
     def by_flow(self) -> bool:
         """Rule 3: those that read what partners give, or stand beside partners, or are read by them."""
         before = len(self.found)
-        for ours, theirs in self.groups():
+        for ours, theirs in list(self.whole()):
             for key in (self.sources, self.neighbours, self.readers):
                 free = self.free()
                 own = {item: key(item, 0) for item in ours if item in free[0]}
@@ -114,10 +141,9 @@ class Matcher:
 
     def by_surroundings(self) -> bool:
         """Rule 3: the only one of its group whose surroundings look so, in ever wider circles."""
-        pairs = {position: found.torch.position for position, found in self.found.items()}
-        for colours in surroundings(self.sides, pairs, self.fits):
+        for colours in surroundings(self.sides, self.partner_of(), self.fits):
             before = len(self.found)
-            for ours, theirs in self.groups():
+            for ours, theirs in list(self.whole()):
                 own, other = (
                     [colours[0][item.position] for item in ours],
                     [colours[1][item.position] for item in theirs],
@@ -139,7 +165,8 @@ class Matcher:
             if said is None:
                 continue
             certain = said.by_words and not chained(self.sides, group)
-            if in_order(said) or parallel(self.sides, group) or certain:
+            agree = not any(self.apart(k, group[1][i]) for k, i in zip(group[0], said.order, strict=True))
+            if agree and (in_order(said) or parallel(self.sides, group) or certain):
                 return self.pair(group, said.order, "names")
         return False
 
@@ -152,7 +179,8 @@ class Matcher:
         """Rule 3, guessed: nothing is known but the order, and no names contradict it."""
         for group in self.even():
             said = told(group)
-            if not parallel(self.sides, group) and (said is None or in_order(said)):
+            agree = not any(self.apart(k, t) for k, t in zip(*group, strict=True))
+            if agree and not parallel(self.sides, group) and (said is None or in_order(said)):
                 return self.pair(group, tuple(range(len(group[0]))), "structure", guess=True)
         return False
 
