@@ -11,8 +11,8 @@ from typing import Any
 import safetensors.numpy
 from pydantic import TypeAdapter
 
-from parity import worker
-from parity.chunks import Tell
+from parity.worker import serving
+from parity.worker.chunks import Tell
 
 
 @dataclass(frozen=True)
@@ -89,4 +89,4 @@ def write(folder: Path, model: Any, weights: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    worker.main(TypeAdapter(BuildJob), perform)
+    serving.main(TypeAdapter(BuildJob), perform)

@@ -13,7 +13,7 @@ from parity.models.described import from_json
 from parity.models.pairing import pair
 from parity.models.proof import proven
 from parity.models.transfer import moved
-from parity.processes import Worker
+from parity.workers.processes import Worker
 from tests.built import BuildJob
 from tests.layer_pairs import KINDS, LayerPair
 
