@@ -35,11 +35,12 @@ SAME = "layers, loss and optimizer by themselves are the same"
 
 
 def findings(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides) -> list[Finding]:
-    """One for each side whose loop's step from a checkpoint is not the step that was replayed, of what failed there."""
+    """One for each side of which some step of the loop is not the step that was replayed, of what failed there."""
     found = []
     for side in (a, b):
         own = [c for c in failed if c.side == f"{side.label}'s loop" and not (c.follows or "").startswith("consumed")]
-        steps = sorted({step for check in own if (step := step_of(check)) in side.checkpoints and step is not None})
+        single = [check for check in own if check.name.startswith("step ")]
+        steps = sorted({step for check in single if (step := step_of(check)) is not None})
         if steps:
             found.append(of_side(side, steps, ask))
     return found
@@ -52,13 +53,19 @@ def step_of(check: Check) -> int | None:
 
 
 def of_side(side: Recording, steps: Sequence[int], ask: Sides) -> Finding:
-    """What is to be said of one side's loop, at the first and the last checkpoint that failed."""
-    told = {step: of_step(ask.tensors(side, side, step), side.label) for step in sorted({steps[0], steps[-1]})}
+    """What is to be said of one side's loop, at the first and the last step that failed."""
+    told = {step: of_step(taken_at(side, step, ask), side.label) for step in sorted({steps[0], steps[-1]})}
     first, last = told[steps[0]], told[steps[-1]]
     sentences = first if first == last else [s for s in first if s in last] or [
         f"step {step}: {sentence}" for step, said in told.items() for sentence in said
     ]  # fmt: skip
     return Finding(f"step {steps[0]}, {side.label}'s training loop", described=tuple(sentences), beside=SAME)
+
+
+def taken_at(side: Recording, step: int, ask: Sides) -> Tensors:
+    """All tensors of a step, to which the loop goes from the last checkpoint before it."""
+    start = max(checkpoint for checkpoint in side.checkpoints if checkpoint <= step)
+    return ask.tensors(side, side, start, ahead=step - start)
 
 
 def of_step(tensors: Tensors, label: str) -> list[str]:

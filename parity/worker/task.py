@@ -107,12 +107,15 @@ class Task:
         """What replays checkpoints."""
         return Replayer(self.side, self.job, self.phase, self.replaying(DTYPES), self.looping, self.checkpoint)
 
-    def replayer_as(self, realisation: Realisation) -> Replayer:
-        """What replays checkpoints in float64 as a realisation has them, the job's own or another."""
+    def replayer_as(self, realisation: Realisation, looping: bool = False) -> Replayer:
+        """What replays checkpoints in float64 as a realisation has them, the job's own or another; if asked, loops, too."""
         own = realisation == self.job.realisation
         programs = self.replaying(("float64",)) if own else self.programs(("float64",), realisation)
+        loops: dict[Dtype, Program] = {}
+        if looping:
+            loops = self.looping if own else self.programs(("float64",), realisation)
         job = replace(self.job, realisation=realisation)
-        return Replayer(self.side, job, self.phase, programs, {}, self.checkpoint)
+        return Replayer(self.side, job, self.phase, programs, loops, self.checkpoint)
 
     def restarted(self, job: RecordJob) -> "Task":
         """The task of a job that differs in nothing but its start (`but_for_start`): what is compiled serves again."""

@@ -234,10 +234,10 @@ def tensors(task: Task, asked: TensorsJob) -> None:
     """Write what a step from another recording's checkpoint, or this one's, gives: all tensors of it."""
     owner = start.reference(asked.owner, task.identity, task.job.phase)
     state, recorded = owner.checkpoint(asked.step)
-    replayer = task.replayer_as(asked.realisation)
+    replayer = task.replayer_as(asked.realisation, looping=True)
     if asked.ahead:
         replayer.segment(state, asked.step, asked.step + asked.ahead, "float64")
-        state = replayer.programs["float64"].read(asked.step + asked.ahead)
+        state = replayer.loops["float64"].read(asked.step + asked.ahead)
     at = task.checkpoint(asked.step + asked.ahead, state).converted("float64")
     whole = replayer.evidence(at, replayer.step(at, None, "float64"))
     given = whole if asked.ahead else recorded
