@@ -12,7 +12,7 @@ from typing import Any
 
 import open_loop
 from conftest import both_sides, pretrained, shortened, with_activations
-from own_pairs import PAIRS
+from own_pairs import PAIRS, SGD
 from saturation import computed
 from test_losses import OUTPUTS
 
@@ -75,10 +75,31 @@ def step(side: Any, chosen: Experiment, folder: Path) -> None:
     side.train.train_step(model, loss, clip, updater, inputs, labels, masks)
 
 
-def own_model(side: Framework, loaded: Any, folder: Path) -> None:
-    """A user's own model, and everything that is asked of it."""
-    pair = PAIRS["conv_batchnorm"]
+# A step as users write one.
+OWN_STEP = {
+    "tf": """
+def step(model, optimizer, x, y):
+    with tf.GradientTape() as tape:
+        cost = loss(y, model(x, training=True))
+    optimizer.apply(tape.gradient(cost, model.trainable_variables), model.trainable_variables)
+    return cost
+""",
+    "torch": """
+def step(model, optimizer, x, y):
+    optimizer.zero_grad()
+    cost = loss(model(x), y)
+    cost.backward()
+    optimizer.step()
+    return cost
+""",
+}
+
+
+def own_model(side: Framework, loaded: Any, folder: Path, more: str = "") -> None:
+    """A user's own model, and everything that is asked of it; `more` is added to their code."""
+    pair = replace(PAIRS["conv_batchnorm"], optimizer=SGD)
     source = pair.write(folder)["keras" if side == "tf" else "torch"]
+    source.write_text(source.read_text() + more)
     jobs = [
         InputsJob(folder / "in", data=str(folder / "data.py")),
         OpenJob(str(source), folder / "in", folder / "side"),
@@ -122,6 +143,7 @@ def main(side: Framework, folder: Path) -> None:
     ):
         open_loop.run(loaded, open_loop.experiment(case, "tf"), steps=1)
     own_model(side, loaded, folder / "own")
+    own_model(side, loaded, folder / "own_step", OWN_STEP[side])
     sys.settrace(None)
     print(json.dumps(sorted(executed)))
 
