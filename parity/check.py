@@ -164,7 +164,7 @@ def shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 def parser() -> opts.Parser:
-    """What reads the options."""
+    """The parser of the options."""
     made = opts.Parser(prog="parity.check", description=__doc__, epilog=EPILOG)
     add = made.add_argument
     add("keras", nargs="?", metavar="KERAS", help="Keras's side: a file, module:function, or a recording's folder")

@@ -1,4 +1,4 @@
-"""What can go wrong in a way the user can mend, each with the exit status of the process."""
+"""Errors that the user can mend, each with the exit status of the process."""
 
 
 class ParityError(Exception):

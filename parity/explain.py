@@ -37,7 +37,7 @@ CHECKPOINTS = 2
 
 
 class Pair(NamedTuple):
-    """What came of one pair of recordings: its name, the verdict, and each side's costs after SHOWN steps."""
+    """The result of one pair of recordings: its name, the verdict, and each side's costs after SHOWN steps."""
 
     name: str
     verdict: Verdict

@@ -75,7 +75,7 @@ def row(cells: Sequence[str]) -> str:
 
 
 def cell(first: Path | None, second: Path | None) -> Cell:
-    """What is said of one pair, and its exit status."""
+    """The text on one pair, and its exit status."""
     if first is None or second is None:
         return "not recorded", EXIT_STATUS["incomparable"]
     try:

@@ -77,7 +77,7 @@ was published and lies outside of that range is marked.
 
 @dataclass
 class Found:
-    """What came of one system: both sides' traces, one for each seed, and the verdicts on the pairs."""
+    """The results of one system: both sides' traces, one for each seed, and the verdicts on the pairs."""
 
     traces: dict[Framework, list[Mapping[str, NDArray[np.generic]]]] = field(
         default_factory=lambda: {side: [] for side in FRAMEWORKS}

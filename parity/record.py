@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parser() -> opts.Parser:
-    """What reads the options."""
+    """The parser of the options."""
     made = opts.Parser(prog="parity.record", description=__doc__, epilog=EPILOG)
     opts.add_experiment_options(made)
     made.add_argument("--framework", required=True, metavar="|".join(FRAMEWORKS))

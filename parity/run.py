@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parser() -> opts.Parser:
-    """What reads the options."""
+    """The parser of the options."""
     made = opts.Parser(prog="parity.run", description=__doc__, epilog=EPILOG)
     opts.add_experiment_options(made)
     made.add_argument("--no-figures", action="store_true", help="write no pictures")
@@ -127,7 +127,7 @@ def both_jobs(
 
 
 def common_device(wanted: str, workers: Mapping[Framework, Worker]) -> str:
-    """What "auto" means for a pair: a GPU only if both frameworks find one."""
+    """The device that "auto" means for a pair: a GPU only if both frameworks find one."""
     if wanted != "auto":
         return wanted
     return "gpu" if all("gpu" in (worker.devices or []) for worker in workers.values()) else "cpu"

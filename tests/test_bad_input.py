@@ -141,15 +141,15 @@ USAGE_ERRORS = {
     ),
     "pre-training of other units": (
         ["mnist_rbm", "--activation", "relu"],
-        "pre-training takes dense layers with a sigmoid behind each, and finds relu_1 there",
+        "pre-training takes dense layers with a sigmoid after each, and finds relu_1 there",
     ),
     "pre-training with dropout": (
         ["mnist_rbm", "--dropout", "0.3"],
-        "pre-training takes dense layers with a sigmoid behind each, and finds dropout_1 there",
+        "pre-training takes dense layers with a sigmoid after each, and finds dropout_1 there",
     ),
     "pre-training without a function": (
         ["mnist_rbm", "--activation", "linear"],
-        "pre-training takes dense layers with a sigmoid behind each, and finds dense_2 there",
+        "pre-training takes dense layers with a sigmoid after each, and finds dense_2 there",
     ),
     "optimizer": (["mnist_relu", "--optimizer", "adm"], "unknown optimizer 'adm'; did you mean adam?"),
     "dtype": (["mnist_relu", "--dtype", "float23"], "unknown dtype 'float23'; did you mean float32?"),

@@ -146,7 +146,7 @@ def test_links_are_not_followed(name, copy, tmp_path):
     for elsewhere in (tmp_path / "elsewhere", copy / "inside"):
         (copy / name).rename(elsewhere)
         (copy / name).symlink_to(elsewhere)
-        refused(copy, "is a link or lies behind one, and links lead out of the recording")
+        refused(copy, "is a link or is reached through one, and links lead out of the recording")
         (copy / name).unlink()
         elsewhere.rename(copy / name)
 

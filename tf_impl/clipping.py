@@ -16,7 +16,7 @@ ARGUMENTS = {"value": "clipvalue", "norm": "clipnorm", "global_norm": "global_cl
 
 
 def clip_function(clipping: Clipping | None, realisation: Realisation) -> Clip | None:
-    """What clips gradients in the order of the weights; None where nothing does."""
+    """A function that clips gradients in the order of the weights; None where nothing is clipped."""
     if clipping is None:
         return None
     if clipping.by != "value" and realisation.clip_epsilon == "beside_norm":

@@ -29,7 +29,7 @@ def make_mnist(kept: Path, by_hand: Path | None) -> None:
 
 
 def read_mnist(kept: Path) -> Digits:
-    """What the loader has prepared, put back into the original order.
+    """The digits that the loader has prepared, put back into the original order.
 
     It sorts examples by a hash of their place in the original file (tensorflow_datasets/core/shuffle.py).
     """

@@ -14,7 +14,7 @@ from parity.experiment.spec import Calling
 
 
 def draw(initializer: Initializer, inputs: int, units: int, bias: bool, seed: int, calling: Calling) -> np.ndarray:
-    """What Keras draws for a dense layer, float32: its kernel [inputs, units] or its bias [units]."""
+    """Keras's own draw for a dense layer, float32: its kernel [inputs, units] or its bias [units]."""
     shape = (units,) if bias else (inputs, units)
     with tf.device("/CPU:0"):
         return called(initializer, inputs, units, bias, seed, calling)(shape, dtype="float32").numpy()

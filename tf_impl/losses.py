@@ -37,7 +37,7 @@ def softmax_cross_entropy_naive(outputs: tf.Tensor, labels: tf.Tensor) -> tf.Ten
 
 
 def softmax_cross_entropy_clipped(outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Of probabilities [batch, classes] clipped to 1e-7 and 1 - 1e-7, then divided by their sum: the stock class."""
+    """The stock loss of probabilities [batch, classes] clipped to [1e-7, 1 - 1e-7], then divided by their sum."""
     # Keras tags what its softmax gives with the logits, and its losses then use those instead: identity has no tag.
     return keras.losses.SparseCategoricalCrossentropy()(labels, tf.identity(outputs))
 

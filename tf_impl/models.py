@@ -38,5 +38,5 @@ def forward(model: keras.Sequential, inputs: tf.Tensor, training: bool, masks: M
 
 
 def taken(name: str, masks: Masks) -> Masks:
-    """What the node called `name` takes beside its input."""
+    """The arguments that the node called `name` takes besides its input."""
     return {"kept": masks[name]} if name in masks else {}

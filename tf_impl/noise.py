@@ -1,4 +1,4 @@
-"""What makes a run a twin: its weights get impulses of the size of a step's rounding, after every step."""
+"""The noise of a twin: its weights get impulses of the size of a step's rounding, after every step."""
 
 from collections.abc import Mapping
 

@@ -61,7 +61,7 @@ def build(function: Build, identity: Identity, realisation: Realisation, device:
 # There is nothing in here for AutoGraph to translate, which takes its time.
 @tf.autograph.experimental.do_not_convert
 def stages(machine: Machine, inputs: tf.Tensor, uniforms: tf.Tensor, recorded: Tensors | None) -> Tensors:
-    """What the stages of one step before the update give, by name; each is fed what is `recorded`, where that is given.
+    """The results of one step's stages before the update, by name; each is fed what is `recorded`, where that is given.
 
     `outputs/<node>` of the nodes below; `positive/hidden_inputs`, `positive/hidden` (p0), `positive/samples` (h0);
     `negative/visible_inputs`, `negative/visible` (v1), `cost` (the mean squared error of v1), `negative/hidden_inputs`
@@ -99,7 +99,7 @@ def update(machine: Machine, learning_rate: float, given: Tensors) -> None:
 
 
 def trained(machine: Machine) -> dict[str, keras.Variable]:
-    """What the layer's pre-training changes, by neutral name."""
+    """The weights that the layer's pre-training changes, by neutral name."""
     return states.parameters_of(machine.name, machine.dense) | {f"{machine.name}/visible_bias": machine.visible_bias}
 
 

@@ -96,7 +96,7 @@ def continued_function(
 def stages(
     model: keras.Model, loss: Loss, x: tf.Tensor, labels: tf.Tensor, masks: Masks, recorded: Tensors | None
 ) -> Tensors:
-    """What the stages before the update give, by name; `masks` are those of the dropouts."""
+    """The results of the stages before the update, by name; `masks` are those of the dropouts."""
     found: Tensors = {}
 
     def kept(name: str, value: tf.Tensor | None) -> tf.Tensor | None:
@@ -124,7 +124,7 @@ def stages(
 
 
 def stage(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, Differentiate]:
-    """What a stage makes of x, and its derivative."""
+    """A stage as a function of x, and its derivative."""
     with tf.GradientTape() as tape:
         # Tokens have no gradient.
         if x.dtype.is_floating:

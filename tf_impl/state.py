@@ -119,12 +119,12 @@ def trained(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def to_array(name: str, value: tf.Tensor) -> np.ndarray:
-    """What a stage gave as `name`, in the neutral layout."""
+    """A stage's result `name`, in the neutral layout."""
     return value.numpy()
 
 
 def to_tensor(name: str, value: np.ndarray, device: str) -> tf.Tensor:
-    """What is recorded as `name`, in the framework's own layout on `device`."""
+    """The recorded tensor `name`, in the framework's own layout on `device`."""
     with tf.device(device):
         return tf.constant(value)
 

@@ -22,7 +22,7 @@ Build = Callable[[Identity, Realisation], keras.Model]
 
 
 class Step(NamedTuple):
-    """What one training step computed: outputs by node, the cost, gradients in the order of the weights."""
+    """The results of one training step: outputs by node, the cost, gradients in the order of the weights."""
 
     outputs: dict[str, tf.Tensor]
     cost: tf.Tensor
@@ -154,7 +154,7 @@ def infer(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
 
 
 def tested(model: keras.Model, data: OnDevice, threshold: float) -> Trace:
-    """What the model makes of the test set.
+    """The model's results on the test set.
 
     `predictions` [test samples] int64, each sample's class; of a single unit, `test_output` [test samples], else [0].
     """

@@ -12,7 +12,7 @@ Clip = Callable[[list[torch.nn.Parameter]], None]
 
 
 def clip_function(clipping: Clipping | None, realisation: Realisation) -> Clip | None:
-    """What clips the gradients of weights; None where nothing does."""
+    """A function that clips the gradients of weights; None where nothing is clipped."""
     if clipping is None:
         return None
     if clipping.by == "value":

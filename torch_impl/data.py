@@ -31,7 +31,7 @@ def make_mnist(kept: Path, by_hand: Path | None) -> None:
 
 
 def read_mnist(kept: Path) -> Digits:
-    """What the loader has prepared; it keeps the original order."""
+    """The digits that the loader has prepared; it keeps the original order."""
     from torchvision.datasets import MNIST
 
     arrays = []

@@ -17,7 +17,7 @@ from parity.experiment.spec import Calling
 
 
 def draw(initializer: Initializer, inputs: int, units: int, bias: bool, seed: int, calling: Calling) -> np.ndarray:
-    """What torch draws for a dense layer, float32: its kernel [inputs, units] or its bias [units]."""
+    """torch's own draw for a dense layer, float32: its kernel [inputs, units] or its bias [units]."""
     # A plain call takes a kernel as it comes. torch expects (units, inputs) and has its fans from there.
     transposed = not bias and calling != "plain"
     shape = (units,) if bias else (units, inputs) if transposed else (inputs, units)

@@ -25,7 +25,7 @@ class LBFGS(torch.optim.LBFGS):
 
 
 def slots(optimizer: LBFGS) -> Slots:
-    """What torch keeps as vectors of all weights, of each weight."""
+    """The vectors that torch keeps of all weights together, split by weight."""
     (group,) = optimizer.param_groups
     kept = optimizer.state[group["params"][0]]
     found = {"previous_gradient": kept["prev_flat_grad"], "previous_step": kept["d"] * kept["t"]}

@@ -35,7 +35,7 @@ def softmax_cross_entropy_naive(outputs: torch.Tensor, labels: torch.Tensor) -> 
 
 
 def softmax_cross_entropy_clipped(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Of probabilities [batch, classes] clipped to 1e-7 and 1 - 1e-7, then divided by their sum.
+    """The loss of probabilities [batch, classes] clipped to [1e-7, 1 - 1e-7], then divided by their sum.
 
     As keras.losses.SparseCategoricalCrossentropy does it: the clipped probabilities' logarithms are its logits
     (keras/src/backend/tensorflow/nn.py, sparse_categorical_crossentropy).

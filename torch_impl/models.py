@@ -36,7 +36,7 @@ def forward(model: torch.nn.Sequential, inputs: torch.Tensor, training: bool, ma
 
 
 def taken(name: str, masks: Masks) -> Masks:
-    """What the node called `name` takes beside its input."""
+    """The arguments that the node called `name` takes besides its input."""
     return {"kept": masks[name]} if name in masks else {}
 
 

@@ -133,7 +133,7 @@ BUILDERS = {
 
 
 class KerasFormula:
-    """What the optimizers below share: a step that goes through the weights, with the slots of the stock class."""
+    """The base of the optimizers below: a step that goes through the weights, with the slots of the stock class."""
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:

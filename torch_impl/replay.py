@@ -83,7 +83,7 @@ def continued_function(
 def stages(
     model: torch.nn.Module, loss: Loss, x: torch.Tensor, labels: torch.Tensor, masks: Masks, recorded: Tensors | None
 ) -> Tensors:
-    """What the stages before the update give, by name; `masks` are those of the dropouts."""
+    """The results of the stages before the update, by name; `masks` are those of the dropouts."""
     found: Tensors = {}
 
     def kept(name: str, value: torch.Tensor | None) -> torch.Tensor | None:
@@ -112,7 +112,7 @@ def stages(
 
 
 def stage(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, Differentiate]:
-    """What a stage makes of x, and its derivative."""
+    """A stage as a function of x, and its derivative."""
     if not x.is_floating_point():
         # Tokens have no gradient.
         y = function(x)

@@ -82,7 +82,7 @@ def write(model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: Mappi
 
 
 def counters(optimizer: torch.optim.Optimizer, step: int, parameter: torch.Tensor) -> dict[str, torch.Tensor | int]:
-    """What torch keeps beside a weight's slots and follows from the number of updates made."""
+    """State that torch keeps besides a weight's slots, and that follows from the number of updates made."""
     if isinstance(optimizer, torch.optim.SGD | LBFGS):
         return {}
     if isinstance(optimizer, torch.optim.SparseAdam):
@@ -145,12 +145,12 @@ def slot_keys(optimizer: torch.optim.Optimizer) -> dict[str, str]:
 
 
 def to_array(name: str, value: torch.Tensor) -> np.ndarray:
-    """What a stage gave as `name`, in the neutral layout."""
+    """A stage's result `name`, in the neutral layout."""
     return neutral(name, value) if name.startswith(OF_WEIGHTS) else value.detach().cpu().numpy()
 
 
 def to_tensor(name: str, value: np.ndarray, device: str) -> torch.Tensor:
-    """What is recorded as `name`, in the framework's own layout on `device`."""
+    """The recorded tensor `name`, in the framework's own layout on `device`."""
     return own(name, value, device) if name.startswith(OF_WEIGHTS) else torch.tensor(value, device=device)
 
 

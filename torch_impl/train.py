@@ -21,7 +21,7 @@ Build = Callable[[Identity, Realisation], torch.nn.Module]
 
 
 class Step(NamedTuple):
-    """What one training step computed: outputs by node, the cost, gradients in the order of the weights."""
+    """The results of one training step: outputs by node, the cost, gradients in the order of the weights."""
 
     outputs: dict[str, torch.Tensor]
     cost: torch.Tensor
@@ -139,7 +139,7 @@ def infer(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 
 
 def tested(model: torch.nn.Module, data: OnDevice, threshold: float) -> Trace:
-    """What the model makes of the test set.
+    """The model's results on the test set.
 
     `predictions` [test samples] int64, each sample's class; of a single unit, `test_output` [test samples], else [0].
     """

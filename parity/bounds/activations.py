@@ -68,7 +68,7 @@ def normal_pdf(x: Array) -> Array:
 
 
 def gelu_argument(x: Array) -> tuple[Array, Array]:
-    """What gelu_tanh takes the tanh of, and its derivative."""
+    """The argument of gelu_tanh's tanh, and its derivative."""
     return GELU_SCALE * (x + GELU_CUBE * x**3), GELU_SCALE * (1 + 3 * GELU_CUBE * x**2)
 
 
@@ -247,7 +247,7 @@ def softmax_moved(p: Array, extent: Array) -> Array:
 def scales(
     node: Activation | PReLU, realisation: Realisation, slope: Any, x: Array, delta: Array
 ) -> tuple[Array, Array]:
-    """The condition scale of a node's output at x [batch, units], and of the delta behind it."""
+    """The condition scale of a node's output at x [batch, units], and of the delta it passes back."""
     if node.function == "softmax":
         p, relative = softmax(x)
         error = (np.abs(delta) * p * (1 + relative)).sum(axis=1, keepdims=True)
@@ -259,7 +259,7 @@ def scales(
 def bounds(
     node: Activation | PReLU, realisation: Realisation, slope: Any, x: Array, delta: Array, u: float
 ) -> tuple[Array, Array]:
-    """What u times these scales is, with what may be lost by underflow on the way, and infinite where it overflows."""
+    """u times these scales, with what underflow may take on the way, and infinite where it overflows."""
     smallest, size = smallest_normal(u), np.abs(delta)
     output, backward = scales(node, realisation, slope, x, delta)
     if node.function in ("linear", "relu"):

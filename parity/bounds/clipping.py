@@ -24,7 +24,7 @@ TORCH_EPSILON = 1e-6
 
 
 def epsilon(realisation: Realisation) -> float:
-    """What is added to a norm."""
+    """The number that is added to a norm."""
     return TORCH_EPSILON if realisation.clip_epsilon == "beside_norm" else 0.0
 
 
@@ -80,7 +80,7 @@ def passed_error(clipping: Clipping, realisation: Realisation, g: Array, norm: f
 
 
 def factor(clipping: Clipping, realisation: Realisation, norm: float) -> float:
-    """What a gradient of this norm is multiplied by."""
+    """The factor for a gradient of this norm."""
     reach = norm + epsilon(realisation)
     return float(clipping.limit / reach) if reach > clipping.limit else 1.0
 

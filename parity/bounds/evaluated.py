@@ -1,4 +1,4 @@
-"""What a model gives in eval mode, in NumPy, and how far rounding may take that, and what is measured of it.
+"""A model's outputs in eval mode, in NumPy, and how far rounding may take them and what is measured of them.
 
 The values are there for their errors, whose size they decide; what is judged are the frameworks' own.
 """
@@ -30,7 +30,7 @@ class Outputs(NamedTuple):
 
 
 def outputs(identity: Identity, realisation: Realisation, state: Arrays, inputs: Array) -> Outputs:
-    """What the model of a state makes of inputs [samples, features] in eval mode, in float64."""
+    """The outputs of a state's model for inputs [samples, features] in eval mode, in float64."""
     parts = [
         some_outputs(identity, realisation, state, inputs[first : first + AT_ONCE])
         for first in range(0, len(inputs), AT_ONCE)
@@ -58,7 +58,7 @@ def some_outputs(identity: Identity, realisation: Realisation, state: Arrays, in
 
 
 def value(node: Node, realisation: Realisation, weights: Arrays, x: Array) -> Array:
-    """What a node makes of x, in eval mode."""
+    """The output of a node for x, in eval mode."""
     if isinstance(node, Embedding):
         return embeddings.counts(node, x) @ weights[f"{node.name}/table"]
     if isinstance(node, Dense):

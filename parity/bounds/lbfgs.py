@@ -1,4 +1,4 @@
-"""What L-BFGS computes, in NumPy: one update of all weights together, as one vector of n numbers.
+"""L-BFGS in NumPy: one update of all weights together, as one vector of n numbers.
 
 Source: torch/optim/lbfgs.py, LBFGS.step with max_iter=1 and no line search; the direction is Nocedal and Wright's,
 Numerical Optimization, algorithm 7.4.

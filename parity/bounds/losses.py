@@ -21,7 +21,7 @@ CLAMP, DIVISOR = -100.0, 1e-12
 
 
 class Rounding(NamedTuple):
-    """What rounding of one batch's loss is measured by.
+    """The scales by which the rounding of one batch's loss is measured.
 
     Condition scales (parity/bounds/stages.py): of the cost, the mean of `losses`, which are those of its terms, and of
     its gradient, `gradient_scale`. For errors that outputs bring along (parity/bounds/whole_step.py): the gradient
@@ -52,7 +52,7 @@ def rounding(name: LossName, outputs: Array, labels: Array) -> Rounding:
 
 
 def softmax_cross_entropy(z: Array, labels: Array) -> Rounding:
-    """Of mean(log(sum(exp(z - m))) - (z_y - m)), and of (softmax - one_hot) / batch."""
+    """The scales of mean(log(sum(exp(z - m))) - (z_y - m)), and of (softmax - one_hot) / batch."""
     batch, y = len(z), one_hot(z, labels)
     p, relative = softmax(z)
     gradient = (p - y) / batch
@@ -64,7 +64,7 @@ def softmax_cross_entropy(z: Array, labels: Array) -> Rounding:
 
 
 def softmax_cross_entropy_naive(p: Array, labels: Array) -> Rounding:
-    """Of mean(-log(p_y)), and of -1 / p_y / batch."""
+    """The scales of mean(-log(p_y)), and of -1 / p_y / batch."""
     chosen = one_hot(p, labels) == 1
     slope = np.where(chosen, 1 / p, 0) / len(p)
     losses = np.abs(np.log(p[chosen]))
@@ -72,7 +72,7 @@ def softmax_cross_entropy_naive(p: Array, labels: Array) -> Rounding:
 
 
 def softmax_cross_entropy_clipped(p: Array, labels: Array) -> Rounding:
-    """Of softmax cross-entropy from logits log(c), where c is p clipped, and of (c / sum(c) - one_hot) / c / batch."""
+    """Scales of softmax cross-entropy from logits log(c), c = clipped p, and (c / sum(c) - one_hot) / c / batch."""
     batch, y, (c, inside) = len(p), one_hot(p, labels), clipped(p)
     q, relative = softmax(np.log(c))
     # The logits' own rounding, and that of a bound.
@@ -90,7 +90,7 @@ def softmax_cross_entropy_clipped(p: Array, labels: Array) -> Rounding:
 
 
 def binary_cross_entropy_logits(z: Array, labels: Array) -> Rounding:
-    """Of mean(max(z, 0) - z y + log(1 + exp(-|z|))), and of (sigmoid(z) - y) / batch."""
+    """The scales of mean(max(z, 0) - z y + log(1 + exp(-|z|))), and of (sigmoid(z) - y) / batch."""
     batch, y = len(z), labels[:, None]
     small = np.exp(-np.abs(z))
     p, rest = np.where(z >= 0, 1, small) / (1 + small), np.where(z >= 0, small, 1) / (1 + small)
@@ -105,7 +105,7 @@ def binary_cross_entropy_logits(z: Array, labels: Array) -> Rounding:
 
 
 def binary_cross_entropy_naive(h: Array, labels: Array) -> Rounding:
-    """Of mean(-log(h) or -log(1 - h)), and of (-1 / h or 1 / (1 - h)) / batch."""
+    """The scales of mean(-log(h) or -log(1 - h)), and of (-1 / h or 1 / (1 - h)) / batch."""
     y = labels[:, None]
     right = np.where(y == 1, h, 1 - h)
     slope = 1 / np.abs(right) / len(h)
@@ -115,7 +115,7 @@ def binary_cross_entropy_naive(h: Array, labels: Array) -> Rounding:
 
 
 def binary_cross_entropy_clipped(h: Array, labels: Array) -> Rounding:
-    """Of the naive cost of h clipped, and of its gradient, which is 0 where h was clipped."""
+    """The scales of the naive cost of h clipped, and of its gradient, which is 0 where h was clipped."""
     y, (c, inside) = labels[:, None], clipped(h)
     right = np.where(y == 1, c, 1 - c)
     slope = 1 / right / len(h)
@@ -131,7 +131,7 @@ def binary_cross_entropy_clipped(h: Array, labels: Array) -> Rounding:
 
 
 def binary_cross_entropy_clamped(h: Array, labels: Array) -> Rounding:
-    """Of mean(-max(log(h), -100) or -max(log(1 - h), -100)), and of (h - y) / max(h (1 - h), 1e-12) / batch."""
+    """Scales of mean(-max(log(h), -100) or -max(log(1 - h), -100)) and (h - y) / max(h (1 - h), 1e-12) / batch."""
     batch, y = len(h), labels[:, None]
     right = np.where(y == 1, h, 1 - h)
     divisor = h * (1 - h)
@@ -148,7 +148,7 @@ def binary_cross_entropy_clamped(h: Array, labels: Array) -> Rounding:
 
 
 def mean_squared_error(outputs: Array, labels: Array) -> Rounding:
-    """Of mean((output - target)**2), and of 2 (output - target) / (batch units)."""
+    """The scales of mean((output - target)**2), and of 2 (output - target) / (batch units)."""
     target = labels[:, None] if outputs.shape[1] == 1 else one_hot(outputs, labels)
     difference = outputs - target
     gradient = 2 * difference / outputs.size

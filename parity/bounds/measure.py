@@ -31,7 +31,7 @@ Arrays = Mapping[str, Array]
 
 
 class Tolerance(NamedTuple):
-    """What rounding may do to a tensor: the scale of its elements, infinite where anything may come of it.
+    """How far rounding may take a tensor: the scale of its elements, infinite where any result is possible.
 
     `ends` is where it may make an element no number at all; `branch` are outcomes of which an element may have any.
     """

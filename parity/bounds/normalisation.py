@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 
 class Moments(NamedTuple):
-    """What a batch x [batch, units] is normalised with, [units] each, and the errors of all; `u` as above."""
+    """The statistics that normalise a batch x [batch, units], [units] each, and their errors; `u` as above."""
 
     x: Array
     x_error: Array
@@ -48,7 +48,7 @@ class Moments(NamedTuple):
 
     @property
     def magnitude(self) -> Array:
-        """What x - mean is the difference of."""
+        """The two numbers of which x - mean is the difference."""
         return np.abs(self.x) + np.abs(self.mean)
 
 
@@ -88,7 +88,7 @@ def output_error(m: Moments, gamma: Array, beta: Array) -> Array:
 
 
 def lost(m: Moments, gamma: Array) -> Array:
-    """What underflow may take of x, gamma / sqrt(variance + epsilon), and of their products."""
+    """How much underflow may take from x, from gamma / sqrt(variance + epsilon), and from their products."""
     return smallest_normal(m.u) * (1 + m.inverse + np.abs(gamma) * m.inverse + m.magnitude)
 
 
@@ -149,7 +149,7 @@ def delta_behind(m: Moments, gamma: Array, delta: Array, delta_error: Array) -> 
 def scales(
     node: BatchNorm, realisation: Realisation, state: Mapping[str, Array], x: Array, delta: Array, u: float
 ) -> tuple[dict[str, Array], Array]:
-    """How far all that a node gives may be off, by name, and the delta behind it: what exact x and delta leave.
+    """How far all that a node gives may be off, by name, and the delta it passes back: what exact x and delta leave.
 
     Of more than the first order in u, since the mean's error enters the variance squared.
     """
@@ -169,7 +169,7 @@ def scales(
 
 
 class Evaluated(NamedTuple):
-    """What eval mode normalises with, [units] each."""
+    """The statistics that eval mode normalises with, [units] each."""
 
     gamma: Array
     beta: Array

@@ -1,4 +1,4 @@
-"""What each optimizer computes, in NumPy: one weight's update from its gradient and slots.
+"""The formulas of the optimizers, in NumPy: one weight's update from its gradient and slots.
 
 Each function takes (optimizer, realisation, t, w, g, slots): `t` the number of updates made before, the weight, its
 gradient, and its slots by name, all of one shape; arrays, or Rounded numbers, which then tell how far rounding may take
@@ -107,7 +107,7 @@ def adam(o: Adam | AdamW, r: Realisation, t: int, w: Any, g: Any, slots: Slots) 
 
 
 def sparse_adam(o: SparseAdam, r: Realisation, t: int, w: Any, g: Any, slots: Slots) -> Update:
-    """Of the rows that have a gradient (stages.py leaves the others as they are); epsilon before the correction.
+    """The update of rows that have a gradient (stages.py leaves the others as they are); epsilon before the correction.
 
     torch computes the corrections in float64.
     """
@@ -212,7 +212,7 @@ def by_signs(o: Rprop, sign: Any, turned: Any, w: Any, g: Any, size: Any) -> Upd
 
 
 def open_way(o: Rprop, sign: float, turn: float, w: Any, g: Any, size: Any, before: Any, open_sign: Any) -> Slots:
-    """What comes of elements whose gradient has this sign, and its product with the last one that of `turn` times it.
+    """The update of elements whose gradient has this sign, and its product with the last one that of `turn` times it.
 
     NaN where that is not open to an element.
     """

@@ -52,7 +52,7 @@ class Sum(NamedTuple):
 
 
 def of_sums(sums: Mapping[str, Sum], ours: Arrays, exact: Arrays) -> dict[str, float]:
-    """Of each float32 result in `ours` that is a tensor of sums, its error's size in that of an ordinary kernel's.
+    """The size of the error of each float32 tensor of sums in `ours`, relative to an ordinary kernel's.
 
     `exact` holds the same in float64. Sizes are root mean squares over SAMPLE elements; the kernel's is the larger of
     two, which add up forwards and backwards. Nothing is said where no sum rounds, or a number is not finite.
@@ -102,7 +102,7 @@ def spread(terms: NDArray[np.float64]) -> NDArray[np.float64]:
 def of_step(
     looped: Arrays, replayed: Arrays, exact: Arrays, bounds: Mapping[str, Tolerance] | None = None
 ) -> dict[str, float]:
-    """Of each tensor of a loop's own float32 step, its error's size in that of the replayed step, and of one rounding.
+    """The size of each tensor's error in a loop's float32 step, relative to the replayed step's, and to one rounding.
 
     `exact` is the step in float64. Errors of one cause, as that of a single sample's delta, are alike in all elements
     and may be small by chance: so a share of what rounding may do at worst, `bounds`, counts as rounding, too. A kink

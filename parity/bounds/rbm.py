@@ -38,7 +38,7 @@ def weight_shapes(identity: Identity) -> dict[str, tuple[int, ...]]:
 
 
 def trained(node: Dense) -> list[str]:
-    """What a layer's pre-training changes."""
+    """The weights that a layer's pre-training changes."""
     return [f"{node.name}/{kind}" for kind in ("kernel", "bias", "visible_bias")]
 
 
@@ -62,7 +62,7 @@ def below(identity: Identity, layer: int) -> list[str]:
 
 
 def results(identity: Identity, layer: int) -> list[Result]:
-    """What the stages of one step on a layer give, in the order of the computation."""
+    """The results of one step's stages on a layer, in the order of the computation."""
     node = identity.dense[layer]
     found = [Result(f"outputs/{n.name}", f"forward {n.name}", forward_row(n)) for n in identity.model[: 2 * layer]]
     positive, negative = f"{node.name} positive phase", f"{node.name} negative phase"
@@ -94,7 +94,7 @@ def scales(
     inputs: Array,
     dtype: Dtype,
 ) -> dict[str, Tolerance]:
-    """What u S is for every result in `dtype`, elementwise, from the stages' inputs, which are widened to float64."""
+    """u S for every result in `dtype`, elementwise, from the stages' inputs, which are widened to float64."""
     u = UNIT_ROUNDOFF[dtype]
     with np.errstate(all="ignore"):
         found: dict[str, Array] = {}
@@ -124,7 +124,7 @@ def scales(
 
 
 def sums(identity: Identity, layer: int, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
-    """What is added up in each result that is a product, by its name."""
+    """The terms that are added in each result that is a product, by its name."""
     v0 = recorded[f"outputs/{below(identity, layer)[-1]}"] if layer else inputs
     kernel, bias, visible_bias = (state[f"weights/{name}"] for name in trained(identity.dense[layer]))
     return {
@@ -157,7 +157,7 @@ def gradient_scales(v0: Array, p0: Array, v1: Array, p1: Array, u: float) -> tup
 def update_errors(
     identity: Identity, realisation: Realisation, layer: int, state: Arrays, recorded: Arrays, u: float
 ) -> dict[str, Tolerance]:
-    """Of the weights after the update, the running error of its formula, which is gradient descent's; 0 of others."""
+    """The scales of the updated weights: the running error of gradient descent's formula; 0 for other weights."""
     assert identity.pretraining is not None
     descent = SGD(identity.pretraining.learning_rate, momentum=0.0, nesterov=False, weight_decay=0.0)
     found = {f"weights/{name}": Tolerance(np.zeros(shape)) for name, shape in weight_shapes(identity).items()}

@@ -73,7 +73,7 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def low(self) -> Array:
-        """What neither the exact number nor the computed one is below."""
+        """A number that neither the exact nor the computed one is below."""
         low = self.value - self.error
         return low if self.least is None else np.maximum(low, self.least)
 
@@ -84,7 +84,7 @@ def smallest_normal(u: float) -> float:
 
 
 def largest_number(u: float) -> float:
-    """What rounds to infinity in the precision whose unit roundoff is u, and no less."""
+    """The smallest number that rounds to infinity in the precision whose unit roundoff is u."""
     # Of float64 it is no number itself; one less in the last place is as good.
     return 2.0**128 * (1 - 2.0**-25) if u > UNIT_ROUNDOFF["float64"] else float(np.finfo(np.float64).max)
 

@@ -90,5 +90,5 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def spread_over(number: Affine, sizes: Array) -> Array:
-    """What elements' own errors make of a product with a vector of these sizes."""
+    """The error of a product with a vector of these sizes that comes from the elements' own errors."""
     return np.broadcast_to(number.own, sizes.shape) @ sizes

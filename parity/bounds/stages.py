@@ -76,7 +76,7 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         # erfc in Keras; 1 + erf in torch, whose float32 erf is a polynomial that is off by some 4 u.
         ("gelu", 4, 12),
         ("gelu gradient", 4, 9),
-        # Each framework's tanh, and the products behind it; 1 - t**2 carries twice the error of t.
+        # Each framework's tanh, and the products after it; 1 - t**2 carries twice the error of t.
         ("gelu_tanh", 6, 4),
         ("gelu_tanh gradient", 12, 6),
         # Each framework's sigmoid and a product; then two more products and sums.
@@ -152,7 +152,7 @@ class Result:
 
 
 def results(identity: Identity) -> list[Result]:
-    """What the stages of one step give, in the order of the computation."""
+    """The results of one step's stages, in the order of the computation."""
     nodes = identity.model
     found = []
     for node in nodes:
@@ -187,7 +187,7 @@ def forward_row(node: Node) -> str:
 
 
 def backward_row(node: Node) -> str:
-    """The same for the delta behind a node, which is not the first."""
+    """The same for the delta that leaves a node towards its input; the node is not the first."""
     assert not isinstance(node, Embedding)
     return "product" if isinstance(node, Dense) else f"{node.function} gradient"
 
@@ -214,7 +214,7 @@ def scales(
     labels: Array,
     dtype: Dtype,
 ) -> dict[str, Tolerance]:
-    """What u S is for every result in `dtype`, elementwise, from the stages' inputs, which are widened to float64."""
+    """u S for every result in `dtype`, elementwise, from the stages' inputs, which are widened to float64."""
     u = UNIT_ROUNDOFF[dtype]
     with np.errstate(all="ignore"):
         # What is no number has no scale: nothing is said of what is made of it.
@@ -228,7 +228,7 @@ def scales(
 def node_scales(
     identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, u: float
 ) -> dict[str, Array]:
-    """Of outputs, running statistics, the gradients of weights, and deltas but the last node's."""
+    """The scales of outputs, running statistics, the gradients of weights, and all deltas but the last node's."""
     found: dict[str, Array] = {}
     previous, factors = None, dropout.factors(identity, state, len(inputs))
     for node in identity.model:
@@ -263,7 +263,7 @@ def node_scales(
 
 
 def sums(identity: Identity, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
-    """What is added up in each result that is a tensor of sums, of dense layers, by its name."""
+    """The terms that are added in each result of a dense layer that is a tensor of sums, by its name."""
     found: dict[str, Sum] = {}
     previous = None
     for node in identity.model:
@@ -285,7 +285,7 @@ def small(scale: Array, u: float) -> Array:
 
 
 def loss_scales(identity: Identity, recorded: Arrays, labels: Array, u: float) -> dict[str, Array]:
-    """Of the cost, and of the last node's delta."""
+    """The scales of the cost and of the last node's delta."""
     last = identity.model[-1].name
     found = rounding(identity.loss, recorded[f"outputs/{last}"], labels)
     # The mean over the batch is a sum of so many terms, whatever else the row allows.
@@ -298,13 +298,13 @@ def loss_scales(identity: Identity, recorded: Arrays, labels: Array, u: float) -
 def optimizer_scales(
     identity: Identity, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, u: float
 ) -> dict[str, Tolerance]:
-    """Of the slots and weights after the update: the running error of its formula."""
+    """The scales of the slots and weights after the update: the running error of its formula."""
     given = {name: exact(gradient, u) for name, gradient in gradients(identity, recorded, clipped=True).items()}
     return {name: tolerance(r) for name, r in updated(identity, realisation, state, inputs, given, u).items()}
 
 
 def tolerance(number: Any) -> Tolerance:
-    """What rounding may do to a Rounded number."""
+    """How far rounding may take a Rounded number."""
     scale = number.error
     if number.reach is not None:
         scale = np.where(number.reach < largest_number(number.u), scale, np.inf)
@@ -318,7 +318,7 @@ def gradients(identity: Identity, recorded: Arrays, clipped: bool = False) -> di
 
 
 def clipping_scales(identity: Identity, realisation: Realisation, recorded: Arrays, u: float) -> dict[str, Array]:
-    """Of the clipped gradients, where gradients are clipped."""
+    """The scales of the clipped gradients, where gradients are clipped."""
     if identity.clipping is None:
         return {}
     found = clipping.bounds(identity.clipping, realisation, gradients(identity, recorded), u)

@@ -61,7 +61,7 @@ def step_bounds(
 
 
 def allowed(kind: str) -> float:
-    """What a row allows on whichever side."""
+    """The larger of what a row allows on the two sides."""
     return max(ALLOWED[kind].values())
 
 

@@ -1,4 +1,4 @@
-"""What every command begins and ends with. It imports little, and comes before all that a command imports itself.
+"""The beginning and end of every command. It imports little, and comes before all that a command imports itself.
 
 That takes most of a second, in which a user may press Ctrl-C, or a library may turn out to be missing.
 """
@@ -91,7 +91,7 @@ def ended(module: str, output: Output | None) -> int:
 
 
 def status_of(main: Callable[[Sequence[str]], int]) -> int:
-    """What a command returns, or argparse's own exit after --help has."""
+    """The exit status that a command returns, or that of argparse after --help."""
     try:
         return main(sys.argv[1:])
     except SystemExit as end:

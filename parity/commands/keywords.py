@@ -17,7 +17,7 @@ File = str | PathLike[str]
 
 
 class Settings(TypedDict, total=False):
-    """What is trained, and where it is written; `python -m parity.run --help` says what each means.
+    """Settings of the training and of where it is written; `python -m parity.run --help` says what each means.
 
     None stands for an option that is not given.
     """
@@ -56,13 +56,13 @@ class Settings(TypedDict, total=False):
 
 
 class RunSettings(Settings, total=False):
-    """What `run_experiment` takes."""
+    """The settings of `run_experiment`."""
 
     no_figures: bool
 
 
 class RecordSettings(Settings, total=False):
-    """What `record_experiment` takes."""
+    """The settings of `record_experiment`."""
 
     reference: File | None
     hand_over: int | None
@@ -70,7 +70,7 @@ class RecordSettings(Settings, total=False):
 
 
 def parsed(parser: Parser, words: Sequence[object], settings: Mapping[str, object]) -> argparse.Namespace:
-    """What a command reads when `words` and options are typed with these values; raises UsageError as it does."""
+    """The options as a command reads them when `words` and these values are typed; raises UsageError as it does."""
     typed: list[str] = []
     for name, value in settings.items():
         typed += spelled(name, parser.options[one_of(name, parser.options, "setting")], value)

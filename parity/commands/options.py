@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see python -m {self.prog} --help)")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """What argparse does, once all words are text: one that is not, as a path may be, can go into no recording."""
+        """Parse as argparse does, if all words are text: a path that is not cannot go into a recording."""
         for word in sys.argv[1:] if args is None else args:
             if not printable(word):
                 raise UsageError(f"{word!a} holds bytes that are no text; give the file or folder another name")
@@ -129,7 +129,7 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="of weights and batch order (default 0)")
     parser.add_argument("--activation", metavar="NAME", help=f"of the hidden layers: {listed(ActivationName)}")
     parser.add_argument(
-        "--dropout", type=float, metavar="RATE", help="drop this share of values behind each hidden activation"
+        "--dropout", type=float, metavar="RATE", help="drop this share of values after each hidden activation"
     )
     parser.add_argument(
         "--init",

@@ -1,4 +1,4 @@
-"""What is learned from: the inputs as floats, ready for a framework, and the order in which they are used."""
+"""The data: the inputs as floats, ready for a framework, and the order in which they are used."""
 
 import hashlib
 from dataclasses import dataclass

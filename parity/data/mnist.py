@@ -47,7 +47,7 @@ def default_folder() -> Path:
 
 
 def remedy(folder: Path) -> str:
-    """What to do where it cannot be had."""
+    """How to get it, for a message where it is missing."""
     return f"put {', '.join(FILES)} into {folder}, or use --data embedded"
 
 
@@ -133,5 +133,5 @@ def made(folder: Path, kept: Path, make: Make) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a loader says first."""
+    """The first line of a loader's error."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

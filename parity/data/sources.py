@@ -1,4 +1,4 @@
-"""What the data of a run are called: MNIST only where they are MNIST, whatever folder they came from."""
+"""The names of data: MNIST only if they are MNIST, whatever folder they came from."""
 
 import hashlib
 from pathlib import Path
@@ -21,7 +21,7 @@ LONGEST_PATH = 200
 
 
 def known(data: str, digest: str) -> str | None:
-    """What data of a kind with that digest are called; None where they are a folder's own."""
+    """The name of data of that kind with that digest; None if they are a folder's own."""
     return XOR if data == "xor" else NAMES.get(digest)
 
 

@@ -1,4 +1,4 @@
-"""What an entry of the catalogue of differences is."""
+"""The parts of an entry in the catalogue of differences."""
 
 from dataclasses import dataclass
 from textwrap import dedent

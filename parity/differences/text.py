@@ -45,7 +45,7 @@ def listing(differences: Iterable[Difference]) -> list[str]:
 
 
 def command(effect: Effect) -> str:
-    """What to type to see a choice act: each side in its own way."""
+    """The command that shows a choice act: each side in its own way."""
     choices = " ".join(f"--choice {side}:{effect.field}={own_choices(side)[effect.field]}" for side in ("tf", "torch"))
     return f"python -m parity.run {effect.options} {choices}"
 

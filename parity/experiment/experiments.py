@@ -80,7 +80,7 @@ def mlp(
 
 
 def normalised(model: tuple[Node, ...]) -> tuple[Node, ...]:
-    """The model with batch normalisation behind each dense layer but the last."""
+    """The model with batch normalisation after each dense layer but the last."""
     dense = [node for node in model if isinstance(node, Dense)]
     nodes: list[Node] = []
     for node in model:
@@ -104,7 +104,7 @@ def with_dropout(model: tuple[Node, ...], rate: float) -> tuple[Node, ...]:
 
 
 def activation(position: int, function: ActivationName, units: int) -> Activation | PReLU:
-    """The activation behind dense layer `position`, counted from 1, which has so many units."""
+    """The activation after dense layer `position`, counted from 1, which has so many units."""
     name = f"{function}_{position}"
     if function == "prelu":
         return PReLU(name, units, start=PRELU_START, shared=True)
@@ -236,5 +236,5 @@ EXPERIMENTS = {
 
 
 def list_experiments() -> dict[str, str]:
-    """What can be run: each experiment's name, and what it shows."""
+    """The experiments that can be run: each one's name, and what it shows."""
     return {name: experiment.shows for name, experiment in EXPERIMENTS.items()}

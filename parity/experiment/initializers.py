@@ -1,4 +1,4 @@
-"""What the initializers draw from: each name's distribution, as a formula.
+"""The distributions that the initializers draw from, as formulas.
 
 It is what both frameworks' initializers are held against (tests/test_initializers.py), and what
 parity/experiment/randomness.py draws. Where one name has two meanings, the plain name is the paper's formula, which
@@ -30,7 +30,7 @@ class Distribution(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """What its values are on average."""
+        """The mean of its values."""
         return self.scale if self.family == "constant" else 0.0
 
     @property
@@ -52,7 +52,7 @@ class Distribution(NamedTuple):
 
 
 def distribution(initializer: Initializer, fan_in: int, fan_out: int, bias: bool) -> Distribution:
-    """What the values of a kernel or bias of a dense layer are drawn from.
+    """The distribution of the values of a dense layer's kernel or bias.
 
     Variances: LeCun et al. 1998 (lecun: 1 / fan_in); Glorot and Bengio 2010 (xavier: 2 / (fan_in + fan_out)); He et al.
     2015 (he: 2 / fan_in); torch.nn.Linear.reset_parameters (U(-1/sqrt(fan_in), 1/sqrt(fan_in)), kernel and bias);

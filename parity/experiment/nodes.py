@@ -10,7 +10,7 @@ FunctionName = Literal[
     "linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "silu", "softplus",
     "hard_sigmoid", "mish", "softmax",
 ]  # fmt: skip
-# What may stand behind a layer: a function, or prelu, which has a weight of its own.
+# What may follow a layer: a function, or prelu, which has a weight of its own.
 ActivationName = Literal[FunctionName, "prelu"]
 InitializerName = Literal[
     "zeros",
@@ -43,7 +43,7 @@ NUMBERED: dict[InitializerName, str] = {
 
 @dataclass(frozen=True)
 class Initializer:
-    """What a weight's first values are drawn from (see initializers.py); `number` as in NUMBERED, else None."""
+    """The distribution of a weight's initial values (see initializers.py); `number` as in NUMBERED, else None."""
 
     __pydantic_config__ = STRICT
     name: InitializerName
@@ -91,7 +91,7 @@ class Embedding:
 
     @property
     def inputs(self) -> int:
-        """Of each sample, how many."""
+        """How many words each sample has."""
         return self.length
 
     @property
@@ -230,6 +230,6 @@ class Dropout:
             raise ValueError(f"{self.name}: rate must be above 0 and below 1, to 16 bits, not {self.rate}")
 
 
-# What computes from all inputs at once, and so sets how many units there are behind it.
+# What computes from all inputs at once, and so sets how many units there are after it.
 Layer = Dense | Embedding
 Node = Layer | Activation | PReLU | BatchNorm | Dropout

@@ -42,7 +42,7 @@ class SGD:
 
 @dataclass(frozen=True)
 class Moments:
-    """What Adam and its relatives share: a running mean of the gradient, and one of its size."""
+    """The settings that Adam and its relatives share: a running mean of the gradient, and one of its size."""
 
     __pydantic_config__ = STRICT
     learning_rate: float

@@ -1,4 +1,4 @@
-"""What digits are cut into, in numbers alone: what lists the experiments need not load NumPy for it."""
+"""How digits are cut into patches, in plain numbers, so that listing the experiments need not load NumPy."""
 
 # Pixels of an image's side.
 SIDE = 28

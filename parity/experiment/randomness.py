@@ -20,7 +20,7 @@ from parity.experiment.spec import Identity
 
 
 class Purpose(IntEnum):
-    """What a stream of random words is for; the value is part of its key.
+    """The purpose of a stream of random words; the value is part of its key.
 
     Any values would do. With these, seeds 0 to 3 start every experiment at a finite cost; some seeds saturate the
     ReLU nets on XOR so far that their unprotected cost is NaN from the first step.

@@ -54,9 +54,9 @@ def with_cost(identity: Identity, name: str) -> Identity:
 
 
 def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node, ...]:
-    """The model with another activation behind each hidden layer; what follows the last stays.
+    """The model with another activation after each hidden layer; what follows the last stays.
 
-    A batch norm stays in front of it, and dropout behind.
+    A batch norm stays before it, and dropout after it.
     """
     layers = [node for node in model if isinstance(node, Layer)]
     if len(layers) == 1:
@@ -71,7 +71,7 @@ def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node
 
 
 def with_hidden_dropout(model: tuple[Node, ...], rate: float) -> tuple[Node, ...]:
-    """The model with dropout behind each hidden layer and its activation."""
+    """The model with dropout after each hidden layer and its activation."""
     if sum(isinstance(node, Layer) for node in model) == 1:
         raise UsageError("--dropout is for hidden layers, and this experiment has none")
     return with_dropout(model, rate)

@@ -19,7 +19,7 @@ def differences(ours: Identity, theirs: Identity) -> list[str]:
 
 
 def compared(path: str, x: Any, y: Any) -> Iterator[str]:
-    """What differs inside two settings: of two things of one sort their settings, of others what each is."""
+    """The differences inside two settings: between two things of one sort, their settings; otherwise what each is."""
     if x == y:
         return
     if path == "model" and [(n["name"], sort(n)) for n in x] == [(n["name"], sort(n)) for n in y]:
@@ -32,7 +32,7 @@ def compared(path: str, x: Any, y: Any) -> Iterator[str]:
 
 
 def sort(value: Mapping[str, Any]) -> Any:
-    """What tells a thing from one of another sort; None where it is the only one."""
+    """The sort of a thing, where there are several; otherwise None."""
     return next((value[key] for key in NAMED_BY if key in value), None)
 
 
@@ -47,7 +47,7 @@ def said(value: Any) -> str:
 
 
 def node(value: Mapping[str, Any]) -> str:
-    """A node of a model: a layer by its inputs and units, what stands behind it by what it is."""
+    """A node of a model: a layer by its inputs and units, what follows it by what it is."""
     if value["kind"] == "dense":
         return f"{value['inputs']}-{value['units']}"
     if value["kind"] == "embedding":

@@ -1,4 +1,4 @@
-"""What an experiment is, as frozen data.
+"""The parts of an experiment, as frozen data.
 
 An experiment has two parts. Its *identity* is what is trained: both sides must have it equal, or there is nothing to
 compare. A *realisation* is how one side does it: choices on which two honest implementations may differ.
@@ -123,14 +123,14 @@ class Pretraining:
         require_positive(self.learning_rate, "learning rate of pre-training")
 
     def schedule(self, layers: int) -> Schedule:
-        """Of all layers, one after the other."""
+        """The total over all layers, one after the other."""
         epochs = layers * self.epochs
         return Schedule(self.batch_size, True, True, 1, epochs, "epochs", "batch_mean", "sample_mean", False)
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What is trained. Two recordings are comparable only if this is equal.
+    """The task that is trained. Two recordings are comparable only if it is equal.
 
     Pixels are scaled to 0 to 1, but for those of the test set where `test_pixels` is "raw", from 0 to 255: a published
     program did so.
@@ -179,7 +179,7 @@ class Identity:
 
     @property
     def threshold(self) -> float:
-        """What a single output must exceed to stand for class 1: even odds, as a logit or as a probability."""
+        """The threshold above which a single output stands for class 1: even odds, as a logit or as a probability."""
         return 0.0 if self.loss == "binary_cross_entropy_logits" else 0.5
 
     @property
@@ -246,7 +246,7 @@ class Identity:
 
     @property
     def consumed(self) -> list[str]:
-        """What a step is given, each with a checksum in the trace."""
+        """The inputs of a step that have a checksum in the trace."""
         return ["indices", "inputs", "labels", *["masks"] * bool(self.dropouts)]
 
 
@@ -369,7 +369,7 @@ def optimizer_rounds(identity: Identity, realisation: Realisation) -> bool:
 
 
 def require_outputs(loss: LossName, last: Node, layer: Layer) -> None:
-    """Raise ValueError unless the model's last node, behind its last `layer`, gives what the loss takes."""
+    """Raise ValueError unless the model's last node, after its last `layer`, gives what the loss takes."""
     if loss.startswith("binary") and layer.units != 1:
         raise ValueError(f"binary cross-entropy needs one output, and {layer.name} has {layer.units}")
     if loss.startswith("softmax") and layer.units == 1:
@@ -389,9 +389,9 @@ def require_sigmoids(hidden: tuple[Node, ...]) -> None:
     for position, node in enumerate(hidden):
         sigmoid = isinstance(node, Activation) and node.function == "sigmoid"
         if not (sigmoid if position % 2 else isinstance(node, Dense)):
-            raise ValueError(f"pre-training takes dense layers with a sigmoid behind each, and finds {node.name} there")
+            raise ValueError(f"pre-training takes dense layers with a sigmoid after each, and finds {node.name} there")
     if len(hidden) % 2:
-        raise ValueError(f"pre-training takes dense layers with a sigmoid behind each, and {hidden[-1].name} has none")
+        raise ValueError(f"pre-training takes dense layers with a sigmoid after each, and {hidden[-1].name} has none")
 
 
 def require_sparse(model: tuple[Node, ...], clipping: Clipping | None) -> None:

@@ -1,4 +1,4 @@
-"""What every part of a spec requires of its fields."""
+"""Requirements on the fields of a spec."""
 
 import math
 

@@ -73,7 +73,7 @@ def check_costs_of_the_loop(recording: "Recording") -> None:
 
 
 def check_costs_of_segments(recording: "Recording") -> None:
-    """Of a run in float64, the costs behind a checkpoint are the run's own."""
+    """Check that in float64 the costs of a segment are the run's own."""
     if recording.manifest.identity.dtype != "float64":
         return
     costs = recording.trace["cost"]

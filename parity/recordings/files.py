@@ -46,7 +46,7 @@ def read_file(folder: Path, name: str, largest: int) -> bytes:
     except (OSError, ValueError) as error:
         # ValueError: a name with a NUL.
         if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR):
-            reason = "is a link or lies behind one, and links lead out of the recording"
+            reason = "is a link or is reached through one, and links lead out of the recording"
             raise IncomparableError(f"{path} {reason}; record the run again") from error
         raise IncomparableError(f"{path} cannot be read ({error}); record the run again") from error
 

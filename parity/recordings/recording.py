@@ -93,7 +93,7 @@ Status = Literal["recording", "complete", "interrupted", "failed"]
 
 @dataclass(frozen=True)
 class Manifest:
-    """What was run and under which conditions. `files` maps each file to its SHA-256."""
+    """The run and its conditions. `files` maps each file to its SHA-256."""
 
     __pydantic_config__ = STRICT
     format: int
@@ -220,7 +220,7 @@ class Recording:
 
     @property
     def data_source(self) -> str:
-        """What the data are called."""
+        """The name of the data."""
         identity, digest = self.manifest.identity, self.manifest.digests.get("data", "")
         return self.manifest.data_source or sources.known(identity.data, digest) or "a folder's own files, not MNIST"
 
@@ -231,7 +231,7 @@ class Recording:
 
     @property
     def phase(self) -> Phase:
-        """What was done at each step."""
+        """The trace: what was done at each step."""
         return phases.phase(self.manifest.phase, self.manifest.identity, self.trace["cost"].size)
 
     def state(self, step: int) -> dict[str, NDArray[Any]]:
@@ -289,7 +289,7 @@ class Recording:
         return arrays
 
     def segment(self, key: str) -> dict[str, NDArray[np.float64]] | None:
-        """What the loop's steps from a checkpoint cost here, and its outputs, as listed above; None if not run."""
+        """The costs of the loop's steps from a checkpoint, and its outputs, as listed above; None if it was not run."""
         name = segment_file(key)
         if name not in self.manifest.files:
             return None
@@ -323,7 +323,7 @@ class Recording:
         return {f"weights/{names[name]}": value for name, value in arrays.items()}
 
     def twins(self) -> dict[str, NDArray[Any]] | None:
-        """What twins did, as listed above; None where there are none."""
+        """The traces of the twins, as listed above; None where there are none."""
         if not self.manifest.twins:
             return None
         arrays = self.load(TWINS)
@@ -393,7 +393,7 @@ def check_listed(recording: Recording) -> None:
 
 
 def known_files(manifest: Manifest, steps: int) -> tuple[set[str], set[str]]:
-    """What a recording of so many steps lists of files: those that it must, and those that it may."""
+    """The files that a recording of so many steps lists: those it must have, and those it may have."""
     training, keys = manifest.phase == "training", manifest.checkpoints.values()
     needed = {TRACE, LOOP, WATCH, FLOW if training else PRETRAINED} | {TWINS for _ in range(min(1, manifest.twins))}
     needed |= {state_file(step) for step in (*map(int, manifest.checkpoints), steps)}
@@ -448,7 +448,7 @@ def segment_file(key: str) -> str:
 
 
 def key(state: Arrays, evidence: Arrays) -> str:
-    """What tells a checkpoint from all others: the digest of its state and of what its stages gave."""
+    """The key of a checkpoint: the digest of its state and of what its stages gave."""
     return digest({f"state/{name}": value for name, value in state.items()} | dict(evidence))
 
 

@@ -1,4 +1,4 @@
-"""What a run starts from: its state and its batch order, drawn, read from a user's files or taken from a reference."""
+"""The start of a run: its state and its batch order, drawn, read from a user's files or taken from a reference."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ Weights = dict[str, NDArray[np.floating]]
 def state(identity: Identity, file: Path | None, reference: Recording | None, phase: PhaseName = "training") -> Weights:
     """The state before a phase's first step: weights drawn or read from `file`, and what begins with them.
 
-    That are slots and running statistics, or in pre-training visible biases of zero. With `reference`, the start state
+    Those are slots and running statistics, or in pre-training visible biases of zero. With `reference`, the start state
     of that recording.
     """
     if reference is not None:

@@ -1,4 +1,4 @@
-"""What a person sees: progress while training, then the verdict and what it rests on."""
+"""Output for a terminal: progress while training, then the verdict and what it rests on."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -102,7 +102,7 @@ def ending(recordings: Sequence[Recording], verdict: Verdict) -> Line:
 
 
 def failures(verdict: Verdict) -> list[Line]:
-    """What failed first, and how many checks with it; of preflight, whose checks are few and apart, each."""
+    """The first failure, and how many checks failed with it; of preflight, whose checks are few and separate, all."""
     failed = [check for check in verdict.checks if check.result == "failed"]
     told = [check for check in failed if check.level == "preflight"] or failed[:1]
     said = []
@@ -128,7 +128,7 @@ def by_levels(checks: Sequence[Check]) -> str:
 
 
 def header(recordings: Sequence[Recording]) -> list[Line]:
-    """What was trained, in one line, and on what, in another."""
+    """One line on what was trained, and one on the data."""
     a = recordings[0]
     identity = a.manifest.identity
     widths = "-".join(str(n) for n in [identity.layers[0].inputs, *(node.units for node in identity.layers)])

@@ -1,4 +1,4 @@
-"""What the checks of each level say: in a row of a table, and in the lines below it."""
+"""The checks of each level in words: a row of a table, and the lines below it."""
 
 from collections.abc import Iterator, Sequence
 from typing import get_args
@@ -7,7 +7,7 @@ from parity.experiment.spec import DTYPES
 from parity.verdict import Check, Verdict
 from parity.verdict.checks import Level, Result, result_of
 
-# A row fits 80 columns with so many behind its level and result.
+# A row fits 80 columns with so many after its level and result.
 ROOM = 55
 
 
@@ -106,7 +106,7 @@ def unjudged(level: str, checks: Sequence[Check]) -> Iterator[str]:
 
 
 def stated(checks: Sequence[Check]) -> Iterator[str]:
-    """What each check says; that costs agree to fewer digits, too, only where they do so for longer."""
+    """The reason of each check; agreement to fewer digits only where it lasts longer."""
     always = False
     for check in checks:
         of_digits = check.level == "trajectory" and check.name.startswith("cost to ")

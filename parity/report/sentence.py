@@ -27,7 +27,7 @@ LAST = re.compile(r"[^,\[ ][^,\[]*(\[[^\]]*\])?$")
 
 
 def sentence(recordings: Sequence[Recording], verdict: Verdict, diagnosis: Diagnosis | None) -> str:
-    """What came of it."""
+    """The result in one sentence."""
     failed = [check for check in verdict.checks if check.result == "failed"]
     who = " and ".join(side.label for side in recordings)
     if verdict.verdict == "incomparable":
@@ -43,7 +43,7 @@ def sentence(recordings: Sequence[Recording], verdict: Verdict, diagnosis: Diagn
 
 
 def of_stages(verdict: Verdict) -> str:
-    """Of how many steps the stages were judged."""
+    """How many steps' stages were judged."""
     places = [check.where or "" for check in verdict.checks if check.level == "lockstep"]
     steps = {place.partition(",")[0] for place in places if place.startswith("step ")}
     if not steps:

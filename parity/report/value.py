@@ -1,4 +1,4 @@
-"""What a comparison gives: a value that says what was found, prints itself, and writes itself to files."""
+"""The result of a comparison: a value that says what was found, prints itself, and writes itself to files."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """What was found of two recordings, or of one with its own replays. It is true where the verdict is parity.
+    """The findings on two recordings, or on one with its own replays. It is true if the verdict is parity.
 
     `recordings` are those that were judged, `judged` is the verdict with every check it rests on, and `diagnosis` says
     why they differ, where that was sought. `folder` is where a run wrote it all. Printed, it is what the commands

@@ -145,7 +145,7 @@ def check_exactly(
 
 
 def file_names(identity: Identity) -> dict[str, str]:
-    """What a file of weights calls each of them: `layers.<i>.kernel` and `layers.<i>.bias` of the i-th layer.
+    """The name of each weight in a file of weights: `layers.<i>.kernel` and `layers.<i>.bias` of the i-th layer.
 
     An embedding's is `layers.0.table`.
     """

@@ -22,7 +22,7 @@ PhaseName = Literal["pretraining", "training"]
 
 
 class Phase(ABC):
-    """What all phases can be asked."""
+    """The interface of all phases."""
 
     def __init__(self, identity: Identity, schedule: Schedule, consumed: Sequence[str]) -> None:
         # Of what each step uses, named in `consumed`, there are checksums.
@@ -32,7 +32,7 @@ class Phase(ABC):
 
     @abstractmethod
     def results(self, step: int) -> list[Result]:
-        """What the step's stages give, in the order of the computation."""
+        """The results of the step's stages, in the order of the computation."""
 
     @abstractmethod
     def shapes(self, step: int) -> dict[str, tuple[int, ...]]:
@@ -46,11 +46,11 @@ class Phase(ABC):
     def scales(
         self, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array, given: Array, dtype: Dtype
     ) -> dict[str, Tolerance]:
-        """What u S is for every result in `dtype`; `given` are the step's labels, or its uniforms."""
+        """u S for every result in `dtype`; `given` holds the step's labels, or its uniforms."""
 
     @abstractmethod
     def sums(self, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
-        """What is added up in each result that is a tensor of sums, by its name."""
+        """The terms that are added in each result that is a tensor of sums, by its name."""
 
     @abstractmethod
     def bounds(
@@ -116,7 +116,7 @@ class Pretraining(Phase):
         self.steps_per_layer = max(1, steps // self.layers)
 
     def layer(self, step: int) -> int:
-        """Which layer the step trains; behind the last step, the last one."""
+        """Which layer the step trains; after the last step, the last one."""
         return min(step // self.steps_per_layer, self.layers - 1)
 
     def results(self, step: int) -> list[Result]:

@@ -7,7 +7,7 @@ from parity.verdict.order import Found, in_time, marked
 
 
 def judge(a: Recording, b: Recording) -> Verdict:
-    """Every check of every level, what failed first in time first; behind a failed preflight nothing means anything."""
+    """Every check of every level, what failed first in time first; after a failed preflight nothing means anything."""
     checks = preflight.checks(a, b) + pretraining.preflight_checks(a, b)
     if all(check.result == "passed" for check in checks):
         found = Found(

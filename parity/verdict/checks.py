@@ -59,7 +59,7 @@ class Check:
 
     @property
     def place(self) -> str:
-        """Where and what: of the levels whose places are mere steps, the name stands behind them."""
+        """Where and what: where the place is a mere step, it is followed by the check's name."""
         if self.where is None or self.name.startswith(f"{self.where} "):
             return self.name
         return f"{self.where}, {self.name}" if self.where.startswith("step ") and "," not in self.where else self.where

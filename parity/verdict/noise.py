@@ -14,7 +14,7 @@ from parity.bounds.running_error import UNIT_ROUNDOFF
 from parity.recordings.recording import Arrays, Recording
 
 Costs = NDArray[np.float64]
-# How many steps before and behind a step make the mean cost that differences are held against.
+# How many steps before and after a step make the mean cost that differences are held against.
 REACH = 25
 # Of so many checkpoints, up to a step, the largest rounding of a cost stands for that step: of one it may be zero.
 RECENT = 3

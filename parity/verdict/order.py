@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
 
 def in_time(checks: Sequence[Check]) -> tuple[Check, ...]:
-    """The failures, the first in time first and those that follow from others behind them; then all other checks."""
+    """The failures, the first in time first and those that follow from others last; then all other checks."""
     failed = [check for check in checks if check.result == "failed"]
     reached = sorted({step_of(check) for check in checks if check.level == "lockstep"} - {np.inf})
     failed.sort(key=lambda check: (check.follows is not None, *moment(check, reached)))
@@ -50,7 +50,7 @@ def in_time(checks: Sequence[Check]) -> tuple[Check, ...]:
 
 
 def step_of(check: Check) -> float:
-    """The step at which something was seen; behind all steps where it is of none."""
+    """The step at which something was seen; after all steps where it belongs to none."""
     found = STEP.match(check.where or "")
     return int(found[1]) if found else np.inf
 

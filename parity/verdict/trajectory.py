@@ -3,7 +3,7 @@
 Training amplifies rounding until the costs of two honest runs, or of one framework started twice with a weight one bit
 off, have nothing in common. A fixed tolerance would pass true differences or fail honest runs. So the costs are held
 against how far twins of the same runs are apart by then (parity/verdict/noise.py), until that is as large as the costs
-themselves: behind this horizon nothing can be told from noise.
+themselves: after this horizon nothing can be told from noise.
 """
 
 import numpy as np

@@ -15,7 +15,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def flow(identity: Identity, realisation: Realisation, state: Arrays, found: Arrays) -> dict[str, NDArray[np.float64]]:
-    """What a checkpoint's state and what its stages gave say of each layer.
+    """What is shown of each layer: from a checkpoint's state, and from the results of its stages.
 
     gradient_norm   [layers] float64: the Euclidean norm of the gradient of the layer's kernel or table
     dead_units      [layers] float64: the share of units whose activation has the derivative zero for every sample of

@@ -1,4 +1,4 @@
-"""What a worker runs of its framework in one precision, as functions of NumPy arrays: the training, or pre-training."""
+"""A worker's programs in one precision, as functions of NumPy arrays: the training, or the pre-training."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

@@ -66,7 +66,7 @@ def segment_stops(checkpoints: Sequence[int], steps: int) -> dict[int, int]:
 class Checkpoint(NamedTuple):
     """A state on the way, and the batch of the step that follows: inputs [batch, features] and what is `given` with it.
 
-    That are labels [batch] int64, or in pre-training uniforms [batch, units] float32.
+    `given` holds labels [batch] int64, or in pre-training uniforms [batch, units] float32.
     """
 
     state: Arrays
@@ -273,7 +273,7 @@ def widened(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def convert_all(arrays: Arrays, dtype: Dtype) -> dict[str, NDArray[Any]]:
-    """Each array as `convert` has it."""
+    """Apply `convert` to every array."""
     return {name: convert(value, dtype) for name, value in arrays.items()}
 
 

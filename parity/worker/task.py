@@ -26,7 +26,7 @@ Build = Callable[..., Any]
 
 
 class Task:
-    """What a job asks for, read and checked: the data, the batches and the device; `build` makes the model."""
+    """A job, read and checked: the data, the batches and the device; `build` makes the model."""
 
     def __init__(self, side: SimpleNamespace, job: RecordJob, build: Build) -> None:
         self.side, self.job, self.build, self.identity = side, job, build, job.identity
@@ -62,7 +62,7 @@ class Task:
         return sorted({*checkpoint_steps(self.batches, self.job.checkpoints), *self.taken_over})
 
     def program(self, realisation: Realisation | None = None) -> Program:
-        """What runs the job's phase, in the dtype that is set, as the job or another realisation has it."""
+        """The program that runs the job's phase in the dtype that is set, with the job's realisation or another."""
         job = replace(self.job, realisation=realisation or self.job.realisation)
         given = self.side, job, self.build, self.place, self.on_device
         if isinstance(self.phase, Pretraining):
@@ -79,11 +79,11 @@ class Task:
 
     @cached_property
     def loop(self) -> Program:
-        """What runs the job's phase, in the run's precision."""
+        """The program that runs the job's phase, in the run's precision."""
         return self.programs((self.identity.dtype,))[self.identity.dtype]
 
     def replaying(self, dtypes: Sequence[Dtype]) -> dict[Dtype, Program]:
-        """What replays steps, each made when it is first needed; apart from what loops, which may leave traces."""
+        """The programs that replay steps, each made when first needed; not those that loop, which may leave traces."""
         self.for_replays |= self.programs([dtype for dtype in dtypes if dtype not in self.for_replays])
         return {dtype: self.for_replays[dtype] for dtype in dtypes}
 
@@ -104,11 +104,11 @@ class Task:
 
     @property
     def replayer(self) -> Replayer:
-        """What replays checkpoints."""
+        """The replayer of checkpoints."""
         return Replayer(self.side, self.job, self.phase, self.replaying(DTYPES), self.looping, self.checkpoint)
 
     def replayer_as(self, realisation: Realisation, looping: bool = False) -> Replayer:
-        """What replays checkpoints in float64 as a realisation has them, the job's own or another; if asked, loops, too."""
+        """The replayer in float64 with a realisation, the job's own or another; if asked, with loops, too."""
         own = realisation == self.job.realisation
         programs = self.replaying(("float64",)) if own else self.programs(("float64",), realisation)
         loops: dict[Dtype, Program] = {}

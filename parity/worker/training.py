@@ -1,4 +1,4 @@
-"""What a worker does for a job: train and record, replay its own checkpoints, replay another recording's."""
+"""A worker's jobs: train and record, replay its own checkpoints, replay another recording's."""
 
 import platform
 import resource
@@ -29,7 +29,7 @@ from .watch import watched
 
 
 class Trained(NamedTuple):
-    """What training leaves: the chunks' traces, and for each checkpoint its state and what its step gave."""
+    """The results of training: the chunks' traces, and for each checkpoint its state and what its step gave."""
 
     pieces: list[Arrays]
     states: dict[int, Arrays]
@@ -85,7 +85,7 @@ def train(
     recorder: Recorder,
     tell: Tell,
 ) -> Trained:
-    """Train all steps in chunks that end at checkpoints and one step behind; save checkpoints and the last state.
+    """Train all steps in chunks that end at checkpoints and one step later; save checkpoints and the last state.
 
     Before a checkpoint that `taken_over` names, the state becomes the one given there.
     """
@@ -158,7 +158,7 @@ def own_steps(
     following: tuple[int, np.ndarray, Arrays],
     recorder: Recorder,
 ) -> dict[str, Any]:
-    """What the loop makes of a checkpoint: its own step, in the run's precision and in float64, as summaries.
+    """The loop's own step from a checkpoint, in the run's precision and in float64, as summaries.
 
     And, saved, the costs of the segment that follows, and what the model gives in eval mode. `replayed` are the
     evidence and the whole step in both precisions, `following` where the segment ends, the run's costs, and the step's

@@ -1,9 +1,9 @@
 """Twins: the same run again, its weights moved after every step by as much as rounding moved them.
 
 How far they end up from the run, and from each other, is the noise that its trajectory and outcome are judged by. The
-last twin of a side is moved further: some roundings matter seldom and then much, as that of a sum whose sign decides
-whether a ReLU passes it. In a few hundred steps there may be one of them, which no twin meets that is as quiet as the
-run, and a loud one does.
+last twin of a side is moved further: some roundings rarely matter, but then much, such as that of a sum whose sign
+decides whether a ReLU passes it. There may be one of them in a few hundred steps; quiet twins may miss it, a loud one
+does not.
 """
 
 import traceback

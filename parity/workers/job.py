@@ -1,4 +1,4 @@
-"""What a worker is asked to do: plain data that travels as JSON."""
+"""A worker's jobs: plain data that travels as JSON."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

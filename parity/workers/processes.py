@@ -28,7 +28,7 @@ BEGIN = (
     "import runpy, sys; sys.path.insert(0, {folder!r}); import parity; del sys.path[0]; "
     "runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
 )
-# What a worker is given to leave an interrupted recording behind before it is killed.
+# Seconds that a worker gets to finish an interrupted recording before it is killed.
 GRACE_SECONDS = 3
 # An import takes seconds, from a cold network disk a minute; one that takes longer hangs.
 IMPORT_SECONDS = 300
@@ -148,7 +148,7 @@ class Worker:
         self.run(job, silent, "the diagnosis took")
 
     def run(self, job: Any, progress: Progress, what: str = "recording took") -> None:
-        """Have a job done, a dataclass of a kind that the process takes; `what` took too long if it does."""
+        """Have a job done, a dataclass of a kind that the process takes; `what` names it when time is up."""
         self.wait_until_ready()
         try:
             assert self.process.stdin
@@ -203,7 +203,7 @@ class Worker:
         return self._error(how)
 
     def _error(self, how: str) -> WorkerError:
-        """What happened to the worker, and its last lines."""
+        """An error that says what happened to the worker, with its last lines."""
         self.log.seek(0)
         lines = [f"  {self.framework}: {line}" for line in telling(self.log)[-LAST_LINES:]]
         return WorkerError("\n".join([f"the {self.framework} worker {how}", *lines]))
