@@ -1,0 +1,109 @@
+"""Differences in masks and padding."""
+
+from parity.differences.entry import Difference, side
+
+ENTRIES = (
+    Difference(
+        id="mask_zero_last_step",
+        title="Behind mask_zero a Keras layer ends at the last real step; torch goes on over the padding",
+        kind="authoring trap",
+        does="Short sequences come out wrong, the more so the more zeros follow them.",
+        keras=side(
+            formula="h_t = h_(t-1) where token t is 0",
+            source="keras/src/backend/tensorflow/rnn.py: rnn, mask",
+            code="""
+                tokens = np.array([[1, 2, 0, 0]])
+                embedding = keras.layers.Embedding(3, 1, mask_zero=True)
+                embedding.build(tokens.shape)
+                embedding.set_weights([np.array([[-1.0], [1.0], [2.0]])])
+                layer = keras.layers.LSTM(1, use_bias=False, kernel_initializer="ones", recurrent_initializer="ones")
+                print(f"{layer(embedding(tokens))[0, 0]:.4f}")
+            """,
+            prints="0.8112",
+            align="""
+                tokens = np.array([[1, 2, 0, 0]])
+                embedding = keras.layers.Embedding(3, 1, mask_zero=False)
+                embedding.build(tokens.shape)
+                embedding.set_weights([np.array([[-1.0], [1.0], [2.0]])])
+                layer = keras.layers.LSTM(1, use_bias=False, kernel_initializer="ones", recurrent_initializer="ones")
+                print(f"{layer(embedding(tokens))[0, 0]:.4f}")
+            """,
+        ),
+        torch=side(
+            formula="h_t from x_t at every step; out[:, -1] is behind the padding",
+            source="torch/nn/utils/rnn.py: pack_padded_sequence, enforce_sorted",
+            code="""
+                tokens = torch.tensor([[1, 2, 0, 0]])
+                embedding = torch.nn.Embedding.from_pretrained(torch.tensor([[-1.0], [1.0], [2.0]]))
+                layer = torch.nn.LSTM(1, 1, bias=False, batch_first=True)
+                for weight in layer.parameters():
+                    weight.data.fill_(1.0)
+                print(f"{float(layer(embedding(tokens))[0][0, -1, 0]):.4f}")
+            """,
+            prints="-0.0095",
+            align="""
+                tokens = torch.tensor([[1, 2, 0, 0]])
+                embedding = torch.nn.Embedding.from_pretrained(torch.tensor([[-1.0], [1.0], [2.0]]))
+                layer = torch.nn.LSTM(1, 1, bias=False, batch_first=True)
+                for weight in layer.parameters():
+                    weight.data.fill_(1.0)
+                packed = torch.nn.utils.rnn.pack_padded_sequence(
+                    embedding(tokens), (tokens != 0).sum(dim=1), batch_first=True, enforce_sorted=False
+                )
+                _, (h_n, _) = layer(packed)
+                print(f"{float(h_n[-1, 0, 0]):.4f}")
+            """,
+        ),
+    ),
+    Difference(
+        id="mask_zero_first_step",
+        title="With zeros in front, as pad_sequences puts them, Keras's state starts at the first word, torch's before",
+        kind="authoring trap",
+        does="The state has moved when the first word arrives. Packing does not help by itself, since it cuts padding "
+        "at the end only.",
+        keras=side(
+            formula="h_t = 0 until the first token that is not 0",
+            source="keras/src/layers/core/embedding.py: Embedding, mask_zero, compute_mask",
+            code="""
+                tokens = keras.utils.pad_sequences([[1, 2]], maxlen=4)
+                embedding = keras.layers.Embedding(3, 1, mask_zero=True)
+                embedding.build(tokens.shape)
+                embedding.set_weights([np.array([[-1.0], [1.0], [2.0]])])
+                layer = keras.layers.LSTM(1, use_bias=False, kernel_initializer="ones", recurrent_initializer="ones")
+                print(f"{layer(embedding(tokens))[0, 0]:.4f}")
+            """,
+            prints="0.8112",
+            align="""
+                tokens = keras.utils.pad_sequences([[1, 2]], maxlen=4)
+                embedding = keras.layers.Embedding(3, 1)
+                embedding.build(tokens.shape)
+                embedding.set_weights([np.array([[-1.0], [1.0], [2.0]])])
+                layer = keras.layers.LSTM(1, use_bias=False, kernel_initializer="ones", recurrent_initializer="ones")
+                print(f"{layer(embedding(tokens))[0, 0]:.4f}")
+            """,
+        ),
+        torch=side(
+            formula="h_1 from x_1, padding or not",
+            source="torch/nn/utils/rnn.py: pack_sequence",
+            code="""
+                tokens = torch.tensor([[0, 0, 1, 2]])
+                embedding = torch.nn.Embedding.from_pretrained(torch.tensor([[-1.0], [1.0], [2.0]]))
+                layer = torch.nn.LSTM(1, 1, bias=False, batch_first=True)
+                for weight in layer.parameters():
+                    weight.data.fill_(1.0)
+                print(f"{float(layer(embedding(tokens))[0][0, -1, 0]):.4f}")
+            """,
+            prints="0.7513",
+            align="""
+                tokens = torch.tensor([[0, 0, 1, 2]])
+                embedding = torch.nn.Embedding.from_pretrained(torch.tensor([[-1.0], [1.0], [2.0]]))
+                layer = torch.nn.LSTM(1, 1, bias=False, batch_first=True)
+                for weight in layer.parameters():
+                    weight.data.fill_(1.0)
+                words = [embedding(row[row != 0]) for row in tokens]
+                _, (h_n, _) = layer(torch.nn.utils.rnn.pack_sequence(words, enforce_sorted=False))
+                print(f"{float(h_n[-1, 0, 0]):.4f}")
+            """,
+        ),
+    ),
+)
