@@ -14,6 +14,7 @@ from pathlib import Path
 from parity.commands import folders
 from parity.commands import options as opts
 from parity.diagnosis import Sides, diagnose
+from parity.diagnosis.located import located
 from parity.errors import UsageError
 from parity.experiment.spec import FRAMEWORKS
 from parity.recordings import recording
@@ -109,5 +110,7 @@ def judged(first: Path, second: Path | None) -> Report:
 
 
 def diagnosed(report: Report, ask: Sides | None = None) -> Report:
-    """The report with the causes of what failed; `ask` has a side replay steps as other choices would have them."""
+    """The report with the step where it began, and why; `ask` has sides replay other steps, or by other choices."""
+    if ask is not None and len(report.recordings) == 2:
+        report = replace(report, judged=located(*report.recordings, report.judged, ask))
     return replace(report, diagnosis=diagnose(report.recordings, report.judged, ask))

@@ -1,9 +1,9 @@
-"""Faults that act at one step of a run, whichever, and leave all others alone."""
+"""Faults that act at one step of a run, whichever, and leave all others alone; and one of loop and replay alike."""
 
 import re
 from collections.abc import Callable
 
-from benchmarks.faults.fault import Fault, loop
+from benchmarks.faults.fault import TORCH_BUILT, Fault, loop
 
 TF_MOVED = (
     "model.trainable_variables[0].assign_add(tf.scatter_nd([[300, 5]], "
@@ -62,4 +62,22 @@ def named(name: str) -> Fault | None:
     return None if found is None else KINDS[found[1]](int(found[2]))
 
 
-FAULTS = {at(kind, 7): fault(7) for kind, fault in KINDS.items()}
+FAULTS = {
+    **{at(kind, 7): fault(7) for kind, fault in KINDS.items()},
+    # In what the replay has as well, so that the other side alone can tell.
+    "the optimizer's steps are a tenth from step 30 on": Fault(
+        "optimizer", "lockstep", "weights/", None,
+        ("optimizers.py", "    return built\n",
+         "    stock, after = built.update_step, built.iterations\n"
+         "    built.update_step = lambda gradient, variable, rate: stock(\n"
+         "        gradient, variable, rate * tf.cast(tf.where(after >= 30, 0.1, 1.0), rate.dtype))\n"
+         "    return built\n"),
+        ("optimizers.py", TORCH_BUILT,
+         f"{TORCH_BUILT}"
+         "    def late(optimizer, arguments, options):\n"
+         "        taken = [kept.get('step', 0) for kept in optimizer.state.values()]\n"
+         "        optimizer.param_groups[0]['lr'] = 1e-4 if taken and taken[0] >= 30 else 1e-3\n"
+         "    built.register_step_pre_hook(late)\n"),
+        since=30,
+    ),
+}  # fmt: skip

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from parity.bounds.stages import ALLOWED
@@ -16,7 +17,7 @@ from parity.diagnosis.expected import Given
 from parity.experiment.spec import Framework, Realisation
 from parity.experiment.workload import LIMIT, estimated
 from parity.recordings import recording
-from parity.recordings.files import unpack
+from parity.recordings.files import inside, unpack
 from parity.recordings.recording import Arrays, Recording
 from parity.workers.job import DiagnoseJob, RecordJob, ReplayJob, TensorsJob
 from parity.workers.processes import Progress
@@ -92,6 +93,21 @@ class Sides:
         recorded = {} if ahead else owner.checkpoint(step)[1]
         return Tensors(side, owner, step + ahead, taken, arrays, recorded)
 
+    def passed(self, side: Recording, owner: Recording, start: int, step: int) -> Arrays:
+        """What a side makes of a step between checkpoints, to which the owner goes on from the one at `start`.
+
+        The summary `float64/<column>` of its stages, each fed what the owner's gave; and the batch's `samples`.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            given, file = Path(folder) / "tensors.safetensors", Path(folder) / "replays.safetensors"
+            theirs, ours = owner.manifest.framework, side.manifest.framework
+            there = TensorsJob(self.jobs[theirs], owner.folder, start, owner.manifest.realisation, given, step - start)
+            self.workers[theirs].diagnose(there)
+            here = DiagnoseJob(self.jobs[ours], given, (step,), (side.manifest.realisation,), file)
+            self.workers[ours].diagnose(here)
+            samples = np.array(len(unpack(given, given.read_bytes())["inputs"]))
+            return {"samples": samples, **inside(unpack(file, file.read_bytes()), "0/0/")}
+
     @contextmanager
     def again(
         self, side: Recording, other: Recording, realisation: Realisation
@@ -116,8 +132,3 @@ def is_cheap(side: Recording) -> bool:
     if side.manifest.identity.pretraining is not None:
         return False
     return estimated(side.manifest.identity, len(side.trace["cost"])) <= LIMIT
-
-
-def inside(arrays: Arrays, prefix: str) -> dict[str, NDArray[Any]]:
-    """The arrays whose names start with `prefix`, without it."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -75,3 +76,8 @@ def unpack(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
         return safetensors.numpy.load(content)
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise IncomparableError(f"{path} is damaged ({error}); record the run again") from error
+
+
+def inside(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """The arrays whose names start with `prefix`, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -14,7 +14,7 @@ import safetensors.numpy
 from parity.errors import IncomparableError
 from parity.experiment.spec import Dtype, digest
 from parity.recordings import recording, start
-from parity.recordings.files import write_whole
+from parity.recordings.files import inside, unpack, write_whole
 from parity.recordings.recording import Arrays, Manifest, Recorder, Recording
 from parity.worker import twins
 from parity.worker.chunks import STOPPING, Tell, chunks, join
@@ -219,8 +219,13 @@ def replay(task: Task, folder: Path) -> None:
 
 def diagnose(task: Task, asked: DiagnoseJob) -> None:
     """Replay another recording's checkpoints in float64 as other realisations have them."""
-    owner = start.reference(asked.owner, task.identity, task.job.phase)
-    checkpoints = [(step, *owner.checkpoint(step)) for step in asked.steps]
+    checkpoints: list[tuple[int, Arrays, Arrays]]
+    if asked.owner.is_file():
+        arrays = unpack(asked.owner, asked.owner.read_bytes())
+        checkpoints = [(step, inside(arrays, "state/"), inside(arrays, "whole/")) for step in asked.steps]
+    else:
+        owner = start.reference(asked.owner, task.identity, task.job.phase)
+        checkpoints = [(step, *owner.checkpoint(step)) for step in asked.steps]
     found: dict[str, Any] = {}
     for position, realisation in enumerate(asked.realisations):
         replayer = task.replayer_as(realisation)

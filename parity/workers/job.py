@@ -74,6 +74,7 @@ class ReplayJob:
 class DiagnoseJob:
     """Replay checkpoints of the recording in the folder `owner` in float64, as each of the `realisations` has them.
 
+    Or, where `owner` is what a TensorsJob wrote, the one step that is in it, which may be none of a checkpoint.
     The file `out` is written with what came of it, by the positions in both tuples: the summary
     (parity/bounds/measure.py) `<realisation>/<step>/float64/<column>`. `record` is the job of the side that replays.
     """
