@@ -382,17 +382,6 @@ def test_paths_that_are_no_text(option, joined, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_implementations_are_those_beside_parity(tmp_path):
-    """A file of the same name in the current folder is somebody else's."""
-    for name in ("tf_impl", "torch_impl"):
-        (tmp_path / f"{name}.py").write_text("import pathlib\npathlib.Path('executed').touch()\nraise SystemExit(5)\n")
-    options = ["--framework", "torch", "--steps", 2, "--checkpoints", 1, "--verdict", "quick", "--out", "out"]
-    done = run("parity.record", "xor_tanh", *options, folder=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert recording.read(tmp_path / "out").manifest.status == "complete"
-    assert not (tmp_path / "executed").exists()
-
-
 def test_the_framework_that_is_to_draw_is_not_installed(tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(name='torch')")
     done = run("parity.record", "xor_tanh", "--framework", "tf", "--init-from", "torch", folder=tmp_path)

@@ -17,7 +17,7 @@ from rich.console import Console
 from test_bad_input import HELP, USAGE_ERRORS
 
 import parity
-from parity import compare, record
+from parity import record
 from parity import run as run_command
 from parity.commands import keywords
 from parity.commands.entry import COMMANDS
@@ -25,7 +25,7 @@ from parity.differences import DIFFERENCES
 from parity.errors import IncomparableError, UsageError
 from parity.experiment.experiments import EXPERIMENTS
 from parity.report.value import Report
-from parity.verdict import Verdict, judge
+from parity.verdict import Verdict
 
 ROOT = Path(__file__).parents[1]
 # What every import may take, of which the interface is to be little.
@@ -193,12 +193,12 @@ def test_recordings_that_cannot_be_compared(mismatch, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def parting(clean_pair):
-    """The report on a pair whose first stage of the optimizer is off, by name and reason that would be markup."""
-    sides, checks = clean_pair, list(judge(*clean_pair).checks)
-    place = next(n for n, check in enumerate(checks) if ", optimizer, " in (check.where or ""))
-    checks[place] = replace(checks[place], result="failed", reason="<script>alert('[red]')</script>: 7 times & more")
-    return Report(sides, Verdict.of(checks))
+def parting(mismatch):
+    """The report on that run, its first failure with a reason that would be markup."""
+    report = parity.compare_recordings(mismatch[1] / "pair")
+    first, *others = report.checks
+    first = replace(first, reason="<script>alert('[red]')</script>: 7 times & more")
+    return Report(report.recordings, Verdict.of([first, *others]))
 
 
 def test_a_notebook_shows_every_value_escaped(parting):
@@ -241,9 +241,8 @@ def test_pictures_leave_a_programs_own_alone(tmp_path):
     assert python(code, tmp_path) == "False\n"
 
 
-def test_a_report_of_one_recording_has_no_pictures(clean_pair, tmp_path):
-    alone = compare.judged(clean_pair[0].folder, None)
-    assert alone
+def test_a_report_of_one_recording_has_no_pictures(mismatch, tmp_path):
+    alone = parity.compare_recordings(mismatch[1] / "pair/tf", alone=True)
     alone.draw(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
