@@ -75,38 +75,16 @@ def step(side: Any, chosen: Experiment, folder: Path) -> None:
     side.train.train_step(model, loss, clip, updater, inputs, labels, masks)
 
 
-# A step as users write one.
-OWN_STEP = {
-    "tf": """
-def step(model, optimizer, x, y):
-    with tf.GradientTape() as tape:
-        cost = loss(y, model(x, training=True))
-    optimizer.apply(tape.gradient(cost, model.trainable_variables), model.trainable_variables)
-    return cost
-""",
-    "torch": """
-def step(model, optimizer, x, y):
-    optimizer.zero_grad()
-    cost = loss(model(x), y)
-    cost.backward()
-    optimizer.step()
-    return cost
-""",
-}
-
-
-def own_model(side: Framework, loaded: Any, folder: Path, more: str = "") -> None:
-    """A user's own model, and everything that is asked of it; `more` is added to their code."""
-    pair = replace(PAIRS["conv_batchnorm"], optimizer=SGD)
-    source = pair.write(folder)["keras" if side == "tf" else "torch"]
-    source.write_text(source.read_text() + more)
-    jobs = [
-        InputsJob(folder / "in", data=str(folder / "data.py")),
-        OpenJob(str(source), folder / "in", folder / "side"),
-        OwnRecordJob(folder / "side" / "weights.safetensors", folder / "side", 1, 1, (pair.frozen(side),)),
-    ]
+def own_model(side: Framework, loaded: Any, name: str, folder: Path) -> None:
+    """A user's own model, and everything that is asked of it."""
+    paths = replace(PAIRS[name], optimizer=SGD).write(folder)
+    source = str(paths["keras" if side == "tf" else "torch"])
     session = None
-    for job in jobs:
+    for job in (
+        InputsJob(folder / "in", data=str(paths["data"])),
+        OpenJob(source, folder / "in", folder / "side"),
+        OwnRecordJob(folder / "side" / "weights.safetensors", folder / "side", 1, 1),
+    ):
         session = own_worker.perform(loaded, job, lambda message: None, session)
 
 
@@ -142,8 +120,8 @@ def main(side: Framework, folder: Path) -> None:
         "nadam:momentum_decay=1",
     ):
         open_loop.run(loaded, open_loop.experiment(case, "tf"), steps=1)
-    own_model(side, loaded, folder / "own")
-    own_model(side, loaded, folder / "own_step", OWN_STEP[side])
+    for name in ("conv_batchnorm", "own_step"):
+        own_model(side, loaded, name, folder / name)
     sys.settrace(None)
     print(json.dumps(sorted(executed)))
 

@@ -4,66 +4,9 @@ Each fault says at which level, and at which of the tensors, the two first part.
 of ports that came out differently.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from textwrap import dedent
+from benchmarks.user_pairs import IMAGES, KERAS, SGD, TORCH, Fault, Pair
 
-KERAS = "import keras\nimport numpy as np\nimport tensorflow as tf\nfrom keras import layers\n\n"
-TORCH = "import numpy as np\nimport torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n"
-IMAGES = "def inputs(x):\n    return torch.from_numpy(x).permute(0, 3, 1, 2)\n"
-MSE = (
-    "def loss(targets, outputs):\n    return keras.losses.MeanSquaredError()(targets, outputs)\n",
-    "def loss(outputs, targets):\n    return F.mse_loss(outputs, targets)\n",
-)
-SGD = (
-    "def optimizer():\n    return keras.optimizers.SGD(0.1)\n",
-    "def optimizer(parameters):\n    return torch.optim.SGD(parameters, 0.1)\n",
-)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """An edit of torch's side, or of Keras's, and where it first shows: the level, and words of the tensor's names."""
-
-    old: str
-    new: str
-    level: str
-    stage: str
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Both sides' code, and what draws a batch; without losses and an optimizer the models are only used."""
-
-    keras: str
-    torch: str
-    data: str
-    faults: tuple[Fault, ...]
-    loss: tuple[str, str] = MSE
-    optimizer: tuple[str, str] | None = SGD
-    steps: int = 2
-
-    def write(self, folder: Path, fault: Fault | None = None) -> dict[str, Path]:
-        """Write the files, with a fault in torch's side; the path of each."""
-        folder.mkdir(parents=True, exist_ok=True)
-        training = self.optimizer or ("", "")
-        texts = {
-            "keras": KERAS + dedent(self.keras) + self.loss[0] + training[0],
-            "torch": TORCH + dedent(self.torch) + self.loss[1] + training[1],
-            "data": f"import numpy as np\n\nSTEPS = {self.steps if self.optimizer else 0}\n" + dedent(self.data),
-        }
-        if fault is not None:
-            assert texts["torch"].count(fault.old) == 1
-            texts["torch"] = texts["torch"].replace(fault.old, fault.new)
-        paths = {}
-        for name, text in texts.items():
-            paths[name] = folder / ("data.py" if name == "data" else f"my_{name}.py")
-            paths[name].write_text(text)
-        return paths
-
-    def frozen(self, side: str) -> str:
-        """The name of a weight."""
-        return "sequential/conv2d/kernel" if side == "tf" else "0.weight"
+__all__ = ["IMAGES", "KERAS", "PAIRS", "SGD", "TORCH", "Fault", "Pair"]
 
 
 def data(x: str, y: str) -> str:
@@ -83,6 +26,40 @@ PAIRS = {
             Fault("SGD(parameters, 0.1)", "SGD(parameters, 0.1, weight_decay=1e-6)", "optimizer step", "kernel"),
             Fault("SGD(parameters, 0.1)", "SGD(parameters, 0.1, momentum=0.5)", "steps", "kernel"),
         ),
+    ),
+    "own_step": Pair(
+        """
+        def build():
+            return keras.Sequential([keras.Input((4,)), layers.Dense(5, activation="relu"), layers.Dense(1)])
+
+        def step(model, optimizer, x, y):
+            with tf.GradientTape() as tape:
+                cost = loss(y, model(x, training=True))
+            found = tape.gradient(cost, model.trainable_variables)
+            optimizer.apply([tf.clip_by_norm(g, 0.1) for g in found], model.trainable_variables)
+            return cost
+
+        """,
+        """
+        def build():
+            return nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1))
+
+        def step(module, optimizer, x, y):
+            optimizer.zero_grad()
+            cost = loss(module(x), y)
+            cost.backward()
+            for weight in module.parameters():
+                weight.grad *= min(1.0, 0.1 / weight.grad.norm())
+            optimizer.step()
+            return cost
+
+        """,
+        data(REALS.format(4), TARGET),
+        (
+            Fault("    optimizer.zero_grad()\n", "", "steps", "loss of step"),
+            Fault("        weight.grad *= min", "        weight.grad *= 2 * min", "optimizer step", "kernel"),
+        ),
+        steps=3,
     ),
     "conv_batchnorm": Pair(
         """

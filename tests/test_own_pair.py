@@ -1,15 +1,38 @@
 """A user's own pair, from two files to a verdict: right ports are parity, wrong ones part where they should."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from commands import run
-from own_pairs import PAIRS
+from own_pairs import IMAGES, PAIRS, Pair
 
 from parity.errors import UsageError
 from parity.models.check import Request, checked, record_side
 from parity.models.template import write
 
+# Adam as Keras has it: epsilon is added before the correction of the bias.
+ADAM = """
+class Adam(torch.optim.Optimizer):
+    def __init__(self, parameters, rate=0.01, betas=(0.9, 0.999), epsilon=1e-3):
+        super().__init__(parameters, {"rate": rate, "betas": betas, "epsilon": epsilon})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for w in group["params"]:
+                state, (one, two) = self.state[w], group["betas"]
+                state["step"] = state.get("step", 0) + 1
+                m, v = (state.setdefault(name, torch.zeros_like(w)) for name in ("exp_avg", "exp_avg_sq"))
+                m.add_(w.grad - m, alpha=1 - one)
+                v.add_(w.grad**2 - v, alpha=1 - two)
+                rate = group["rate"] * (1 - two ** state["step"]) ** 0.5 / (1 - one ** state["step"])
+                w.sub_(rate * m / (v.sqrt() + group["epsilon"]))
+
+
+def optimizer(parameters):
+    return Adam(parameters)
+"""
 FAULTS = [(name, number) for name, pair in PAIRS.items() for number in range(len(pair.faults))]
 
 
@@ -108,3 +131,60 @@ def test_the_files_to_start_with_run_as_they_are(tmp_path):
     assert "<testcase" in (tmp_path / "checks.xml").read_text()
     again = run("parity.check", "--new", "new", folder=tmp_path)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+
+
+RESIZED = (
+    "def build():\n    ends = layers.Conv2D(4, 3), layers.Conv2D(2, 1)\n"
+    "    return keras.Sequential([keras.Input((6, 5, 3)), ends[0], {}, ends[1]])\n",
+    "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    "        self.a, self.b = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)\n\n"
+    "    def forward(self, x):\n        x = self.a(x)\n"
+    "        {}\n        return self.b(x)\n\ndef build():\n    return Net()\n\n"
+    "def outputs(y):\n    return y.permute(0, 2, 3, 1)\n\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("keras", "torch", "place"),
+    [
+        ("layers.Resizing(7, 9)", "x = F.interpolate(x, size=(7, 9), mode='bilinear')", "resizing.py"),
+        ("layers.ReLU()", "x = torch.relu(x).to(torch.float32).to(x.dtype)", "your own code"),
+    ],
+)
+def test_fewer_digits_are_found_and_named(keras, torch, place, own_workers, tmp_path):
+    """What is behind them is held to float32's rounding, and a fault beyond that is still one."""
+    sides = RESIZED[0].format(keras), RESIZED[1].format(torch) + IMAGES
+    pair = Pair(*sides, PAIRS["flatten"].data, (), optimizer=None)
+    paths = pair.write(tmp_path)
+    paths["data"].write_text(
+        "def data(rng, n):\n    return rng.normal(size=(n, 6, 5, 3)), rng.normal(size=(n, 7, 9, 2))\n"
+    )
+    if "Resizing" not in keras:
+        paths["data"].write_text(paths["data"].read_text().replace("7, 9, 2", "4, 3, 2"))
+    paths["torch"].write_text(
+        paths["torch"].read_text().replace("mse_loss(outputs, ", "mse_loss(outputs.permute(0, 2, 3, 1), ")
+    )
+    report = checked(request(paths), own_workers, tmp_path / "out")
+    assert report.verdict == "parity", str(report)
+    assert place in str(report)
+    assert any(finding.reason.startswith("within float32") for finding in report.findings)
+    assert all(
+        f.reason == "within rounding" for f in report.findings if f.name == "conv2d ~ a" and f.level == "forward"
+    )
+    paths["torch"].write_text(paths["torch"].read_text().replace("self.b(x)", "self.b(1.001 * x)"))
+    assert checked(request(paths), own_workers, tmp_path / "fault").verdict == "mismatch"
+
+
+def test_constants_that_keras_rounds_are_its_own(own_workers, tmp_path):
+    """A right port with stock Adam cannot follow Keras's betas, which go through float32: parity, and said."""
+    adam = "def optimizer():\n    return keras.optimizers.Adam(0.01, epsilon=1e-3)\n", ADAM
+    pair = replace(PAIRS["rounding"], optimizer=adam)
+    report = checked(request(pair.write(tmp_path / "pair")), own_workers, tmp_path / "out")
+    assert report.verdict == "parity", str(report)
+    assert "a framework's: Keras rounds constants of its own" in str(report)
+    strict = checked(request(pair.write(tmp_path / "pair"), strict=True), own_workers, tmp_path / "strict")
+    assert strict.verdict == "mismatch"
+    wrong = replace(pair, optimizer=(adam[0], ADAM.replace("0.999", "0.9991")))
+    report = checked(request(wrong.write(tmp_path / "wrong")), own_workers, tmp_path / "betas")
+    assert report.first_divergence is not None
+    assert report.first_divergence.level == "optimizer step"

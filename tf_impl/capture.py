@@ -1,7 +1,7 @@
 """One pass of a Keras model as it is: every tensor that its layers make, and the gradients by each of them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from sys import _getframe
@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import op_callbacks
 
 from parity.models.calls import Trace
 from parity.models.places import place
@@ -35,14 +36,35 @@ def array(tensor: Any) -> np.ndarray:
     return np.array(tensor)
 
 
-def forward(model: Any, x: Any, training: bool, sources: Mapping[int, str | None]) -> Pass:
-    """Call the model on `x`; `sources` says where each layer was made."""
+def forward(model: Any, x: Any, training: bool, sources: Mapping[int, str | None], watch: bool = False) -> Pass:
+    """Call the model on `x`; `sources` says where each layer was made. With `watch`, leaks of float64 are noted."""
     done = Pass(model, None, Trace(array), tf.GradientTape(persistent=True))
     for name, tensor in leaves(x).items():
         done.trace.known(tensor, f"input {name}".rstrip())
-    with done.tape, recording(done, sources):
+    watching = narrower(done.trace.leak) if watch else nullcontext()
+    with done.tape, watching, recording(done, sources):
         done.outputs = model(x, training=training)
     return done
+
+
+@contextmanager
+def narrower(tell: Callable[[str, Any], None]) -> Iterator[None]:
+    """Tell of each operation in the block that has floats narrower than float64: the type, and the calling frame."""
+
+    def look(op: str, inputs: Any, attrs: Any, outputs: Any, op_name: Any = None, graph: Any = None) -> None:
+        if op == "Cast" and not inputs[0].shape.rank and float(inputs[0]) * 2**10 % 1 == 0:
+            # A constant that has few digits loses none.
+            return
+        for tensor in (*inputs, *outputs):
+            if tensor.dtype in (tf.float32, tf.float16, tf.bfloat16):
+                tell(tensor.dtype.name, _getframe(1))
+                return
+
+    op_callbacks.add_op_callback(look)
+    try:
+        yield
+    finally:
+        op_callbacks.remove_op_callback(look)
 
 
 @contextmanager

@@ -149,13 +149,13 @@ def slots(updater: Any, model: Any) -> dict[str, dict[str, np.ndarray]]:
 
 @contextmanager
 def exact_constants() -> Iterator[None]:
-    """Let the frameworks' own code take Python's numbers as they are: TensorFlow rounds them through float32.
+    """Let the framework's own code take Python's numbers as they are: TensorFlow rounds them through float32.
 
-    What the user's own code converts stays what it is.
+    It does so in conversions, and in the slope of its leaky ReLU. What the user's own code converts stays what it is.
     """
     from tensorflow.python.ops import math_ops
 
-    originals = math_ops.cast, tf.convert_to_tensor
+    originals = math_ops.cast, tf.convert_to_tensor, tf.nn.leaky_relu
 
     def foreign(x: Any) -> bool:
         return isinstance(x, float) and not own(_getframe(2).f_code.co_filename)
@@ -170,10 +170,15 @@ def exact_constants() -> Iterator[None]:
             return tf.constant(value, tf.float64)
         return originals[1](value, dtype, *args, **kwargs)
 
+    def leaky_relu(features: Any, alpha: Any = 0.2, name: str | None = None) -> Any:
+        if features.dtype != tf.float64:
+            return originals[2](features, alpha, name)
+        return tf.where(features > 0, features, tf.constant(alpha, tf.float64) * features)
+
     math_ops.cast = tf.cast = cast
-    tf.convert_to_tensor = convert_to_tensor
+    tf.convert_to_tensor, tf.nn.leaky_relu = convert_to_tensor, leaky_relu
     try:
         yield
     finally:
         math_ops.cast = tf.cast = originals[0]
-        tf.convert_to_tensor = originals[1]
+        tf.convert_to_tensor, tf.nn.leaky_relu = originals[1:]

@@ -1,7 +1,7 @@
 """One pass of a torch module as it is: every tensor that its layers make, and the gradients by each of them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from sys import _getframe
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from parity.models.calls import Trace
 from parity.models.places import place
@@ -32,13 +33,14 @@ def array(tensor: Any) -> np.ndarray:
     return tensor.detach().cpu().numpy().copy()
 
 
-def forward(model: Any, x: Any, training: bool, sources: Mapping[int, str | None]) -> Pass:
-    """Call the model on `x`; `sources` says where each layer was made."""
+def forward(model: Any, x: Any, training: bool, sources: Mapping[int, str | None], watch: bool = False) -> Pass:
+    """Call the model on `x`; `sources` says where each layer was made. With `watch`, leaks of float64 are noted."""
     done = Pass(model, None, Trace(array))
     for name, tensor in leaves(x).items():
         done.trace.known(tensor, f"input {name}".rstrip())
     model.train(training)
-    with recording(done, sources):
+    watching = narrower(done.trace.leak) if watch else nullcontext()
+    with watching, recording(done, sources):
         done.outputs = called(model, x)
     return done
 
@@ -70,6 +72,29 @@ class Functions(TorchFunctionMode):
         name = getattr(func.__self__, "__name__", name) if name == "__get__" else name
         self.write(name.strip("_"), name.strip("_"), None, read, before, outputs, _getframe(1))
         return outputs
+
+
+class Narrower(TorchDispatchMode):
+    """Tells of operations that have floats narrower than float64."""
+
+    def __init__(self, tell: Callable[[str, Any], None]) -> None:
+        super().__init__()
+        self.tell = tell
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        outputs = func(*args, **(kwargs or {}))
+        for tensor in tensors([*args, *(kwargs or {}).values(), outputs]):
+            if tensor.dtype in (torch.float32, torch.float16, torch.bfloat16):
+                self.tell(str(tensor.dtype).removeprefix("torch."), _getframe(1))
+                break
+        return outputs
+
+
+@contextmanager
+def narrower(tell: Callable[[str, Any], None]) -> Iterator[None]:
+    """Tell of each operation in the block that has floats narrower than float64: the type, and the calling frame."""
+    with Narrower(tell):
+        yield
 
 
 @contextmanager
@@ -130,7 +155,7 @@ def gradients(done: Pass, cost: Any) -> tuple[dict[str, np.ndarray], dict[str, n
     if not cost.requires_grad:
         return {}, {}
     found = torch.autograd.grad(cost, list(weights.values()), retain_graph=True, allow_unused=True)
-    by_weight = {name: array(g.to_dense()) for name, g in zip(weights, found, strict=True) if g is not None}
+    by_weight = {n: g.to_dense().cpu().numpy() for n, g in zip(weights, found, strict=True) if g is not None}
     return dict(done.found), by_weight
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
 from parity.errors import UsageError
 from parity.models.places import place
@@ -117,7 +118,8 @@ def loss(done: capture.Pass, function: Callable[..., Any], y: Any) -> tuple[Any,
 
 
 def optimizer(make: Callable[..., Any], model: Any) -> Any:
-    """The user's optimizer, new."""
+    """The user's optimizer, new, as is the model: no gradients are left of an earlier run."""
+    model.zero_grad(set_to_none=True)
     return make(model.parameters())
 
 
@@ -155,7 +157,17 @@ def slots(updater: Any, model: Any) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
+class Exact(TorchFunctionMode):
+    """Computes what torch does with a rounded constant with an exact one: its hard sigmoid's slope, backward."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.nn.functional.hardsigmoid and args[0].dtype == torch.float64:
+            return torch.nn.functional.relu6(args[0] + 3) / 6
+        return func(*args, **(kwargs or {}))
+
+
 @contextmanager
 def exact_constants() -> Iterator[None]:
-    """torch takes Python's numbers as they are."""
-    yield
+    """Let the framework's own code take its constants as they are: torch rounds one through float32."""
+    with Exact():
+        yield

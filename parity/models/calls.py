@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parity.experiment.validation import STRICT
+from parity.models.places import asked
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,20 @@ class Call:
     __pydantic_config__ = STRICT
 
 
+@dataclass(frozen=True)
+class Leak:
+    """Where a pass in float64 has numbers of fewer digits: the tensor whose stage it lies in, the type, and the place.
+
+    It is the user's `own` where their code asks for it, else a framework's.
+    """
+
+    stage: str
+    dtype: str
+    place: str
+    own: bool
+    __pydantic_config__ = STRICT
+
+
 @dataclass
 class Trace:
     """A pass as it is written down; `array` makes a NumPy array of a framework's tensor.
@@ -46,11 +62,25 @@ class Trace:
     kept: list[Any] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    narrow: dict[tuple[int, str, str, bool], None] = field(default_factory=dict)
 
     def number(self, path: str) -> int:
         """How many calls of this path there were before; this one is counted."""
         self.counts[path] = self.counts.get(path, -1) + 1
         return self.counts[path]
+
+    def leak(self, dtype: str, frame: FrameType | None) -> None:
+        """Write down that an operation, called from `frame`, has numbers of fewer digits."""
+        where, is_own = asked(frame)
+        self.narrow[len(self.calls), dtype, where, is_own] = None
+
+    def leaks(self) -> list[Leak]:
+        """All of these, each with the tensor that was made next."""
+        last = self.calls[-1].name if self.calls else ""
+        return [
+            Leak(self.calls[n].name if n < len(self.calls) else last, dtype, where, is_own)
+            for n, dtype, where, is_own in self.narrow
+        ]
 
     def known(self, tensor: Any, name: str) -> None:
         """Give a tensor that no call made, an input's, its name."""

@@ -19,7 +19,7 @@ class Finding:
 
     `keras` and `torch` name the tensor on either side, with the line of the user's code that made it. `where` is the
     place of the worst element, `values` what either side has there; it passes if they are at most `bound` apart.
-    Without a `needed` one nothing is lacking for parity.
+    Without a `needed` one nothing is lacking for parity. `inside` are calls of the stage that have no partner.
     """
 
     level: Level
@@ -33,6 +33,7 @@ class Finding:
     measured: float | None = None
     bound: float | None = None
     needed: bool = True
+    inside: tuple[str, ...] = ()
 
 
 def conclude(findings: Sequence[Finding]) -> VerdictName:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 # By how much two honest float64 runs may differ, in the largest of what was measured of rounding in them.
 FACTOR = 32
+LEAKY = "within float32's rounding"
 # float32's unit roundoff over float64's.
 FINER = 2.0**-29
 # Of the largest value of a tensor: what its last operation and the conversion between layouts may round.
@@ -38,9 +40,21 @@ class Side:
 
     def rounding(self, name: str) -> float:
         """By how much rounding moves a tensor, as it was measured."""
-        narrow = self.recorded.narrow.get(name, 0.0)
-        leaks = any(level == "all" or name.startswith(level) for level in self.recorded.leaks)
-        return max(self.recorded.nudged.get(name, 0.0), narrow * (1 if leaks else FINER))
+        return max(self.recorded.nudged.get(name, 0.0), self.recorded.narrow.get(name, 0.0) * FINER)
+
+    @cached_property
+    def leaking(self) -> dict[str, int]:
+        """In each mode, how many tensors are made before the first that comes of fewer digits than float64's."""
+        found = {}
+        for mode, leaks in self.recorded.leaks.items():
+            order = [call.name for call in self.recorded.calls[mode]]
+            found[mode] = min(order.index(leak.stage) if leak.stage in order else 0 for leak in leaks)
+        return found
+
+    def leaky(self, mode: str, call: Call) -> bool:
+        """Whether a tensor of a pass may come of fewer digits."""
+        order = [other.name for other in self.recorded.calls.get(mode, ())]
+        return mode in self.leaking and (call.name not in order or order.index(call.name) >= self.leaking[mode])
 
     def names(self, prefix: str) -> dict[str, str]:
         """The recorded arrays below a prefix, by the rest of their names."""
@@ -61,8 +75,19 @@ class Judge:
         """Whether there was a pass in train mode."""
         return bool(self.keras.recorded.calls.get("train"))
 
-    def compared(self, level: Level, name: str, keys: tuple[str, str], arrays: tuple[Array, Array]) -> Finding:
-        """Whether two arrays of one layout, recorded under these names, differ by no more than rounding explains."""
+    def compared(
+        self,
+        level: Level,
+        name: str,
+        keys: tuple[str, str],
+        arrays: tuple[Array, Array],
+        leaky: bool | None = None,
+    ) -> Finding:
+        """Whether two arrays of one layout, recorded under these names, differ by no more than rounding explains.
+
+        What is `leaky`, by default what comes after any leak at all, is held to float32's rounding if float64's is not
+        met.
+        """
         ours, theirs = (np.asarray(array) for array in arrays)
         if ours.shape != theirs.shape:
             reason = f"Keras has the shape {ours.shape}, torch {theirs.shape}"
@@ -87,6 +112,11 @@ class Judge:
             return replace(entry, result="not_judged", reason="no bound: rounding alone decides it", bound=None)
         if measured <= bound:
             return replace(entry, reason="within rounding")
+        if leaky or (leaky is None and (self.keras.recorded.leaks or self.torch.recorded.leaks)):
+            narrow = max(self.keras.recorded.narrow.get(keys[0], 0.0), self.torch.recorded.narrow.get(keys[1], 0.0))
+            wide = FACTOR * narrow + LAST / FINER * size
+            if measured <= wide:
+                return replace(entry, bound=wide, reason=f"{LEAKY}: the float64 run has fewer digits there")
         return replace(entry, result="failed", reason="differs by more than rounding explains")
 
     def by_stage(self, level: Level, prefix: str, stages: Sequence[Stage]) -> Iterator[Finding]:
@@ -98,7 +128,10 @@ class Judge:
             ours, theirs = stage.layout.turn(self.keras.arrays[keys[0]]), self.torch.arrays[keys[1]]
             if prefix == "gradient/" and kinked(stage):
                 ours, theirs = self.without_kinks(stage, ours, theirs)
-            yield self.told(self.compared(level, stage.name, keys, (ours, theirs)), stage)
+            mode = prefix.rstrip("/")
+            leaky = self.keras.leaky(mode, stage.keras) or self.torch.leaky(mode, stage.torch)
+            found = self.compared(level, stage.name, keys, (ours, theirs), None if mode == "gradient" else leaky)
+            yield self.told(found, stage)
 
     def without_kinks(self, stage: Stage, ours: Array, theirs: Array) -> tuple[Array, Array]:
         """Gradients by what a ReLU makes, without those of its zeros: they go nowhere, and a pooling may split them."""
@@ -114,7 +147,9 @@ class Judge:
 
     def told(self, finding: Finding, stage: Stage) -> Finding:
         """A finding with both names and places."""
-        return replace(finding, keras=self.named(self.keras, stage.keras), torch=self.named(self.torch, stage.torch))
+        names = self.named(self.keras, stage.keras), self.named(self.torch, stage.torch)
+        inside = tuple(self.named(self.torch, call) for call in stage.inside)
+        return replace(finding, keras=names[0], torch=names[1], inside=inside)
 
     def named(self, side: Side, call: Call) -> str:
         """A tensor's name, what made it, and where."""

@@ -107,6 +107,10 @@ def loss(judge: Judge) -> Iterator[Finding]:
 
 def backward(judge: Judge) -> Iterator[Finding]:
     """Gradients of the results, each weighted at random: by each stage from the last to the first, by each weight."""
+    for side in (judge.keras, judge.torch):
+        if "backward" in side.recorded.lacking:
+            yield Finding("backward", "backward", "not_judged", side.recorded.lacking["backward"], needed=False)
+            return
     stages = list(judge.by_stage("backward", "gradient/", list(reversed(judge.stages))))
     by_weights = list(judge.by_weight("backward", "weight-gradient/", one=True))
     if by_weights and all(finding.result == "passed" for finding in by_weights):

@@ -4,6 +4,16 @@ import sysconfig
 from pathlib import Path
 from types import FrameType, TracebackType
 
+# What calls operations for others.
+BELOW = (
+    "/tensorflow/",
+    "/torch/_",
+    "/torch/utils/",
+    "/torch/overrides.py",
+    "/tf_impl/",
+    "/torch_impl/",
+    "/parity/models/",
+)
 PACKAGES = ("parity", "tf_impl", "torch_impl")
 ROOT = Path(__file__).resolve().parents[2]
 FOREIGN = tuple(
@@ -26,6 +36,22 @@ def place(frame: FrameType | None) -> str | None:
             return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
         frame = frame.f_back
     return None
+
+
+def asked(frame: FrameType | None) -> tuple[str, bool]:
+    """Who asked for an operation that is called from a frame: the place, and whether it is in the user's code.
+
+    The frameworks' own files call one another; Keras is a caller of TensorFlow's.
+    """
+    inner: FrameType | None = frame
+    while inner is not None and any(part in inner.f_code.co_filename for part in BELOW):
+        inner = inner.f_back
+    if inner is None:
+        return "unknown", False
+    if own(inner.f_code.co_filename):
+        return f"{Path(inner.f_code.co_filename).name}:{inner.f_lineno}", True
+    file = Path(inner.f_code.co_filename)
+    return f"{file.parent.name}/{file.name}:{inner.f_lineno}", False
 
 
 def raised(at: TracebackType | None) -> str | None:

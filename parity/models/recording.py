@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from parity.errors import IncomparableError
 from parity.experiment.validation import STRICT
-from parity.models.calls import Call
+from parity.models.calls import Call, Leak
 from parity.models.described import Model
 from parity.models.job import RecordJob
 from parity.models.session import Arrays, Plan, Session
@@ -27,6 +27,8 @@ from parity.recordings.files import write_whole
 from parity.worker.training import peak_memory
 
 FORMAT = 1
+# Elements that are compared at once.
+BLOCK = 2**20
 OPENED, WEIGHTS, RECORDED, ARRAYS = "model.json", "weights.safetensors", "recording.json", "arrays.safetensors"
 
 
@@ -50,7 +52,8 @@ class Recorded:
     """What a side did. Each number is the largest by which a tensor, by its name in the arrays, moved.
 
     `nudged`: when weights and inputs are moved by a unit in the last place; `narrow`: in float32; `constants`: when the
-    framework's own code rounds its constants through float32, as it ships.
+    framework's own code rounds its constants through float32, as it ships. `leaks` are where float64 has fewer digits,
+    `lacking` says of levels why the framework cannot do them.
     """
 
     format: int
@@ -59,7 +62,8 @@ class Recorded:
     nudged: dict[str, float]
     narrow: dict[str, float]
     constants: dict[str, float]
-    leaks: dict[str, str]
+    leaks: dict[str, tuple[Leak, ...]]
+    lacking: dict[str, str]
     environment: dict[str, Any]
     seconds: dict[str, float]
     peak_memory_bytes: int
@@ -84,10 +88,15 @@ def distance(a: NDArray[Any], b: NDArray[Any]) -> float:
     """The largest difference of two tensors; where a number is missing on one side alone, no number is larger."""
     if a.shape != b.shape:
         return math.inf
-    with np.errstate(all="ignore"):
-        apart = np.atleast_1d(np.abs(a.astype(np.float64) - b))
-    apart[np.atleast_1d((a == b) | (np.isnan(a) & np.isnan(b)))] = 0
-    return float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0))
+    largest = 0.0
+    # Of a large model's weights, a whole difference would be as much memory as all else.
+    for start in range(0, a.size, BLOCK):
+        ours, theirs = (x.reshape(-1)[start : start + BLOCK].astype(np.float64) for x in (a, b))
+        with np.errstate(all="ignore"):
+            apart = np.abs(ours - theirs)
+        apart[(ours == theirs) | (np.isnan(ours) & np.isnan(theirs))] = 0
+        largest = max(largest, float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0)))
+    return largest
 
 
 def save_opened(folder: Path, opened: Opened, values: Arrays) -> None:
@@ -139,11 +148,14 @@ def record(session: Session, job: RecordJob) -> None:
     plan = Plan(load_arrays(job.weights), job.steps, job.frozen, job.output_shapes)
     base: Arrays = {}
     session.calls.clear()
+    session.leaks.clear()
+    session.lacking.clear()
+    session.watch = True
     session.run("float64", plan, base.__setitem__)
+    session.watch = False
     first = time.perf_counter()
     constants, nudges, narrow = Moved(base), Moved(base), Moved(base)
-    if session.side.name == "tf":
-        session.run("float64", plan, constants, exact=False)
+    session.run("float64", plan, constants, exact=False)
     for number in range(job.reruns):
         session.run("float64", plan, nudges, nudge=number)
     session.run("float32", plan, narrow)
@@ -155,7 +167,8 @@ def record(session: Session, job: RecordJob) -> None:
         nudged=nudges.by,
         narrow=narrow.by,
         constants={name: by for name, by in constants.by.items() if by},
-        leaks=session.leaks,
+        lacking=session.lacking,
+        leaks={mode: tuple(leaks) for mode, leaks in session.leaks.items() if leaks},
         environment=session.side.runtime.describe(),
         seconds={"first": first - began, "all": time.perf_counter() - began},
         peak_memory_bytes=peak_memory(),

@@ -45,7 +45,8 @@ class Report:
     def verdict(self) -> VerdictName:
         """ "parity", "mismatch" or "insufficient"."""
         found = conclude(self.findings)
-        return "mismatch" if found == "parity" and self.strict and self.constants() else found
+        digits = self.constants() or self.keras.recorded.leaks or self.torch.recorded.leaks
+        return "mismatch" if found == "parity" and self.strict and digits else found
 
     @property
     def status(self) -> int:
@@ -57,10 +58,14 @@ class Report:
         """The first level's first stage that failed."""
         return first_divergence(self.findings)
 
-    def constants(self) -> list[tuple[str, float]]:
-        """Where Keras's own constants, rounded through float32 as it ships, move its float64 run beyond rounding."""
-        rounding = self.keras.rounding
-        return [(n, by) for n, by in self.keras.recorded.constants.items() if by > 8 * rounding(n)]
+    def constants(self) -> list[tuple[Side, str, float]]:
+        """Where a framework's constants, rounded through float32 as it ships, move its float64 run beyond rounding."""
+        return [
+            (side, name, by)
+            for side in (self.keras, self.torch)
+            for name, by in side.recorded.constants.items()
+            if by > 8 * side.rounding(name)
+        ]
 
     def lines(self) -> Iterator[str]:
         """What is printed."""
@@ -90,6 +95,8 @@ class Report:
         if first.keras or first.torch:
             yield f"  keras  {first.keras or '-'}"
             yield f"  torch  {first.torch or '-'}"
+        if first.inside:
+            yield f"  the stage has in it, without partners: {'; '.join(first.inside[:SHOWN])}"
         if first.values is not None and first.bound is not None:
             at = f" {first.where}" if first.where and first.where != "[]" else ""
             yield (
@@ -131,13 +138,19 @@ class Report:
             yield f"  taken out, not judged: {', '.join(random[:SHOWN])}{more}"
 
     def framework(self) -> Iterator[str]:
-        """What is a framework's own."""
+        """What has fewer digits than float64, and whose that is."""
+        for side, name in ((self.keras, "Keras"), (self.torch, "torch")):
+            leaks = [leak for mode in side.recorded.leaks.values() for leak in mode]
+            for leak in sorted(leaks, key=lambda leak: not leak.own)[:1]:
+                whose = "your own code" if leak.own else f"{name}'s own"
+                yield f"  {leak.dtype} in the float64 run of {name}: {leak.place} ({whose}), first in {leak.stage}"
         found = self.constants()
         if found:
-            name, by = found[0]
-            narrow = self.keras.recorded.narrow.get(name, 0.0)
+            side, name, by = found[0]
+            narrow = side.recorded.narrow.get(name, 0.0)
+            whose = "Keras" if side is self.keras else "torch"
             yield (
-                f"  a framework's: Keras rounds constants of its own through float32, first in {name}: {by:.1g} in "
+                f"  a framework's: {whose} rounds constants of its own through float32, first in {name}: {by:.1g} in "
                 f"float64, where float32 rounds by {narrow:.1g}; confirmed by running it with exact ones"
             )
 
@@ -155,7 +168,11 @@ class Report:
             ],
             "messages": self.pairing.messages,
             "notes": self.notes,
-            "framework_constants": dict(self.constants()),
+            "framework_constants": {
+                "keras": {name: by for side, name, by in self.constants() if side is self.keras},
+                "torch": {name: by for side, name, by in self.constants() if side is self.torch},
+            },
+            "leaks": {"keras": self.leaks(self.keras), "torch": self.leaks(self.torch)},
             "random": {"keras": self.keras.opened.random, "torch": self.torch.opened.random},
             "environment": {"keras": self.keras.recorded.environment, "torch": self.torch.recorded.environment},
             "seconds": {"keras": self.keras.recorded.seconds, "torch": self.torch.recorded.seconds},
@@ -163,6 +180,10 @@ class Report:
                 "keras": self.keras.recorded.peak_memory_bytes, "torch": self.torch.recorded.peak_memory_bytes,
             },
         }  # fmt: skip
+
+    def leaks(self, side: Side) -> dict[str, list[dict[str, Any]]]:
+        """Where one side has fewer digits than float64's, in each mode."""
+        return {mode: [asdict(leak) for leak in leaks] for mode, leaks in side.recorded.leaks.items()}
 
     def junit(self, file: Path) -> None:
         """Write the findings as JUnit XML, one test case each."""

@@ -14,10 +14,10 @@ from parity.errors import UsageError
 from parity.experiment.randomness import Purpose, of_shape, signs
 from parity.experiment.spec import Dtype
 from parity.models.batch import Batch
-from parity.models.calls import Call
+from parity.models.calls import Call, Leak
 from parity.models.described import Model
 from parity.models.source import Source, telling
-from parity.models.trees import leaves
+from parity.models.trees import leaves, mapped
 
 Arrays = dict[str, NDArray[Any]]
 # Takes each array of a run by name, as soon as it is there.
@@ -65,7 +65,9 @@ class Session:
     built: tuple[Dtype, Any, dict[int, str | None]] | None = None
     random: list[str] = field(default_factory=list)
     calls: dict[str, list[Call]] = field(default_factory=dict)
-    leaks: dict[str, str] = field(default_factory=dict)
+    leaks: dict[str, list[Leak]] = field(default_factory=dict)
+    watch: bool = False
+    lacking: dict[str, str] = field(default_factory=dict)
 
     def model(self, dtype: Dtype) -> Any:
         """The user's model in this precision."""
@@ -78,19 +80,27 @@ class Session:
             model, sources = self.side.own.build(self.source.build)
         self.random = self.side.own.without_randomness(model)
         with telling(f"{self.name}: the model's first call"):
-            self.side.own.complete(model, self.inputs(dtype))
+            self.side.own.complete(model, self.inputs(self.batch.in_precision(dtype)))
         self.built = dtype, model, sources
         return model
 
-    def inputs(self, dtype: Dtype) -> Any:
-        """The batch as what the model is called with."""
+    def inputs(self, batch: Batch) -> Any:
+        """A batch as what the model is called with: made anew for each call, since one may change it in place."""
         with telling(f"{self.name}: inputs()"):
-            return self.side.own.given(self.batch.in_precision(dtype).x, self.source.inputs)
+            return self.side.own.given(mapped(np.copy, batch.x), self.source.inputs)
+
+    def own_inputs(self, batch: Batch) -> Any:
+        """A batch as the user's own functions are called with it: arrays in Keras, the model's inputs in torch."""
+        return mapped(np.copy, batch.x) if self.side.name == "tf" else self.inputs(batch)
+
+    def targets(self, batch: Batch) -> Any:
+        """The targets of a batch, as the user's loss takes them."""
+        return mapped(np.copy, batch.y) if self.side.name == "tf" else self.side.own.given(batch.y, None)
 
     def described(self) -> tuple[Model, list[Call], tuple[tuple[int, ...], ...]]:
         """The model's layers in the order in which the batch calls them, what that made, the shapes of what it gave."""
         model = self.model("float64")
-        done = self.forward(model, self.inputs("float64"), False)
+        done = self.forward(model, self.inputs(self.batch.in_precision("float64")), False)
         assert self.built is not None
         shapes = tuple(tuple(int(n) for n in value.shape) for value in self.named_outputs(done.outputs).values())
         return self.side.describe.described(model, done.trace.calls, self.built[2]), done.trace.calls, shapes
@@ -100,7 +110,10 @@ class Session:
         assert self.built is not None
         mode = "train" if training else "eval"
         with telling(f"{self.name}: calling the model in {mode} mode"):
-            return self.side.capture.forward(model, x, training, self.built[2])
+            done = self.side.capture.forward(model, x, training, self.built[2], self.watch)
+        if self.watch:
+            self.leaks.setdefault(mode, done.trace.leaks())
+        return done
 
     def named_outputs(self, tree: Any) -> dict[str, Any]:
         """The model's results by name."""
@@ -123,32 +136,29 @@ class Session:
         With `nudge`, a number, weights and inputs are moved by one unit in the last place, at random. Unless `exact`,
         the framework's own code rounds constants through float32, as it ships.
         """
-        model, side, steps = self.model(dtype), self.side, plan.steps
+        model, side = self.model(dtype), self.side
         batch = self.batch.in_precision(dtype)
         start = Start(plan.weights, dtype, nudge)
         if nudge is not None:
             batch = Batch(nudged_tree(batch.x, nudge), batch.y)
-        with telling(f"{self.name}: inputs()"):
-            x = side.own.given(batch.x, self.source.inputs)
-        for name, value in leaves(x).items():
+        for name, value in leaves(self.inputs(batch)).items():
             sink(f"inputs/{name}", side.capture.array(value))
-        y = side.own.given(batch.y, None) if side.name == "torch" else batch.y
         side.own.write(model, start)
         side.own.freeze(model, list(plan.frozen))
         with side.own.exact_constants() if exact else nullcontext():
-            self.evaluate(model, x, sink, "eval")
-            self.predict(model, x if side.name == "torch" else batch.x, sink)
+            self.evaluate(model, batch, sink, "eval")
+            self.predict(model, batch, sink)
             side.own.write(model, start)
-            self.differentiate(model, x, y, sink, plan)
+            self.differentiate(model, batch, sink, plan)
             side.own.write(model, start)
-            if steps:
-                self.train(model, (x, batch.x), y, steps, sink)
-                self.evaluate(model, x, sink, "after")
+            if plan.steps:
+                self.train(model, batch, plan.steps, sink)
+                self.evaluate(model, batch, sink, "after")
                 side.own.write(model, start)
 
-    def evaluate(self, model: Any, x: Any, sink: Sink, level: str) -> None:
+    def evaluate(self, model: Any, batch: Batch, sink: Sink, level: str) -> None:
         """A pass in eval mode: all tensors of the first, the results alone of the one after training."""
-        done = self.forward(model, x, False)
+        done = self.forward(model, self.inputs(batch), False)
         if level == "eval":
             self.pass_on(done, sink, level)
         for name, tensor in self.named_outputs(done.outputs).items():
@@ -160,20 +170,20 @@ class Session:
         for name, value in done.trace.values.items():
             sink(f"{level}/{name}", value)
 
-    def predict(self, model: Any, x: Any, sink: Sink) -> None:
+    def predict(self, model: Any, batch: Batch, sink: Sink) -> None:
         """What the user calls for inference, where they say what that is on this side."""
         if self.source.predict is None:
             return
         with telling(f"{self.name}: predict()"):
-            tree = self.side.own.predict(model, self.source.predict, x)
+            tree = self.side.own.predict(model, self.source.predict, self.own_inputs(batch))
         for name, tensor in self.named_outputs(tree).items():
             sink(f"outputs/predict/{name}", self.side.capture.array(tensor))
 
-    def differentiate(self, model: Any, x: Any, y: Any, sink: Sink, plan: Plan) -> None:
+    def differentiate(self, model: Any, batch: Batch, sink: Sink, plan: Plan) -> None:
         """A pass, the loss, and gradients of the results at random; in train mode if any step of it is asked for."""
         side = self.side
         before = side.own.read(model) if plan.steps else {}
-        done = self.forward(model, x, plan.steps > 0)
+        done = self.forward(model, self.inputs(batch), plan.steps > 0)
         results = self.named_outputs(done.outputs)
         if plan.steps:
             self.pass_on(done, sink, "train")
@@ -182,9 +192,9 @@ class Session:
             for name, value in side.own.read(model).items():
                 if not np.array_equal(value, before[name], equal_nan=value.dtype.kind == "f"):
                     sink(f"buffers/{name}", value)
-        if self.source.loss is not None and y is not None:
+        if self.source.loss is not None and batch.y is not None:
             with telling(f"{self.name}: loss()"):
-                _, value, by_output = side.own.loss(done, self.source.loss, y)
+                _, value, by_output = side.own.loss(done, self.source.loss, self.targets(batch))
             if value.shape != ():
                 raise UsageError(f"{self.name}: loss() gives a tensor of shape {value.shape}, not one number")
             sink("loss", value)
@@ -193,9 +203,16 @@ class Session:
         floats = {n: t for n, t in results.items() if side.capture.array(t).dtype.kind == "f"}
         others = dict(zip(results, plan.output_shapes, strict=False))
         weights = [self.cotangent(i, tuple(t.shape), others.get(n)) for i, (n, t) in enumerate(floats.items())]
-        with telling(f"{self.name}: differentiating the model"):
-            cost = side.capture.weighted_sum(done, list(floats.values()), weights)
-            by_tensor, by_weight = side.capture.gradients(done, cost)
+        try:
+            with telling(f"{self.name}: differentiating the model"):
+                cost = side.capture.weighted_sum(done, list(floats.values()), weights)
+                by_tensor, by_weight = side.capture.gradients(done, cost)
+        except UsageError as error:
+            if plan.steps:
+                raise
+            # TensorFlow has no gradient of a grouped convolution on a CPU, say; who only uses a model needs none.
+            self.lacking["backward"] = str(error)
+            return
         for name, value in by_tensor.items():
             sink(f"gradient/{name}", value)
         for name, value in by_weight.items():
@@ -208,7 +225,7 @@ class Session:
         neutral = np.moveaxis(of_shape(Purpose.COTANGENT, number, other), -1, 1)
         return neutral if neutral.shape == shape else of_shape(Purpose.COTANGENT, number, shape)
 
-    def train(self, model: Any, x: tuple[Any, Any], y: Any, steps: int, sink: Sink) -> None:
+    def train(self, model: Any, batch: Batch, steps: int, sink: Sink) -> None:
         """Steps of the user's optimizer, by their own step() where they wrote one: the weights after each."""
         own, source = self.side.own, self.source
         if source.optimizer is None or (source.loss is None and source.step is None):
@@ -217,11 +234,12 @@ class Session:
             updater = own.optimizer(source.optimizer, model)
         costs = []
         for number in range(steps):
+            y = self.targets(batch)
             with telling(f"{self.name}: training step {number}"):
                 if source.step is not None:
-                    costs.append(own.own_step(model, updater, source.step, x[self.side.name == "tf"], y))
+                    costs.append(own.own_step(model, updater, source.step, self.own_inputs(batch), y))
                 else:
-                    costs.append(own.step(model, updater, source.loss, x[0], y))
+                    costs.append(own.step(model, updater, source.loss, self.inputs(batch), y))
             if number in (0, steps - 1):
                 level = "steps" if number else "step"
                 for name, value in own.read(model).items():

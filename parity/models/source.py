@@ -1,6 +1,7 @@
 """The user's code: a side's functions, found in a file or module, and what goes wrong inside of them in one line."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from parity.errors import ParityError, UsageError
 from parity.models.places import raised
 
 LONGEST = 400
+# What the frameworks say where float32 meets float64.
+MIXED = re.compile(r"(?i)(double|float64).*\bfloat(32)?\b|\bfloat(32)?\b.*(double|float64)")
 
 
 @dataclass(frozen=True)
@@ -82,4 +85,6 @@ def telling(what: str) -> Iterator[None]:
         if isinstance(error, SyntaxError) and error.filename is not None:
             place = f"{Path(error.filename).name}:{error.lineno}"
         at = f" at {place}" if place else ""
+        if MIXED.search(said):
+            said += "; it is run in float64, too: take the dtype from the input, or from the default"
         raise UsageError(f"{what} failed{at}: {type(error).__name__}: {said}".rstrip(": ")) from error

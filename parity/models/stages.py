@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,13 +35,14 @@ FAMILIES = {
 class Stage:
     """A tensor of each side that are the same one, made by a stage that ends there; `rule` says how they were paired.
 
-    A `guess` rests on the place alone.
+    A `guess` rests on the place alone. `inside` are what else it is made of: calls that have no partner.
     """
 
     keras: Call
     torch: Call
     layout: Layout
     rule: str
+    inside: tuple[Call, ...] = ()
 
     @property
     def name(self) -> str:
@@ -149,6 +150,20 @@ class Matching:
                 if self.pair(keras, torch, "place" if strange else "kind"):
                     break
 
+    def inside(self, stage: Stage) -> tuple[Call, ...]:
+        """The calls on the way from paired tensors to a stage's own, on both sides."""
+        found = []
+        for side, calls, own in ((0, self.keras, stage.keras), (1, self.torch, stage.torch)):
+            names: set[str] = set()
+            waiting = list(own.reads)
+            while waiting:
+                name = waiting.pop()
+                if name not in names and name not in (self.partners if side else self.stages):
+                    names.add(name)
+                    waiting += self.reads[side].get(name, ())
+            found += [call for call in calls if call.name in names]
+        return tuple(found)
+
     def origins(self, side: int, name: str) -> set[str]:
         """The nearest paired tensors, or inputs, that a tensor is made of."""
         paired = self.partners if side else self.stages
@@ -206,4 +221,5 @@ def matched(
     matching.by_layers(pairing)
     matching.by_values()
     matching.by_place()
-    return [matching.stages[call.name] for call in calls[0] if call.name in matching.stages]
+    stages = [matching.stages[call.name] for call in calls[0] if call.name in matching.stages]
+    return [replace(stage, inside=matching.inside(stage)) for stage in stages]
