@@ -1,5 +1,7 @@
 """Which layer is which: each rule, each message, and that no rule pairs what it cannot know."""
 
+from pathlib import Path
+
 import pytest
 
 from parity.errors import UsageError
@@ -229,6 +231,16 @@ def test_a_map_is_written_and_read_again():
         given=from_toml(text.replace('"b" = "y"', '"b" = "x"').replace('odd\\" one" = "x"', 'odd\\" one" = "y"')),
     )
     assert ("b", "x") in names(edited)
+
+
+def test_the_documents_map_can_be_read():
+    text = (Path(__file__).parents[1] / "docs" / "own-pair.md").read_text()
+    said = from_toml(text.split("```toml\n")[1].split("```")[0])
+    assert said.pairs["separable"] == ("depthwise", "pointwise")
+    assert said.ignore == ("aux_head",)
+    assert said.flattened == {"fc1": 512}
+    assert said.layout
+    assert said.sum
 
 
 def test_globs_pair_what_they_find_in_order_and_numbers_count():

@@ -55,7 +55,7 @@ def from_toml(text: str, name: str = "the map") -> PairingMap:
     for key, right in expected.items():
         wrong = [k for k, v in tables[key].items() if not right(v)] if isinstance(tables[key], dict) else [key]
         if wrong:
-            raise UsageError(f"{name}: [{key}] cannot have {wrong[0]!r} so; see python -m parity.check --help")
+            raise UsageError(f"{name}: [{key}] cannot have {wrong[0]!r} so; see docs/own-pair.md")
     if others or not (ignore == [] or names(ignore)):
         wrong_key = next(iter(others), "ignore")
         raise UsageError(
