@@ -80,7 +80,7 @@ FAULTS = {
         "mnist_rbm",
     ),
     "kernels are shrunk at step 8 of pre-training only": Fault(
-        "schedule", "pretraining", "costs", 9,
+        "schedule", "pretraining", "weights/dense_1/kernel", 8,
         ("rbm.py", "            update(machine, learning_rate, found)\n",
          "            update(machine, learning_rate, found)\n"
          "            factor = tf.cast(tf.where(step == 8, 0.99, 1.0), machine.dense.compute_dtype)\n"

@@ -3,7 +3,26 @@
 import re
 from collections.abc import Callable
 
-from benchmarks.faults.fault import TORCH_BUILT, Fault, loop
+from benchmarks.faults.fault import TORCH_BUILT, Edit, Fault, loop
+
+
+def scaled(when: str) -> tuple[Edit, Edit]:
+    """An optimizer's steps are a tenth, in loop and replay alike, while the condition on the number of steps holds."""
+    tf = (
+        "    stock, taken = built.update_step, built.iterations\n"
+        "    built.update_step = lambda gradient, variable, rate: stock(\n"
+        f"        gradient, variable, rate * tf.cast(tf.where({when}, 0.1, 1.0), rate.dtype))\n"
+        "    return built\n"
+    )
+    torch = (
+        f"{TORCH_BUILT}"
+        "    def scale(optimizer, arguments, options):\n"
+        "        taken = next((kept.get('step', 0) for kept in optimizer.state.values()), 0)\n"
+        f"        optimizer.param_groups[0]['lr'] = 1e-4 if {when} else 1e-3\n"
+        "    built.register_step_pre_hook(scale)\n"
+    )
+    return ("optimizers.py", "    return built\n", tf), ("optimizers.py", TORCH_BUILT, torch)
+
 
 TF_MOVED = (
     "model.trainable_variables[0].assign_add(tf.scatter_nd([[300, 5]], "
@@ -66,18 +85,7 @@ FAULTS = {
     **{at(kind, 7): fault(7) for kind, fault in KINDS.items()},
     # In what the replay has as well, so that the other side alone can tell.
     "the optimizer's steps are a tenth from step 30 on": Fault(
-        "optimizer", "lockstep", "weights/", None,
-        ("optimizers.py", "    return built\n",
-         "    stock, after = built.update_step, built.iterations\n"
-         "    built.update_step = lambda gradient, variable, rate: stock(\n"
-         "        gradient, variable, rate * tf.cast(tf.where(after >= 30, 0.1, 1.0), rate.dtype))\n"
-         "    return built\n"),
-        ("optimizers.py", TORCH_BUILT,
-         f"{TORCH_BUILT}"
-         "    def late(optimizer, arguments, options):\n"
-         "        taken = [kept.get('step', 0) for kept in optimizer.state.values()]\n"
-         "        optimizer.param_groups[0]['lr'] = 1e-4 if taken and taken[0] >= 30 else 1e-3\n"
-         "    built.register_step_pre_hook(late)\n"),
-        since=30,
+        "optimizer", "lockstep", "weights/", None, *scaled("taken >= 30"), since=30
     ),
-}  # fmt: skip
+    "the optimizer's steps are a tenth at step 6 only": Fault("optimizer", "loop", "costs", 7, *scaled("taken == 6")),
+}

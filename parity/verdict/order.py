@@ -58,11 +58,11 @@ def step_of(check: Check) -> float:
 def moment(check: Check, reached: Sequence[float]) -> tuple[bool, float, int]:
     """What failures are ordered by: pre-training comes before the training, and of one step the levels in their order.
 
-    What a whole run shows at some step is as late as the next of the steps that were `reached`, where single steps tell
-    more of the same.
+    What a whole run shows at some step, or a segment, is as late as the next of the steps that were `reached`, where
+    single steps tell more of the same.
     """
     step = step_of(check)
-    if check.level in WHOLE:
+    if check.level in WHOLE or SEGMENT.match(check.name):
         step = next(iter(reached[bisect.bisect_left(reached, step) :]), np.inf)
     return check.level != "pretraining", step, LEVELS.index(check.level)
 
