@@ -4,7 +4,7 @@ Each fault says at which level, and at which of the tensors, the two first part.
 of ports that came out differently.
 """
 
-from benchmarks.user_pairs import IMAGES, KERAS, SGD, TORCH, Fault, Pair
+from benchmarks.user_pairs import IMAGES, KERAS, MSE, SGD, TORCH, Fault, Pair
 
 __all__ = ["IMAGES", "KERAS", "PAIRS", "SGD", "TORCH", "Fault", "Pair"]
 
@@ -136,6 +136,54 @@ PAIRS = {
             Fault("        x = x.permute(0, 2, 3, 1)\n", "", "forward", "dense ~ head"),
             Fault("nn.ReLU(inplace=True)", "nn.LeakyReLU(0.01)", "forward", "conv2d/relu ~ relu"),
         ),
+    ),
+    # What comparisons of means, searches for any order of axes, and masks for NaN let pass.
+    "square": Pair(
+        """
+        def build():
+            return keras.Sequential([
+                keras.Input((5, 5, 5)),
+                layers.Conv2D(5, 3, padding="same"),
+                layers.ReLU(),
+                layers.Conv2D(5, 3, padding="same"),
+            ])
+        """,
+        f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.one = nn.Conv2d(5, 5, 3, padding=1)
+                self.relu = nn.ReLU(inplace=True)
+                self.two = nn.Conv2d(5, 5, 3, padding=1)
+
+            def forward(self, x):
+                x = self.relu(self.one(x))
+                return self.two(x)
+
+        def build():
+            return Net()
+
+        def outputs(y):
+            return y.permute(0, 2, 3, 1)
+
+        {IMAGES.replace(chr(10), chr(10) + " " * 8)}
+        """,
+        data(REALS.format("5, 5, 5"), REALS.format("5, 5, 5")),
+        (
+            Fault("return self.two(x)", "return self.two(x).flip(0)", "forward", "output"),
+            Fault("return self.two(x)", "return self.two(x).transpose(2, 3)", "forward", "output"),
+            Fault("permute(0, 3, 1, 2)", "permute(0, 3, 2, 1)", "inputs", "input"),
+            Fault("permute(0, 3, 1, 2)", "permute(0, 1, 2, 3)", "forward", "conv2d ~ one"),
+            Fault(
+                "return self.two(x)", "return self.two(x + (0.1 * x - (0.1 * x).detach()))", "backward", "re_lu ~ relu"
+            ),
+            Fault(
+                "return self.two(x)", "y = self.two(x)\n        return y.where(y < 1, torch.nan)", "forward", "output"
+            ),
+            Fault("self.relu(self.one(x))", "F.relu6(2 * self.one(x))", "forward", "relu"),
+        ),
+        loss=(MSE[0], MSE[1].replace("(outputs, targets)\n", "(outputs.permute(0, 2, 3, 1), targets)\n", 2)),
+        optimizer=None,
     ),
     "lstm": Pair(
         """
