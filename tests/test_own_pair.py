@@ -188,3 +188,19 @@ def test_constants_that_keras_rounds_are_its_own(own_workers, tmp_path):
     report = checked(request(wrong.write(tmp_path / "wrong")), own_workers, tmp_path / "betas")
     assert report.first_divergence is not None
     assert report.first_divergence.level == "optimizer step"
+
+
+def test_stages_are_judged_alone_where_the_pass_differs(own_workers, tmp_path):
+    """On the other side's tensors, which a recording can give, too: two faults are told apart, and all else agrees."""
+    paths = PAIRS["flatten"].write(tmp_path / "pair")
+    text = paths["torch"].read_text()
+    for old, new in (("nn.ReLU(", "nn.ReLU6("), ("head(x.flatten(1)", "head(1.5 * x.flatten(1)")):
+        text = text.replace(old, new)
+    paths["torch"].write_text(text.replace("self.relu(self.conv(x))", "self.relu(9 * self.conv(x))"))
+    report = checked(request(paths), own_workers, tmp_path / "out")
+    assert [f.name for f in report.alone if f.result == "failed"] == ["conv2d/relu ~ relu", "dense ~ head"], str(report)
+    assert "given equal inputs, 3 of 5 stages agree" in str(report)
+    record_side(str(paths["torch"]), "torch", request(paths), own_workers, tmp_path / "recorded")
+    sides = Request(str(paths["keras"]), str(tmp_path / "recorded"))
+    other = checked(sides, {"tf": own_workers["tf"]}, tmp_path / "other")
+    assert [f.name for f in other.alone if f.result == "failed"] == ["conv2d/relu ~ relu", "dense ~ head"], str(other)

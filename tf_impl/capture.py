@@ -14,7 +14,7 @@ from tensorflow.python.framework import op_callbacks
 
 from parity.models.calls import Trace
 from parity.models.places import place
-from parity.models.trees import leaves
+from parity.models.trees import leaves, mapped
 from tf_impl.describe import is_leaf, kind, members, variables
 
 # Their activations act inside of a loop over time.
@@ -36,13 +36,23 @@ def array(tensor: Any) -> np.ndarray:
     return np.array(tensor)
 
 
-def forward(model: Any, x: Any, training: bool, sources: Mapping[int, str | None], watch: bool = False) -> Pass:
-    """Call the model on `x`; `sources` says where each layer was made. With `watch`, leaks of float64 are noted."""
+def forward(
+    model: Any,
+    x: Any,
+    training: bool,
+    sources: Mapping[int, str | None],
+    watch: bool = False,
+    forced: Mapping[str, np.ndarray] | None = None,
+) -> Pass:
+    """Call the model on `x`; `sources` says where each layer was made. With `watch`, leaks of float64 are noted.
+
+    What is made is written down, and where `forced` has an array of its name, that goes on in its place.
+    """
     done = Pass(model, None, Trace(array), tf.GradientTape(persistent=True))
     for name, tensor in leaves(x).items():
         done.trace.known(tensor, f"input {name}".rstrip())
     watching = narrower(done.trace.leak) if watch else nullcontext()
-    with done.tape, watching, recording(done, sources):
+    with done.tape, watching, recording(done, sources, forced or {}):
         done.outputs = model(x, training=training)
     return done
 
@@ -68,11 +78,20 @@ def narrower(tell: Callable[[str, Any], None]) -> Iterator[None]:
 
 
 @contextmanager
-def recording(done: Pass, sources: Mapping[int, str | None]) -> Iterator[None]:
+def recording(done: Pass, sources: Mapping[int, str | None], forced: Mapping[str, np.ndarray]) -> Iterator[None]:
     """Write down what is called in the block: leaf layers, their activations, and the functions of a graph."""
     paths = {id(layer): path for path, layer in members(done.model)}
     original = keras.Operation.__call__
     within: list[Any] = []
+
+    def add(*args: Any, made: list[Any], outputs: Any, **kwargs: Any) -> Any:
+        """Write down what was made; the outputs that go on."""
+        names = done.trace.add(*args, made=made, **kwargs)
+        changed = {id(t): tf.constant(forced[n], t.dtype) for n, t in zip(names, made, strict=True) if n in forced}
+        for name, tensor in zip(names, made, strict=True):
+            if id(tensor) in changed:
+                done.trace.known(changed[id(tensor)], name)
+        return mapped(lambda t: changed.get(id(t), t), outputs) if changed else outputs
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         is_layer = isinstance(layer, keras.layers.Layer)
@@ -83,7 +102,7 @@ def recording(done: Pass, sources: Mapping[int, str | None]) -> Iterator[None]:
         known = id(layer) in paths
         number = done.trace.number(path)
         source = sources.get(id(layer)) or place(_getframe(1))
-        write = partial(done.trace.add, layer=paths.get(id(layer)), number=number, source=source)
+        write = partial(add, layer=paths.get(id(layer)), number=number, source=source)
         within.append((path, read, write))
         try:
             outputs = original(layer, *args, **kwargs)
@@ -94,10 +113,8 @@ def recording(done: Pass, sources: Mapping[int, str | None]) -> Iterator[None]:
         if isinstance(activation, Activation) and activation.called:
             activation.called = False
             write = partial(write, layer=None)
-            write(f"{path}/{activation.name}", activation.name, read=read, made=made)
-        elif made:
-            write(path, kind(layer), read=read, made=made)
-        return outputs
+            return write(f"{path}/{activation.name}", activation.name, read=read, made=made, outputs=outputs)
+        return write(path, kind(layer), read=read, made=made, outputs=outputs)
 
     with ExitStack() as changes:
         for _, layer in members(done.model):
@@ -117,7 +134,7 @@ class Activation:
     def __call__(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         if self.within and not self.called and tf.is_tensor(x):
             path, read, write = self.within[-1]
-            write(path, "", read=read, made=[x])
+            x = write(path, "", read=read, made=[x], outputs=x)
             self.within[-1] = path, [x], write
             self.called = True
         return self.function(x, *args, **kwargs)

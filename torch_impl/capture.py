@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from parity.models.calls import Trace
 from parity.models.places import place
-from parity.models.trees import leaves
+from parity.models.trees import leaves, mapped
 from torch_impl.describe import is_leaf, kind, members, variables
 
 
@@ -33,14 +33,24 @@ def array(tensor: Any) -> np.ndarray:
     return tensor.detach().cpu().numpy().copy()
 
 
-def forward(model: Any, x: Any, training: bool, sources: Mapping[int, str | None], watch: bool = False) -> Pass:
-    """Call the model on `x`; `sources` says where each layer was made. With `watch`, leaks of float64 are noted."""
+def forward(
+    model: Any,
+    x: Any,
+    training: bool,
+    sources: Mapping[int, str | None],
+    watch: bool = False,
+    forced: Mapping[str, np.ndarray] | None = None,
+) -> Pass:
+    """Call the model on `x`; `sources` says where each layer was made. With `watch`, leaks of float64 are noted.
+
+    What is made is written down, and where `forced` has an array of its name, that goes on in its place.
+    """
     done = Pass(model, None, Trace(array))
     for name, tensor in leaves(x).items():
         done.trace.known(tensor, f"input {name}".rstrip())
     model.train(training)
     watching = narrower(done.trace.leak) if watch else nullcontext()
-    with watching, recording(done, sources):
+    with watching, recording(done, sources, forced or {}):
         done.outputs = called(model, x)
     return done
 
@@ -55,7 +65,7 @@ def called(model: Any, x: Any) -> Any:
 class Functions(TorchFunctionMode):
     """Writes down the results of functions that are called outside of leaf modules."""
 
-    def __init__(self, within: list[Any], write: Callable[..., None]) -> None:
+    def __init__(self, within: list[Any], write: Callable[..., Any]) -> None:
         super().__init__()
         self.within, self.write = within, write
 
@@ -70,8 +80,7 @@ class Functions(TorchFunctionMode):
         outputs = func(*args, **kwargs)
         name = getattr(func, "__name__", str(func))
         name = getattr(func.__self__, "__name__", name) if name == "__get__" else name
-        self.write(name.strip("_"), name.strip("_"), None, read, before, outputs, _getframe(1))
-        return outputs
+        return self.write(name.strip("_"), name.strip("_"), None, read, before, outputs, _getframe(1))
 
 
 class Narrower(TorchDispatchMode):
@@ -98,39 +107,50 @@ def narrower(tell: Callable[[str, Any], None]) -> Iterator[None]:
 
 
 @contextmanager
-def recording(done: Pass, sources: Mapping[int, str | None]) -> Iterator[None]:
+def recording(done: Pass, sources: Mapping[int, str | None], forced: Mapping[str, np.ndarray]) -> Iterator[None]:
     """Write down what is called in the block: leaf modules, and functions between them."""
     paths = {id(layer): path for path, layer in members(done.model)}
     within: list[Any] = []
 
-    def write(path: str, name: str, module: Any, read: Any, before: Any, outputs: Any, frame: Any) -> None:
+    def write(path: str, name: str, module: Any, read: Any, before: Any, outputs: Any, frame: Any) -> Any:
+        """Write down what was made; the outputs that go on."""
         unchanged = [t for t, version in zip(read, before, strict=True) if t._version == version]
         made = [t for t in tensors(outputs) if not any(t is other for other in unchanged)]
         if not made:
-            return
+            return outputs
         number = done.trace.number(path)
         within.append(path)
-        source = sources.get(id(module)) or place(frame)
+        source, changed = sources.get(id(module)) or place(frame), {}
         for own in done.trace.add(path, name, paths.get(id(module)), number, read, made, source):
             tensor = done.trace.tensors[own]
             if tensor.requires_grad:
                 tensor.register_hook(lambda g, own=own: done.found.__setitem__(own, array(g)))
+            if own in forced:
+                value = torch.from_numpy(forced[own]).to(tensor.dtype)
+                if any(tensor is other for other in read):
+                    # Changed in place, so whoever goes on may use what was read.
+                    tensor.data.copy_(value)
+                else:
+                    changed[id(tensor)] = value
+                    done.trace.known(value, own)
         within.pop()
+        return mapped(lambda t: changed.get(id(t), t), outputs) if changed else outputs
 
     def enter(module: Any, args: Any) -> None:
         if within or is_leaf(module):
             read = tensors(args)
             within.append((read, [t._version for t in read]))
 
-    def leave(module: Any, args: Any, kwargs: Any, outputs: Any) -> None:
+    def leave(module: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
         if not within:
-            return
+            return None
         read, before = within.pop()
         if not within and outputs is not None:
             path = paths.get(id(module), type(module).__name__) or kind(module)
             read = [*read, *(t for t in tensors(kwargs) if not any(t is other for other in read))]
             before = [*before, *(t._version for t in read[len(before) :])]
-            write(path, kind(module), module, read, before, outputs, _getframe(1))
+            return write(path, kind(module), module, read, before, outputs, _getframe(1))
+        return None
 
     before = hooks.register_module_forward_pre_hook(enter)
     after = hooks.register_module_forward_hook(leave, with_kwargs=True, always_call=True)

@@ -21,6 +21,13 @@ class Layout:
     name: str
     turn: Callable[[Array], Array]
 
+    def back(self, array: Array, shape: tuple[int, ...]) -> Array:
+        """torch's array as Keras's, of that shape."""
+        places = self.turn(np.arange(array.size).reshape(shape))
+        found = np.empty(array.size, array.dtype)
+        found[places.reshape(-1)] = array.reshape(-1)
+        return found.reshape(shape)
+
 
 SAME = Layout("the same", lambda array: array)
 CHANNELS_FIRST = Layout("channels first", lambda array: np.moveaxis(array, -1, 1))

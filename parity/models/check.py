@@ -13,9 +13,9 @@ from parity.models.described import Side as Framework
 from parity.models.findings import Finding
 from parity.models.generic import generic
 from parity.models.given import from_toml, to_toml
-from parity.models.job import InputsJob, OpenJob, PortJob, RecordJob
-from parity.models.judge import Side
-from parity.models.levels import judged
+from parity.models.job import ForceJob, InputsJob, OpenJob, PortJob, RecordJob
+from parity.models.judge import Judge, Side
+from parity.models.levels import alone, judge_of, judged, to_force
 from parity.models.pairing import pair
 from parity.models.pairs import Pairing, PairingMap
 from parity.models.proof import proven
@@ -31,6 +31,7 @@ Weights = Literal["port", "keras", "torch", "as-is"]
 # Steps of the optimizer, and runs that are a rounding away, on each side.
 STEPS, RERUNS = 5, 2
 INPUTS, START, MAP = "inputs", "start.safetensors", "map.toml"
+FORCED, ALONE = "forced.safetensors", "alone.safetensors"
 KINDS: dict[Framework, Literal["tf", "torch"]] = {"keras": "tf", "torch": "torch"}
 
 
@@ -89,9 +90,12 @@ class Check:
         self.record(steps)
         sides = {side: self.side(side) for side in KINDS}
         proofs = proven(pairing, self.start["keras"], self.start["torch"])
-        findings = [*judged(sides["keras"], sides["torch"], pairing, proofs), *self.uncovered(pairing)]
+        judge = judge_of(sides["keras"], sides["torch"], pairing)
+        findings = [*judged(judge, proofs), *self.uncovered(pairing)]
         report = Report(sides["keras"], sides["torch"], pairing, tuple(findings), tuple(self.notes), self.out)
         report = replace(report, strict=self.request.strict)
+        if any(finding.result == "failed" and finding.level == "forward" for finding in findings):
+            report = replace(report, alone=tuple(self.alone(judge)))
         report.write()
         return report
 
@@ -198,6 +202,15 @@ class Check:
             job = RecordJob(self.out / side / START, self.out / side, steps, RERUNS, frozen, shapes)
             jobs.append(partial(self.workers[KINDS[side]].run, job, silent, "recording took"))
         raise_together(at_once(jobs))
+
+    def alone(self, judge: Judge) -> list[Finding]:
+        """Each stage of the forward pass by itself, on the other side's tensors."""
+        side: Framework = "torch" if "torch" in self.live() else "keras"
+        forced, made = self.out / side / FORCED, self.out / side / ALONE
+        recording.save_arrays(forced, to_force(judge, side))
+        job = ForceJob(self.out / side / START, forced, made)
+        self.workers[KINDS[side]].run(job, silent, "judging stages alone took")
+        return list(alone(judge, side, recording.load_arrays(made)))
 
     def side(self, side: Framework) -> Side:
         """A side as it was recorded."""

@@ -59,4 +59,15 @@ class RecordJob:
     __pydantic_config__ = STRICT
 
 
-Job = InputsJob | OpenJob | PortJob | RecordJob
+@dataclass(frozen=True)
+class ForceJob:
+    """Run the open model once in eval mode with given tensors in place of its own, each stage on those before it."""
+
+    weights: Path
+    forced: Path
+    out: Path
+    kind: Literal["force"] = "force"
+    __pydantic_config__ = STRICT
+
+
+Job = InputsJob | OpenJob | PortJob | RecordJob | ForceJob

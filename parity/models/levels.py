@@ -1,12 +1,12 @@
 """Every level of a user's pair, in order: what is judged, and what is not and why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from parity.models.findings import Finding, Level
-from parity.models.judge import Judge, Side
+from parity.models.judge import Array, Judge, Side
 from parity.models.pairs import Pairing
 from parity.models.proof import Proof
 from parity.models.stages import matched
@@ -18,14 +18,18 @@ TRAINING: tuple[Level, ...] = ("optimizer step", "steps", "forward after trainin
 SLOTS = {"momentum": "exp_avg", "velocity": "exp_avg_sq"}
 
 
-def judged(keras: Side, torch: Side, pairing: Pairing, proofs: Sequence[Proof]) -> list[Finding]:
-    """All findings on two recordings; `proofs` are those of the weights that both started from."""
+def judge_of(keras: Side, torch: Side, pairing: Pairing) -> Judge:
+    """The judge of two recordings, with the tensors of their passes in eval mode paired."""
     calls = keras.recorded.calls["eval"], torch.recorded.calls["eval"]
     arrays = [
         {name.removeprefix("eval/"): value for name, value in side.arrays.items() if name.startswith("eval/")}
         for side in (keras, torch)
     ]
-    judge = Judge(keras, torch, pairing, matched(calls, (arrays[0], arrays[1]), pairing))
+    return Judge(keras, torch, pairing, matched(calls, (arrays[0], arrays[1]), pairing))
+
+
+def judged(judge: Judge, proofs: Sequence[Proof]) -> list[Finding]:
+    """All findings; `proofs` are those of the weights that both sides started from."""
     found = [*inputs(judge), *forward(judge, "forward", "eval"), *predicted(judge)]
     found = [*weights(proofs, found), *found]
     if judge.trained:
@@ -76,6 +80,27 @@ def forward(judge: Judge, level: Level, mode: str) -> list[Finding]:
         guesses = {stage.name for stage in judge.stages if stage.guess}
         stages = [f for f in stages if f.result != "failed" or f.name not in guesses]
     return [*stages, *results]
+
+
+def to_force(judge: Judge, side: str) -> dict[str, Array]:
+    """The other side's tensors in eval mode by this one's names and in its layouts: what its stages are given alone."""
+    found = {}
+    for stage in judge.stages:
+        if side == "torch":
+            found[stage.torch.name] = stage.layout.turn(judge.keras.arrays[f"eval/{stage.keras.name}"])
+        else:
+            theirs = judge.torch.arrays[f"eval/{stage.torch.name}"]
+            found[stage.keras.name] = stage.layout.back(theirs, stage.keras.shape)
+    return found
+
+
+def alone(judge: Judge, side: str, made: Mapping[str, Array]) -> Iterator[Finding]:
+    """Each stage by itself: `made` is what `side` makes of the other's tensors."""
+    own = judge.torch if side == "torch" else judge.keras
+    arrays = {**own.arrays, **{f"eval/{name}": value for name, value in made.items()}}
+    own = replace(own, arrays=arrays)
+    changed = replace(judge, torch=own) if side == "torch" else replace(judge, keras=own)
+    yield from changed.by_stage("forward", "eval/", judge.stages)
 
 
 def predicted(judge: Judge) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from parity.verdict.checks import EXIT_STATUS, VerdictName
 VERDICT_FORMAT = 1
 # Notes and messages that are printed; all of them are in verdict.json.
 SHOWN = 3
+MOST_LINES = 14
 # float32's unit roundoff over float64's.
 COARSER = 2.0**29
 
@@ -34,12 +35,17 @@ class Report:
     notes: tuple[str, ...]
     folder: Path
     strict: bool = False
+    # Each stage of the forward pass by itself, given the other side's tensors; where that pass differs.
+    alone: tuple[Finding, ...] = ()
 
     def __bool__(self) -> bool:
         return self.verdict == "parity"
 
     def __str__(self) -> str:
-        return "\n".join(self.lines())
+        *lines, report, verdict = self.lines()
+        room = max(0, MOST_LINES - len(lines) - 2)
+        notes = [f"  note: {said}" for said in [*self.pairing.messages, *self.notes]]
+        return "\n".join([*lines, *notes[: min(room, SHOWN)], report, verdict])
 
     @property
     def verdict(self) -> VerdictName:
@@ -77,8 +83,6 @@ class Report:
             yield from self.place(first)
         yield from self.passing()
         yield from self.framework()
-        for said in [*self.pairing.messages, *self.notes][:SHOWN]:
-            yield f"  note: {said}"
         yield f"  report: {self.folder / 'verdict.json'}"
         yield f"verdict: {self.verdict}"
 
@@ -129,6 +133,11 @@ class Report:
             if found["passed"] + found["failed"]
         ]
         yield f"  within rounding: {', '.join(passed)}"
+        if self.alone:
+            failing = [finding.name for finding in self.alone if finding.result == "failed"]
+            names = ", ".join(failing[:SHOWN]) + (f" and {len(failing) - SHOWN} more" if len(failing) > SHOWN else "")
+            right = len(self.alone) - len(failing)
+            yield f"  given equal inputs, {right} of {len(self.alone)} stages agree; not: {names or 'none'}"
         unjudged = [level for level, found in counts.items() if found["not_judged"] and not found["passed"]]
         random = [*self.keras.opened.random, *self.torch.opened.random]
         if unjudged:
@@ -162,6 +171,7 @@ class Report:
             "verdict": self.verdict,
             "first_divergence": None if first is None else asdict(first),
             "findings": [asdict(finding) for finding in self.findings],
+            "alone": [asdict(finding) for finding in self.alone],
             "settings": [asdict(setting) for setting in compared(self.pairing)],
             "pairs": [
                 {"keras": p.keras, "torch": p.torch, "rule": p.rule, "guess": p.guess} for p in self.pairing.pairs

@@ -19,6 +19,8 @@ from parity.models.described import Model
 from parity.models.source import Source, telling
 from parity.models.trees import leaves, mapped
 
+# Numbers that are nudged at once.
+PATTERN = 2**20
 Arrays = dict[str, NDArray[Any]]
 # Takes each array of a run by name, as soon as it is there.
 Sink = Callable[[str, NDArray[Any]], None]
@@ -164,6 +166,16 @@ class Session:
         for name, tensor in self.named_outputs(done.outputs).items():
             sink(f"outputs/{level}/{name}", self.side.capture.array(tensor))
 
+    def forced(self, plan: Plan, tensors: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """What each stage makes in eval mode when `tensors` go on in place of what the stages before it made."""
+        model = self.model("float64")
+        self.side.own.write(model, Start(plan.weights, "float64", None))
+        x = self.inputs(self.batch.in_precision("float64"))
+        assert self.built is not None
+        with self.side.own.exact_constants(), telling(f"{self.name}: calling the model in eval mode"):
+            done = self.side.capture.forward(model, x, False, self.built[2], forced=tensors)
+        return done.trace.values
+
     def pass_on(self, done: Any, sink: Sink, level: str) -> None:
         """Give the tensors of a pass to the sink, and keep what is said of them."""
         self.calls.setdefault(level, done.trace.calls)
@@ -255,8 +267,13 @@ def nudged(array: NDArray[Any], number: int, position: int) -> NDArray[Any]:
     """Every float one unit in the last place up or down, at random."""
     if array.dtype.kind != "f":
         return array
-    towards = signs(0, number, position, array.shape) * np.inf
-    return np.nextafter(array, towards.astype(array.dtype))
+    # One pattern over and over: of a large weight, a sign for each number would be as much memory as the weight.
+    towards = (signs(0, number, position, (min(array.size, PATTERN),)) * np.inf).astype(array.dtype)
+    flat = array.reshape(-1).copy()
+    for start in range(0, flat.size, PATTERN):
+        block = flat[start : start + PATTERN]
+        np.nextafter(block, towards[: block.size], out=block)
+    return flat.reshape(array.shape)
 
 
 def nudged_tree(tree: Any, number: int, position: int = 2**15) -> Any:

@@ -138,7 +138,8 @@ class Matching:
             if keras.name in self.stages or not made_of:
                 continue
             found = []
-            for torch in self.torch:
+            # Of several in a row, the last is what the layer as a whole makes.
+            for torch in reversed(self.torch):
                 if torch.name in self.partners or (torch.layer is not None and keras.layer is None and not torch.kind):
                     continue
                 if {self.partners.get(name, name) for name in self.origins(1, torch.name)} != made_of:

@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 from parity.errors import UsageError
 from parity.experiment.randomness import generator
 from parity.models import batch, recording
-from parity.models.job import InputsJob, Job, OpenJob, PortJob
-from parity.models.session import Session
+from parity.models.job import ForceJob, InputsJob, Job, OpenJob, PortJob
+from parity.models.session import Plan, Session
 from parity.models.source import Source, modules_of, split, telling
 from parity.worker import serving
 from parity.worker.chunks import Tell
@@ -90,6 +90,9 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, session: Session | None
         assert session is not None
         if isinstance(job, PortJob):
             port(session, job)
+        elif isinstance(job, ForceJob):
+            plan = Plan(recording.load_arrays(job.weights), 0)
+            recording.save_arrays(job.out, session.forced(plan, recording.load_arrays(job.forced)))
         else:
             recording.record(session, job)
     return session
