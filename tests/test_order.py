@@ -108,10 +108,13 @@ def test_a_loop_that_used_other_samples_follows_from_that(clean_pair):
     labels = theirs.trace["consumed/labels"]
     root, *followers = failures(judge(ours, with_trace(broken, consumed__labels=changed(labels, 39))))
     assert (root.level, root.where) == ("consumed", "step 39")
+    # The side whose loop does something else than its replay is the one that is off.
+    assert root.side == "torch's loop"
+    assert root.reason.endswith("; torch's loop is off: its replay takes other samples there")
     assert {check.follows for check in followers if check.level == "loop"} == {"consumed, step 39, labels"}
     # What used the same samples stands for itself.
     first, *rest = failures(judge(ours, with_trace(broken, consumed__labels=changed(labels, 38))))
-    assert (first.level, first.where) == ("consumed", "step 38")
+    assert (first.level, first.where, first.side) == ("consumed", "step 38", None)
     loops = [check for check in rest if check.level == "loop"]
     assert [check.follows for check in loops] == [None, "loop, step 39, cost"]
 

@@ -71,6 +71,7 @@ def marked(a: Recording, b: Recording, found: Found) -> list[Check]:
     """All checks of a phase, each failure that follows from another one saying so."""
     differing, identity = differing_steps(a, b), a.manifest.identity
     consumed = [follow(check, of_indices(check, found.consumed, differing)) for check in found.consumed]
+    consumed = [of_a_side(check, found.loops) for check in consumed]
     used = {check.name: check for check in consumed if check.result == "failed"}
     stages = [follow(check, given(check, reads(check, identity), used, differing)) for check in found.stages]
     stages = [follow(check, before(check, stages)) for check in begun(stages)]
@@ -119,6 +120,17 @@ def of_indices(check: Check, consumed: Sequence[Check], differing: Differing) ->
     if indices is None or check is indices or not np.isin(differing[check.name], differing["indices"]).all():
         return None
     return indices
+
+
+def of_a_side(check: Check, loops: Sequence[Check]) -> Check:
+    """A failure of what was used, with the side that is off: whose loop does not do there what its replay does."""
+    if check.result != "failed" or step_of(check) == np.inf:
+        return check
+    off = {loop.side for loop in loops if loop.result == "failed" and step_of(loop) == step_of(check)} - {None}
+    if len(off) != 1:
+        return check
+    (side,) = off
+    return replace(check, side=side, reason=f"{check.reason}; {side} is off: its replay takes other samples there")
 
 
 def given(check: Check, read: Sequence[str], used: Mapping[str, Check], differing: Differing) -> Check | None:
