@@ -140,11 +140,13 @@ def group_norm(chain: Chain) -> None:
 
 def function(chain: Chain) -> None:
     """An activation as a layer, in place or not."""
+    # torch cannot differentiate what needs its result if that is changed.
+    inplace = f"inplace={not chain.forward or 'Norm' in ''.join(chain.modules[-1:])}"
     keras, torch, wrong = chain.pick(
         [
-            ("layers.ReLU()", "nn.ReLU(inplace=True)", "nn.Softplus()"),
+            ("layers.ReLU()", f"nn.ReLU({inplace})", "nn.Softplus()"),
             ("layers.LeakyReLU(negative_slope=0.3)", "nn.LeakyReLU(0.3)", "nn.LeakyReLU()"),
-            ("layers.ELU(alpha=0.5)", "nn.ELU(0.5, inplace=True)", "nn.ELU()"),
+            ("layers.ELU(alpha=0.5)", f"nn.ELU(0.5, {inplace})", "nn.ELU()"),
             ('layers.Activation("gelu")', "nn.GELU()", "nn.GELU('tanh')"),
             ("layers.Dropout(0.4)", "nn.Dropout(0.4)", "nn.ReLU()"),
         ]

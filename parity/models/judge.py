@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.models.axes import Layout, layouts
-from parity.models.calls import Call
+from parity.models.calls import Call, largest
 from parity.models.findings import Finding, Level
 from parity.models.links import Link
 from parity.models.pairs import Pairing
@@ -175,6 +175,23 @@ class Judge:
         """The layout in which two results have one shape: as they are, or else channels first."""
         found = list(layouts(ours.shape, theirs.shape))
         return next((layout for layout in found if layout.name == "the same"), found[0] if found else None)
+
+    def in_float32(self) -> Iterator[Finding]:
+        """Whether float32 rounds either side's forward pass as it does the other's: one has no fewer digits."""
+        for stage in self.stages:
+            key, other = f"eval/{stage.keras.name}", f"eval/{stage.torch.name}"
+            if key not in self.keras.recorded.narrow or other not in self.torch.recorded.narrow:
+                continue
+            moved = self.keras.recorded.narrow[key], self.torch.recorded.narrow[other]
+            size = largest([self.keras.arrays[key], self.torch.arrays[other]])
+            nudged = max(self.keras.recorded.nudged.get(key, 0.0), self.torch.recorded.nudged.get(other, 0.0))
+            bound = FACTOR * max(min(moved), nudged / FINER) + LAST / FINER * size
+            found = Finding("float32", stage.name, "passed", "rounded alike", None, None, None, None, max(moved), bound)
+            if max(moved) > bound:
+                who = "Keras" if moved[0] > moved[1] else "torch"
+                reason = f"{who}'s float32 run has fewer digits than float32: half precision, autocast, TF32?"
+                found = replace(found, result="failed", reason=reason)
+            yield self.told(found, stage)
 
     def input_layout(self, ours: Array, theirs: Array) -> Layout | None:
         """The layout by which the values agree, or else the first in which the shapes do."""

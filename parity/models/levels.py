@@ -41,6 +41,7 @@ def judged(judge: Judge, proofs: Sequence[Proof]) -> list[Finding]:
     found += loss(judge)
     found += backward(judge)
     found += steps(judge)
+    found += judge.in_float32()
     return found
 
 

@@ -79,7 +79,7 @@ class Report:
         if first is None:
             yield self.without_divergence()
         else:
-            yield f"mismatch: Keras and torch part first at {first.name}, {first.level}, float64"
+            yield f"mismatch: Keras and torch part first at {first.name}, {first.level}{self.precision()}"
             yield from self.place(first)
         yield from self.passing()
         yield from self.framework()
@@ -93,6 +93,11 @@ class Report:
             return f"insufficient: nothing differs, but not everything could be judged: {'; '.join(lacking[:SHOWN])}"
         counts = sum(finding.result == "passed" for finding in self.findings)
         return f"Keras and torch compute the same: all of {counts} checks pass, in float64"
+
+    def precision(self) -> str:
+        """In which precision the first divergence is seen."""
+        first = self.first_divergence
+        return "" if first is not None and first.level == "float32" else ", float64"
 
     def place(self, first: Finding) -> Iterator[str]:
         """Both names, the worst element, the settings that differ there, how far the whole results are apart."""
