@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, get_args
 
 from benchmarks.families import shortened
 from benchmarks.lockstep import deviations
-from parity.bounds.stages import ALLOWED
+from parity.bounds.rows import ALLOWED
 from parity.experiment.experiments import activation, mlp, normalised, with_dropout
 from parity.experiment.nodes import NUMBERED, ActivationName, Dense, InitializerName, Node, PReLU
 from parity.experiment.optimizers import LBFGS, OPTIMIZERS, ClipBy, Clipping

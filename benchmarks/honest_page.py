@@ -12,7 +12,7 @@ from benchmarks.draws import made_of
 from benchmarks.lanes import JUDGED, Outcome
 from benchmarks.shrink import Command
 from benchmarks.tables import CONFIDENCE, markdown, upper_bound
-from parity.bounds.stages import ALLOWED
+from parity.bounds.rows import ALLOWED
 from parity.experiment.nodes import Activation, Dense, PReLU
 from parity.experiment.spec import Identity
 from parity.verdict.checks import Level

@@ -24,7 +24,8 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from parity.bounds.measure import entries
-from parity.bounds.stages import ALLOWED, Result
+from parity.bounds.rows import ALLOWED
+from parity.bounds.stages import Result
 from parity.experiment.experiments import EXPERIMENTS
 from parity.experiment.nodes import ActivationName
 from parity.experiment.optimizers import OPTIMIZERS, ClipBy

@@ -10,7 +10,7 @@ from conftest import both_sides, shortened, with_activations
 
 from benchmarks import activations as benchmark
 from parity.bounds import activations
-from parity.bounds.stages import ALLOWED
+from parity.bounds.rows import ALLOWED
 from parity.experiment import randomness
 from parity.experiment.experiments import EXPERIMENTS
 from parity.experiment.experiments import activation as node_of

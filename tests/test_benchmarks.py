@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from parity.bounds.stages import ALLOWED
+from parity.bounds.rows import ALLOWED
 
 ROOT = Path(__file__).parents[1]
 

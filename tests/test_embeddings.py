@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import shortened
 
-from parity.bounds import embeddings
+from parity.bounds.nodes import embedding
 from parity.data import digits
 from parity.data.datasets import load
 from parity.errors import IncomparableError
@@ -46,11 +46,9 @@ def test_a_token_is_its_patch_and_its_ink():
 
 def test_counts_are_the_words_of_each_sample():
     node = Embedding("e", 3, 5, 2, initializer("normal"))
-    counted = embeddings.counts(node, np.array([[4, 0, 4], [1, 2, 3]]))
+    counted = embedding.counts(node, np.array([[4, 0, 4], [1, 2, 3]]))
     np.testing.assert_array_equal(counted, [[1, 0, 0, 0, 2], [0, 1, 1, 1, 0]])
-    np.testing.assert_array_equal(
-        embeddings.named(node, np.array([[4, 0, 4]]))[:, 0], [True, False, False, False, True]
-    )
+    np.testing.assert_array_equal(embedding.named(node, np.array([[4, 0, 4]]))[:, 0], [True, False, False, False, True])
 
 
 def test_sparse_adam_leaves_what_was_not_named(record_pair, tmp_path):

@@ -10,7 +10,8 @@ from conftest import shortened
 
 from parity.bounds import measure
 from parity.bounds.measure import summary
-from parity.bounds.stages import ALLOWED, results
+from parity.bounds.rows import ALLOWED
+from parity.bounds.stages import results
 from parity.data.datasets import plan
 from parity.experiment.optimizers import OPTIMIZERS
 from parity.experiment.requested import initializer, with_activation, with_initializer

@@ -14,7 +14,8 @@ import safetensors.numpy
 from conftest import shortened
 
 from parity.bounds.losses import rounding
-from parity.bounds.stages import ALLOWED, UNIT_ROUNDOFF
+from parity.bounds.rows import ALLOWED
+from parity.bounds.stages import UNIT_ROUNDOFF
 from parity.data import datasets
 from parity.experiment import randomness
 from parity.experiment.experiments import EXPERIMENTS, NORMAL, mlp

@@ -5,7 +5,7 @@ exact one. Arrays are float64; `slope` is that of leaky_relu, elu or prelu below
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from parity.bounds.running_error import smallest_normal
 from parity.bounds.sums import sum_bound, within_range
 from parity.experiment.nodes import Activation, PReLU
-from parity.experiment.spec import Realisation
+from parity.experiment.spec import Framework, Realisation
 
 Array = NDArray[Any]
 Formula = Callable[[Array, Any], Array]
+Allowed = Mapping[Framework, float]
 
 # Klambauer et al., arXiv 1706.02515.
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
@@ -34,6 +35,11 @@ CUBED = {"gelu_tanh"}
 LARGEST = 50.0
 
 
+def may(tf: float, torch: float) -> Allowed:
+    """What Keras and torch are allowed."""
+    return {"tf": tf, "torch": torch}
+
+
 @dataclass(frozen=True)
 class Elementwise:
     """A function of each element.
@@ -42,6 +48,7 @@ class Elementwise:
     derivative       f'(x)
     output_scale     of f(x)
     gradient_scale   of f'(x) times a delta, as a multiple of the delta's size
+    allowed, gradient_allowed   what each framework may round of either, in units of u times the scale
     kinked           whether f' jumps somewhere
     """
 
@@ -49,6 +56,8 @@ class Elementwise:
     derivative: Formula
     output_scale: Formula
     gradient_scale: Formula
+    allowed: Allowed
+    gradient_allowed: Allowed
     kinked: bool = False
 
 
@@ -107,6 +116,9 @@ LEAKY = Elementwise(
     derivative=piecewise_linear,
     output_scale=lambda x, slope: np.where(x > 0, 0.0, np.abs(slope * x)),
     gradient_scale=lambda x, slope: np.where(x > 0, 0.0, np.abs(slope)),
+    # The slope's rounding, the product's, and one to spare; a learned slope's gradient is a row "product".
+    allowed=may(3, 3),
+    gradient_allowed=may(3, 3),
     kinked=True,
 )
 SELU = Elementwise(
@@ -115,6 +127,9 @@ SELU = Elementwise(
     # exp(x) - 1 below zero: an error of u, however small the result.
     output_scale=lambda x, slope: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA),
     gradient_scale=lambda x, slope: SELU_SCALE * np.where(x > 0, 1.0, SELU_ALPHA),
+    # As elu, with one more constant.
+    allowed=may(5, 5),
+    gradient_allowed=may(5, 5),
     kinked=True,
 )
 # Where exp(x) - 1 is rounded to zero, for |x| < u, the derivative is that from above: off by the jump, which is no more
@@ -132,12 +147,16 @@ FUNCTIONS = {
         derivative=lambda x, slope: np.ones_like(x),
         output_scale=lambda x, slope: np.zeros_like(x),
         gradient_scale=lambda x, slope: np.zeros_like(x),
+        allowed=may(0, 0),
+        gradient_allowed=may(0, 0),
     ),
     "relu": Elementwise(
         value=lambda x, slope: np.maximum(x, 0),
         derivative=lambda x, slope: piecewise_linear(x, 0.0),
         output_scale=lambda x, slope: np.zeros_like(x),
         gradient_scale=lambda x, slope: np.zeros_like(x),
+        allowed=may(0, 0),
+        gradient_allowed=may(0, 0),
         kinked=True,
     ),
     "leaky_relu": LEAKY,
@@ -148,6 +167,9 @@ FUNCTIONS = {
         # As in SELU.
         output_scale=lambda x, slope: np.where(x > 0, 0.0, np.abs(slope)),
         gradient_scale=lambda x, slope: np.where(x > 0, 0.0, np.abs(slope)),
+        # exp(x) - 1 in Keras, expm1 in torch, and products with one or two constants.
+        allowed=may(4, 4),
+        gradient_allowed=may(5, 5),
         kinked=True,
     ),
     "selu": SELU,
@@ -157,6 +179,10 @@ FUNCTIONS = {
         output_scale=lambda x, slope: sigmoid(x),
         # The derivative is computed from the rounded y, as y (1 - y): an error of u y.
         gradient_scale=lambda x, slope: sigmoid(x),
+        # Keras runs Eigen's rational approximations, torch Sleef's, which is within one unit in the last place, 2 u.
+        allowed=may(10, 5),
+        # The sigmoid's error, which is 8.4 at most in Keras (docs/lockstep.md), a difference and two products.
+        gradient_allowed=may(12, 6),
     ),
     "tanh": Elementwise(
         value=lambda x, slope: np.tanh(x),
@@ -164,6 +190,10 @@ FUNCTIONS = {
         output_scale=lambda x, slope: np.abs(np.tanh(x)),
         # As 1 - y**2: an error of u.
         gradient_scale=lambda x, slope: np.ones_like(x),
+        # As for the sigmoid.
+        allowed=may(8, 4),
+        # 1 - y**2 carries twice the error of y.
+        gradient_allowed=may(18, 10),
     ),
     "hard_sigmoid": Elementwise(
         value=lambda x, slope: np.clip(x + 3, 0, 6) / 6,
@@ -174,6 +204,9 @@ FUNCTIONS = {
         gradient_scale=lambda x, slope: (
             np.where(np.abs(x) < 3, 1 / 6, 0.0) * (1 + 6 / np.where(np.abs(x) < 3, 3 - x, 1))
         ),
+        # A sum, which is where Keras and torch round alike, and a division by 6 or a product with 1/6.
+        allowed=may(4, 4),
+        gradient_allowed=may(3, 3),
         kinked=True,
     ),
     "gelu": Elementwise(
@@ -183,12 +216,18 @@ FUNCTIONS = {
         output_scale=lambda x, slope: np.abs(x),
         # An error of exp's argument, u x**2, is a relative one of exp.
         gradient_scale=lambda x, slope: 1 + np.abs(x) * normal_pdf(x) * (1 + x**2),
+        # erfc in Keras; 1 + erf in torch, whose float32 erf is a polynomial that is off by some 4 u.
+        allowed=may(4, 12),
+        gradient_allowed=may(4, 9),
     ),
     "gelu_tanh": Elementwise(
         value=lambda x, slope: x * (1 + np.tanh(gelu_argument(x)[0])) / 2,
         derivative=gelu_tanh_derivative,
         output_scale=lambda x, slope: np.abs(x),
         gradient_scale=gelu_tanh_gradient_scale,
+        # Each framework's tanh, and the products after it; 1 - t**2 carries twice the error of t.
+        allowed=may(6, 4),
+        gradient_allowed=may(12, 6),
     ),
     "silu": Elementwise(
         value=lambda x, slope: x * sigmoid(x),
@@ -196,12 +235,18 @@ FUNCTIONS = {
         output_scale=lambda x, slope: np.abs(x) * sigmoid(x),
         # 1 - h is computed from the rounded sigmoid h: an error of u h, until h is exactly 1.
         gradient_scale=lambda x, slope: sigmoid(x) * (1 + np.where(x < SATURATED, np.abs(x), 0.0)),
+        # Each framework's sigmoid and a product; then two more products and sums.
+        allowed=may(11, 6),
+        gradient_allowed=may(13, 8),
     ),
     "softplus": Elementwise(
         value=lambda x, slope: np.logaddexp(0, x),
         derivative=lambda x, slope: sigmoid(x),
         output_scale=lambda x, slope: np.logaddexp(0, x),
         gradient_scale=lambda x, slope: sigmoid(x),
+        # exp and log1p; a sigmoid, and a product with it, also where the sigmoid is smallest.
+        allowed=may(12, 6),
+        gradient_allowed=may(13, 7),
     ),
     "mish": Elementwise(
         value=lambda x, slope: x * mish_tanh(x),
@@ -211,6 +256,9 @@ FUNCTIONS = {
         gradient_scale=lambda x, slope: (
             mish_tanh(x) + np.where(x < SATURATED / 2, np.abs(x), 0.0) * sigmoid(x)
         ),
+        # The errors of a softplus and of a tanh; 1 - t**2 carries twice that of the tanh.
+        allowed=may(14, 8),
+        gradient_allowed=may(24, 14),
     ),
 }  # fmt: skip
 

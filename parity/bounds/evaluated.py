@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.bounds import activations, embeddings, normalisation
 from parity.bounds.losses import rounding
+from parity.bounds.nodes.kind import Given
+from parity.bounds.nodes.table import kind
 from parity.bounds.running_error import UNIT_ROUNDOFF
-from parity.bounds.whole_step import BOTH, loss, node_error, slope_of
-from parity.experiment.nodes import Activation, BatchNorm, Dense, Dropout, Embedding, Node, PReLU
+from parity.bounds.whole_step import BOTH, loss
 from parity.experiment.spec import Identity, Realisation
 
 Array = NDArray[np.float64]
@@ -41,32 +41,12 @@ def outputs(identity: Identity, realisation: Realisation, state: Arrays, inputs:
 def some_outputs(identity: Identity, realisation: Realisation, state: Arrays, inputs: Array) -> Outputs:
     """The same of so few samples that all fits into memory."""
     u = UNIT_ROUNDOFF["float64"]
-    weights = {name: state[f"weights/{name}"] for name in identity.weights}
     x, error = inputs, np.zeros(inputs.shape)
     with np.errstate(all="ignore"):
         for node in identity.model:
-            if isinstance(node, Dropout):
-                continue
-            if isinstance(node, BatchNorm):
-                given = normalisation.Evaluated.of(node, state)
-                error = normalisation.evaluated_error(given, x, error, u)
-                x = normalisation.evaluated(given, x)
-            else:
-                error = node_error(node, realisation, weights, x, error, u)
-                x = value(node, realisation, weights, x)
+            given = Given(node, realisation, state, x, u, error)
+            x, error = kind(node).evaluated(given), kind(node).evaluated_error(given)
     return Outputs(x, error)
-
-
-def value(node: Node, realisation: Realisation, weights: Arrays, x: Array) -> Array:
-    """The output of a node for x, in eval mode."""
-    if isinstance(node, Embedding):
-        return embeddings.counts(node, x) @ weights[f"{node.name}/table"]
-    if isinstance(node, Dense):
-        return x @ weights[f"{node.name}/kernel"] + weights[f"{node.name}/bias"]
-    assert isinstance(node, Activation | PReLU)
-    if node.function == "softmax":
-        return activations.softmax(x)[0]
-    return activations.elementwise(node, realisation).value(x, slope_of(node, weights))
 
 
 def measured_bounds(identity: Identity, found: Outputs, labels: NDArray[np.int64]) -> tuple[float, float]:

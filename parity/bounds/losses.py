@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.bounds.activations import LARGEST, softmax, softmax_moved
+from parity.bounds.activations import LARGEST, Allowed, may, softmax, softmax_moved
 from parity.experiment.spec import LossName
 
 Array = NDArray[Any]
@@ -165,6 +165,25 @@ LOSSES: dict[LossName, Callable[[Array, Array], Rounding]] = {
     "binary_cross_entropy_clipped": binary_cross_entropy_clipped,
     "binary_cross_entropy_clamped": binary_cross_entropy_clamped,
     "mean_squared_error": mean_squared_error,
+}
+# What each framework may round of the cost and of its gradient by the outputs, in units of u times their scales.
+ALLOWED: dict[LossName, tuple[Allowed, Allowed]] = {
+    # exp, log, a sum over the classes, and a mean over the samples.
+    "softmax_cross_entropy": (may(7, 7), may(9, 9)),
+    # log, and a mean over the samples; a quotient, where TensorFlow's kernel multiplies by Eigen's reciprocal.
+    "softmax_cross_entropy_naive": (may(7, 7), may(8, 4)),
+    # As from logits; that these are rounded logarithms is in the scale.
+    "softmax_cross_entropy_clipped": (may(4, 4), may(9, 9)),
+    # exp, log, and a difference; exp, a quotient and a difference.
+    "binary_cross_entropy_logits": (may(4, 4), may(4, 4)),
+    # log, and the rounding of 1 - h.
+    "binary_cross_entropy_naive": (may(3, 3), may(4, 4)),
+    # The same of what is clipped, where a bound's rounding is in the scale.
+    "binary_cross_entropy_clipped": (may(3, 3), may(4, 4)),
+    # log; two differences, a product and a quotient.
+    "binary_cross_entropy_clamped": (may(4, 4), may(6, 6)),
+    # A difference, its square, and a mean over the samples; a difference, and three factors.
+    "mean_squared_error": (may(6, 6), may(6, 6)),
 }
 
 

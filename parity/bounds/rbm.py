@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from parity.bounds.activations import FUNCTIONS, LARGEST
 from parity.bounds.measure import Tolerance
+from parity.bounds.nodes.table import kind
 from parity.bounds.optimizer_formulas import update
 from parity.bounds.precision import Sum
+from parity.bounds.rows import ALLOWED
 from parity.bounds.running_error import UNIT_ROUNDOFF, exact, smallest_normal
-from parity.bounds.stages import ALLOWED, Result, forward_row, tolerance
+from parity.bounds.stages import Result, tolerance
 from parity.bounds.sums import dot_bound, sum_bound
 from parity.experiment.nodes import Dense
 from parity.experiment.optimizers import SGD
@@ -64,7 +66,9 @@ def below(identity: Identity, layer: int) -> list[str]:
 def results(identity: Identity, layer: int) -> list[Result]:
     """The results of one step's stages on a layer, in the order of the computation."""
     node = identity.dense[layer]
-    found = [Result(f"outputs/{n.name}", f"forward {n.name}", forward_row(n)) for n in identity.model[: 2 * layer]]
+    found = [
+        Result(f"outputs/{n.name}", f"forward {n.name}", kind(n).forward_row(n)) for n in identity.model[: 2 * layer]
+    ]
     positive, negative = f"{node.name} positive phase", f"{node.name} negative phase"
     found += [
         Result("positive/hidden_inputs", positive, "product"),

@@ -17,20 +17,21 @@ have in common,
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.bounds import activations, clipping, dropout, embeddings, normalisation
+from parity.bounds import clipping
 from parity.bounds.losses import rounding
 from parity.bounds.measure import Tolerance
+from parity.bounds.nodes import dropout
+from parity.bounds.nodes.kind import Given
+from parity.bounds.nodes.table import kind
 from parity.bounds.optimizer_formulas import update
+from parity.bounds.rows import allowed
 from parity.bounds.running_error import UNIT_ROUNDOFF, Rounded, exact
-from parity.bounds.stages import ALLOWED, gradients, loss_scales, tolerance, updated
-from parity.bounds.sums import dot_bound, sum_bound
-from parity.experiment.nodes import Activation, BatchNorm, Dense, Dropout, Embedding, Node, PReLU
+from parity.bounds.stages import gradients, loss_scales, tolerance, updated
 from parity.experiment.optimizers import LBFGS, Rprop, SparseAdam
 from parity.experiment.spec import Dtype, Identity, Realisation
 
@@ -60,23 +61,16 @@ def step_bounds(
         return step_errors(identity, realisation, state, replay, UNIT_ROUNDOFF[dtype])
 
 
-def allowed(kind: str) -> float:
-    """The larger of what a row allows on the two sides."""
-    return max(ALLOWED[kind].values())
-
-
 def step_errors(
     identity: Identity, realisation: Realisation, state: Arrays, replay: Arrays, u: float
 ) -> dict[str, Tolerance]:
     """E of every tensor of a replay, in the order of the computation."""
-    weights = {name: state[f"weights/{name}"] for name in identity.weights}
     factors = dropout.factors(identity, state, len(replay["inputs"]))
-    outputs = forward(identity, realisation, weights, factors, replay, u)
-    last = identity.model[-1].name
-    cost, delta = loss(identity, replay, outputs[last], u)
-    found = backward(identity, realisation, weights, factors, replay, outputs, delta, u)
-    errors = {f"outputs/{name}": error for name, error in outputs.items()}
-    errors |= statistics(identity, realisation, state, replay, outputs, u)
+    given, error = forward(identity, realisation, state, factors, replay, u)
+    cost, delta = loss(identity, replay, error, u)
+    found = backward(given, delta)
+    errors = {f"outputs/{here.before}": here.error for here in given[1:]} | {f"outputs/{given[-1].node.name}": error}
+    errors |= statistics(given)
     errors |= {"cost": cost}
     errors |= {f"gradients/{name}": found[name] for name in identity.weights}
     if identity.clipping is not None:
@@ -87,141 +81,34 @@ def step_errors(
 
 
 def forward(
-    identity: Identity, realisation: Realisation, weights: Arrays, factors: Arrays, replay: Arrays, u: float
-) -> dict[str, Array]:
-    """E of every node's output."""
-    errors: dict[str, Array] = {}
-    x, error = replay["inputs"], np.zeros_like(replay["inputs"])
+    identity: Identity, realisation: Realisation, state: Arrays, factors: Arrays, replay: Arrays, u: float
+) -> tuple[list[Given], Array]:
+    """What every node is given, with its E, and E of the model's outputs; `factors` are those of dropouts."""
+    found: list[Given] = []
+    x, error, before = replay["inputs"], np.zeros_like(replay["inputs"]), None
     for node in identity.model:
-        if isinstance(node, BatchNorm):
-            moments = normalisation.moments(node, x, error, u)
-            error = normalisation.output_error(moments, weights[f"{node.name}/gamma"], weights[f"{node.name}/beta"])
-        elif isinstance(node, Dropout):
-            error = dropout.passed_on(x, error, factors[node.name], u)[1]
-        else:
-            error = node_error(node, realisation, weights, x, error, u)
-        x = replay[f"outputs/{node.name}"]
-        errors[node.name] = error
-    return errors
+        found.append(Given(node, realisation, state, x, u, error, factors.get(node.name), before))
+        error = kind(node).output_error(found[-1])
+        x, before = replay[f"outputs/{node.name}"], node.name
+    return found, error
 
 
-def node_error(node: Node, realisation: Realisation, weights: Arrays, x: Array, error: Array, u: float) -> Array:
-    """E of the output of a node that does the same in training and in eval mode, from its input and that one's E."""
-    if isinstance(node, Embedding):
-        return embeddings.output_bound(embeddings.counts(node, x), weights[f"{node.name}/table"], u)
-    if isinstance(node, Dense):
-        kernel, bias = weights[f"{node.name}/kernel"], weights[f"{node.name}/bias"]
-        return dot_bound(x, kernel, u, bias) + (1 + (node.inputs + 1) * u) * (error @ np.abs(kernel))
-    assert isinstance(node, Activation | PReLU)
-    return activation_error(node, realisation, slope_of(node, weights), x, error, u)
+def statistics(given: Sequence[Given]) -> dict[str, Array]:
+    """E of the running statistics after the step."""
+    return {
+        f"statistics/{here.node.name}/{name}": error
+        for here in given
+        for name, error in kind(here.node).statistics_errors(here).items()
+    }
 
 
-def statistics(
-    identity: Identity, realisation: Realisation, state: Arrays, replay: Arrays, errors: Arrays, u: float
-) -> dict[str, Array]:
-    """E of the running statistics after the step; `errors` is E of every node's output."""
-    found: dict[str, Array] = {}
-    for before, node in pairwise(identity.model):
-        if isinstance(node, BatchNorm):
-            moments = normalisation.moments(node, replay[f"outputs/{before.name}"], errors[before.name], u)
-            moving = (state[f"statistics/{node.name}/{kind}"] for kind in node.statistic_shapes)
-            after = normalisation.statistics_errors(node, realisation, moments, *moving)
-            found |= {f"statistics/{node.name}/{kind}": error for kind, error in after.items()}
-    return found
-
-
-def slope_of(node: Activation | PReLU, weights: Arrays) -> Array | float | None:
-    """The slope below zero of a node that has one."""
-    return weights[f"{node.name}/slope"] if isinstance(node, PReLU) else node.slope
-
-
-def activation_error(
-    node: Activation | PReLU, realisation: Realisation, slope: Array | float | None, x: Array, error: Array, u: float
-) -> Array:
-    """E of an activation's output, from its pre-activation x and its E."""
-    own = allowed(node.function) * activations.bounds(node, realisation, slope, x, np.zeros_like(x), u)[0]
-    if node.function == "softmax":
-        p, _ = activations.softmax(x)
-        return own + activations.softmax_moved(p, error)
-    derivative = activations.elementwise(node, realisation).derivative
-    steepest = np.max([np.abs(derivative(x + side * error, slope)) for side in (-1, 0, 1)], axis=0)
-    return own + steepest * error
-
-
-def activation_delta(
-    node: Activation | PReLU,
-    realisation: Realisation,
-    slope: Array | float | None,
-    before: tuple[Array, Array],
-    behind: tuple[Array, Array],
-    u: float,
-) -> tuple[Array, Array]:
-    """The delta by the pre-activation, with its E, from the pre-activation and the delta by the output with theirs."""
-    (x, x_error), (delta, error) = before, behind
-    size = np.abs(delta) + error
-    own = allowed(f"{node.function} gradient") * activations.bounds(node, realisation, slope, x, size, u)[1]
-    if node.function == "softmax":
-        p, _ = activations.softmax(x)
-        p_error = activation_error(node, realisation, slope, x, x_error, u)
-        mean = (p * delta).sum(axis=1, keepdims=True)
-        mean_error = (p * error + p_error * size).sum(axis=1, keepdims=True)
-        return p * (delta - mean), own + (p + p_error) * (error + mean_error) + p_error * np.abs(delta - mean)
-    function = activations.elementwise(node, realisation)
-    derivative = function.derivative(x, slope)
-    # One side may be at one end of the pre-activation's error and the other side at the other.
-    ends = (np.abs(function.derivative(x + side * x_error, slope) - derivative) for side in (-1, 1))
-    return delta * derivative, own + np.abs(derivative) * error + size * np.maximum(*ends)
-
-
-def slope_gradient_error(node: PReLU, x: Array, x_error: Array, delta: Array, delta_error: Array, u: float) -> Array:
-    """E of the gradient of a PReLU's slope, the sum of what lies below zero times its delta."""
-    below, size = np.minimum(x, 0), np.abs(delta) + delta_error
-    moved = np.abs(below) * delta_error + np.where(x - x_error < 0, x_error, 0) * size
-    return activations.slope_bound(node, below * delta, u) + activations.slope_sum(node, moved)
-
-
-def backward(
-    identity: Identity,
-    realisation: Realisation,
-    weights: Arrays,
-    factors: Arrays,
-    replay: Arrays,
-    errors: Arrays,
-    delta: tuple[Array, Array],
-    u: float,
-) -> dict[str, Array]:
+def backward(given: Sequence[Given], delta: tuple[Array, Array]) -> dict[str, Array]:
     """E of every weight's gradient; `delta` is the cost's gradient by the last output, with its E."""
-    gradients: dict[str, Array] = {}
-    values, error = delta
-    for position in reversed(range(len(identity.model))):
-        node = identity.model[position]
-        previous = identity.model[position - 1].name if position else None
-        x = replay["inputs"] if previous is None else replay[f"outputs/{previous}"]
-        x_error = np.zeros_like(x) if previous is None else errors[previous]
-        if isinstance(node, Embedding):
-            counted = embeddings.counts(node, x)
-            gradients[f"{node.name}/table"] = embeddings.gradient_bound(counted, values, u) + counted.T @ error
-        elif isinstance(node, Dense):
-            kernel, size = weights[f"{node.name}/kernel"], np.abs(values) + error
-            passed = np.abs(x).T @ error + (x_error.T @ size if previous is not None else 0.0)
-            gradients[f"{node.name}/kernel"] = dot_bound(x.T, values, u) + (1 + len(x) * u) * passed
-            gradients[f"{node.name}/bias"] = sum_bound(values, u) + error.sum(axis=0)
-            if previous is not None:
-                error = dot_bound(values, kernel.T, u) + (1 + node.units * u) * (error @ np.abs(kernel).T)
-                values = values @ kernel.T
-        elif isinstance(node, BatchNorm):
-            moments = normalisation.moments(node, x, x_error, u)
-            gradients[f"{node.name}/gamma"] = normalisation.gamma_error(moments, values, error)
-            gradients[f"{node.name}/beta"] = sum_bound(values, u) + error.sum(axis=0)
-            values, error = normalisation.delta_behind(moments, weights[f"{node.name}/gamma"], values, error)
-        elif isinstance(node, Dropout):
-            values, error = dropout.passed_on(values, error, factors[node.name], u)
-        else:
-            slope = slope_of(node, weights)
-            if isinstance(node, PReLU):
-                gradients[f"{node.name}/slope"] = slope_gradient_error(node, x, x_error, values, error, u)
-            values, error = activation_delta(node, realisation, slope, (x, x_error), (values, error), u)
-    return gradients
+    found: dict[str, Array] = {}
+    for here in reversed(given):
+        gradients, delta = kind(here.node).gradient_errors(here, *delta)
+        found |= {f"{here.node.name}/{name}": error for name, error in gradients.items()}
+    return found
 
 
 def loss(identity: Identity, replay: Arrays, error: Array, u: float) -> LossErrors:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.bounds.stages import ALLOWED
+from parity.bounds.rows import ALLOWED
 from parity.diagnosis.expected import Given
 from parity.experiment.spec import Framework, Realisation
 from parity.experiment.workload import LIMIT, estimated

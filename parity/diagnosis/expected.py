@@ -5,19 +5,18 @@ It tells which side is off, and, given something else than what was recorded, wh
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.bounds import activations, clipping, embeddings, normalisation
-from parity.bounds.dropout import factors
-from parity.bounds.evaluated import value
+from parity.bounds import clipping
 from parity.bounds.losses import CLAMP, clipped, one_hot, rounding
+from parity.bounds.nodes import kind as kinds
+from parity.bounds.nodes.dropout import factors
+from parity.bounds.nodes.table import kind
 from parity.bounds.stages import gradients, results, updated
-from parity.bounds.whole_step import slope_of
-from parity.experiment.nodes import Activation, BatchNorm, Dense, Dropout, Embedding, Node, PReLU
+from parity.experiment.nodes import Activation, Node
 from parity.experiment.spec import ROUNDED, Identity, LossName, Realisation
 
 Array = NDArray[Any]
@@ -48,7 +47,7 @@ class Given:
 
 def stage(given: Given, name: str) -> dict[str, Array]:
     """What the stage called `name` gives, by the names of its results; those without a formula here are left out."""
-    kind, _, node = name.rpartition(" ")
+    stage_kind, _, node = name.rpartition(" ")
     given = replace(
         given, identity=replace(given.identity, model=tuple(constant(given, n) for n in given.identity.model))
     )
@@ -69,11 +68,11 @@ def stage(given: Given, name: str) -> dict[str, Array]:
         if name == "loss gradient":
             found = rounding(given.identity.loss, given.recorded[last_output(given)], given.labels)
             return {f"deltas/{given.identity.model[-1].name}": found.gradient}
-        if kind == "forward":
+        if stage_kind == "forward":
             return {f"outputs/{node}": forward(given, nodes[node])}
-        if kind == "running statistics":
+        if stage_kind == "running statistics":
             return statistics(given, nodes[node])
-        return backward(given, nodes[node]) if kind == "backward" else {}
+        return backward(given, nodes[node]) if stage_kind == "backward" else {}
 
 
 def constant(given: Given, node: Node) -> Node:
@@ -90,58 +89,31 @@ def last_output(given: Given) -> str:
     return f"outputs/{given.identity.model[-1].name}"
 
 
+def fed(given: Given, node: Node) -> kinds.Given:
+    """What the node is given."""
+    names = [other.name for other in given.identity.model]
+    position, x = names.index(node.name), given.input_of(node.name)
+    factor = factors(given.identity, given.state, len(x)).get(node.name)
+    before = names[position - 1] if position else None
+    return kinds.Given(node, given.realisation, given.state, x, factor=factor, before=before)
+
+
 def forward(given: Given, node: Node) -> Array:
-    """What a node makes of what it is fed, in train mode."""
-    x = given.input_of(node.name)
-    if isinstance(node, BatchNorm):
-        m = normalisation.moments(node, x, np.zeros_like(x), 0.0)
-        gamma, beta = (given.state[f"weights/{node.name}/{kind}"] for kind in ("gamma", "beta"))
-        return gamma * m.centred * m.inverse + beta
-    if isinstance(node, Dropout):
-        return x * factors(given.identity, given.state, len(x))[node.name]
-    return value(node, given.realisation, given.weights(), x)
+    """A node's output in train mode."""
+    return kind(node).value(fed(given, node))
 
 
 def statistics(given: Given, node: Node) -> dict[str, Array]:
-    """The running mean and variance of a batch norm after the step."""
-    assert isinstance(node, BatchNorm)
-    x = given.input_of(node.name)
-    new = {"moving_mean": x.mean(axis=0), "moving_variance": x.var(axis=0)}
-    if given.realisation.moving_variance == "unbiased":
-        new["moving_variance"] = x.var(axis=0, ddof=1)
-    old = {kind: given.state[f"statistics/{node.name}/{kind}"] for kind in new}
-    share = node.momentum
-    return {f"statistics/{node.name}/{kind}": share * old[kind] + (1 - share) * new[kind] for kind in new}
+    """The running statistics of a node after the step."""
+    return {f"statistics/{node.name}/{name}": value for name, value in kind(node).statistics(fed(given, node)).items()}
 
 
 def backward(given: Given, node: Node) -> dict[str, Array]:
     """The gradients of a node's weights, and the delta before it where it is not the first node."""
-    name, x, delta = node.name, given.input_of(node.name), given.recorded[f"deltas/{node.name}"]
-    behind: Array | None = None
-    found: dict[str, Array] = {}
-    if isinstance(node, Embedding):
-        return {f"gradients/{name}/table": embeddings.counts(node, x).T @ delta}
-    if isinstance(node, Dense):
-        found = {"kernel": x.T @ delta, "bias": delta.sum(axis=0)}
-        behind = delta @ given.state[f"weights/{name}/kernel"].T
-    elif isinstance(node, BatchNorm):
-        m = normalisation.moments(node, x, np.zeros_like(x), 0.0)
-        found = {"gamma": (delta * m.centred * m.inverse).sum(axis=0), "beta": delta.sum(axis=0)}
-        behind = normalisation.delta_behind(m, given.state[f"weights/{name}/gamma"], delta, np.zeros_like(x))[0]
-    elif isinstance(node, Dropout):
-        behind = delta * factors(given.identity, given.state, len(x))[name]
-    elif node.function == "softmax":
-        p = activations.softmax(x)[0]
-        behind = p * (delta - (delta * p).sum(axis=1, keepdims=True))
-    else:
-        assert isinstance(node, Activation | PReLU)
-        slope = slope_of(node, given.weights())
-        behind = activations.elementwise(node, given.realisation).derivative(x, slope) * delta
-        if isinstance(node, PReLU):
-            found = {"slope": activations.slope_sum(node, np.minimum(x, 0) * delta)}
-    arrays = {f"gradients/{name}/{kind}": gradient for kind, gradient in found.items()}
-    before = [a.name for a, b in pairwise(given.identity.model) if b.name == name]
-    return arrays | {f"deltas/{other}": behind for other in before}
+    here = fed(given, node)
+    found, before = kind(node).gradients(here, given.recorded[f"deltas/{node.name}"])
+    arrays = {f"gradients/{node.name}/{name}": gradient for name, gradient in found.items()}
+    return arrays if here.first or before is None else arrays | {f"deltas/{here.before}": before}
 
 
 def clipped_gradients(given: Given) -> dict[str, Array]:
@@ -198,14 +170,10 @@ COSTS: dict[LossName, Callable[[Array, Array], float]] = {
 def whole_step(given: Given, training: bool = True) -> dict[str, Array]:
     """All that a step gives, each stage fed what the one before it gave here; forward as in eval mode on demand."""
     found: dict[str, Array] = {}
-    x = given.inputs
     for node in given.identity.model:
         here = Given(given.identity, given.realisation, given.state, found, given.inputs, given.labels)
-        if training or not isinstance(node, BatchNorm | Dropout):
-            x = forward(here, node)
-        elif isinstance(node, BatchNorm):
-            x = normalisation.evaluated(normalisation.Evaluated.of(node, given.state), x)
-        found[f"outputs/{node.name}"] = x
+        run = kind(node).value if training else kind(node).evaluated
+        found[f"outputs/{node.name}"] = run(fed(here, node))
     here = Given(given.identity, given.realisation, given.state, found, given.inputs, given.labels)
     for name in dict.fromkeys(result.stage for result in results(given.identity)):
         if not name.startswith("forward"):

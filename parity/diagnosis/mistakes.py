@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from parity.bounds import normalisation
 from parity.bounds.clipping import norms
-from parity.bounds.dropout import factors
 from parity.bounds.losses import one_hot, rounding
+from parity.bounds.nodes.dropout import factors
 from parity.bounds.stages import gradients
 from parity.diagnosis.expected import Given, cost, last_output, log_softmax
 from parity.diagnosis.suppositions import (

@@ -49,7 +49,7 @@ class Phase(ABC):
         """u S for every result in `dtype`; `given` holds the step's labels, or its uniforms."""
 
     @abstractmethod
-    def sums(self, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
+    def sums(self, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
         """The terms that are added in each result that is a tensor of sums, by its name."""
 
     @abstractmethod
@@ -84,8 +84,8 @@ class Training(Phase):
     ) -> dict[str, Tolerance]:
         return stages.scales(self.identity, realisation, state, recorded, inputs, given, dtype)
 
-    def sums(self, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
-        return stages.sums(self.identity, state, recorded, inputs)
+    def sums(self, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
+        return stages.sums(self.identity, realisation, state, recorded, inputs)
 
     def bounds(
         self, realisation: Realisation, state: Arrays, replay: Arrays, inputs: Array, given: Array, dtype: Dtype
@@ -134,7 +134,7 @@ class Pretraining(Phase):
         layer = self.layer(int(state["step"]))
         return rbm.scales(self.identity, realisation, layer, state, recorded, inputs, dtype)
 
-    def sums(self, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
+    def sums(self, realisation: Realisation, state: Arrays, recorded: Arrays, inputs: Array) -> dict[str, Sum]:
         return rbm.sums(self.identity, self.layer(int(state["step"])), state, recorded, inputs)
 
     def bounds(

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from parity.bounds.measure import entries
-from parity.bounds.stages import ALLOWED, Result
+from parity.bounds.rows import ALLOWED
+from parity.bounds.stages import Result
 from parity.experiment.spec import DTYPES, FRAMEWORKS, Dtype, Framework
 from parity.recordings.recording import Arrays, Recording
 from parity.verdict import composed

@@ -141,7 +141,8 @@ class Replayer:
             allowed = self.phase.scales(self.job.realisation, x.state, given, x.inputs, x.given, dtype)
             precisions = None
             if dtype == "float32":
-                precisions = precision.of_sums(self.phase.sums(x.state, given, x.inputs), *results)
+                added = self.phase.sums(self.job.realisation, x.state, given, x.inputs)
+                precisions = precision.of_sums(added, *results)
             columns = measure.summary(names, *results, allowed, precisions)
             summaries |= {f"{dtype}/{column}": values for column, values in columns.items()}
         return summaries
