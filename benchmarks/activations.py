@@ -353,8 +353,8 @@ choices (`parity/experiment/spec.py`), not errors.
 
 ## Errors in units of u times the condition scale
 
-What lockstep judges by: the scale is that of `parity/bounds/activations.py`, the rows of `ALLOWED` in
-`parity/bounds/stages.py` say how much is allowed.
+What lockstep judges by: the scale is that of `parity/bounds/activations.py`, its `allowed` and
+`gradient_allowed` say how much is allowed.
 
 {scales}
 

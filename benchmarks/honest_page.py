@@ -148,7 +148,7 @@ def levels_table(pairs: Outcomes) -> str:
 
 
 def shares_table(pairs: Outcomes) -> str:
-    """How much of its bound each row of parity/bounds/stages.py uses."""
+    """How much of its bound each row of parity/bounds/rows.py uses."""
     rows = []
     for kind in ALLOWED:
         shares = [pair.rows[kind] for pair in pairs if kind in pair.rows]

@@ -32,7 +32,7 @@ TIME_LIMIT = 600
 # What is told of a failure.
 SAID = 1000
 RESULT = re.compile(r"step (\d+) float(?:32|64) ([^ ,]+), ")
-# Beside the rows of parity/bounds/stages.py.
+# Beside the rows of parity/bounds/rows.py.
 SUMS, STEPS = "digits of float32 sums", "digits of the loops' float32 steps"
 ALARMS = ("mismatch", "incomparable", "failed")
 JUDGED = ("parity", "mismatch", "incomparable", "insufficient")
@@ -42,7 +42,7 @@ class Outcome(NamedTuple):
     """What came of a command: a verdict, "refused", or "failed" where a process did; and why it is not parity.
 
     `level`, `name` and `where` are those of the first check that failed, or of the first that should have passed.
-    `shares` are the largest shares of their bounds, by level, and by row of parity/bounds/stages.py.
+    `shares` are the largest shares of their bounds, by level, and by row of parity/bounds/rows.py.
     """
 
     arguments: list[str]
@@ -164,7 +164,7 @@ def levels(verdict: Verdict) -> dict[str, float]:
 
 
 def rows(side: Recording, verdict: Verdict) -> dict[str, float]:
-    """The same of each row of parity/bounds/stages.py, over the stages of the training."""
+    """The same of each row of parity/bounds/rows.py, over the stages of the training."""
     found: dict[str, float] = defaultdict(float)
     for check in verdict.checks:
         match = RESULT.match(check.name) if check.level == "lockstep" else None

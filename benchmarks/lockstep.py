@@ -5,7 +5,7 @@
     python -m benchmarks.lockstep xor_tanh:cost=logits mnist_relu:activation=elu xor_tanh:optimizer=sgd:momentum=0.9
                                                               experiments with an option changed
 
-Both frameworks train each experiment and replay each other's checkpoints. For each row of parity/bounds/stages.py, the
+Both frameworks train each experiment and replay each other's checkpoints. For each row of parity/bounds/rows.py, the
 table gives what is allowed and the largest deviation of any element of any tensor at any checkpoint, in units of u S,
 or of n u S of a sum of n terms: each framework's float32 against its own float64, and the two frameworks' float64
 against each other. Below it stands how much of their bound (parity/bounds/whole_step.py) whole steps use, and what
