@@ -148,37 +148,44 @@ def slots(updater: Any, model: Any) -> dict[str, dict[str, np.ndarray]]:
 
 
 @contextmanager
-def exact_constants() -> Iterator[None]:
+def exact_constants() -> Iterator[list[float]]:
     """Let the framework's own code take Python's numbers as they are: TensorFlow rounds them through float32.
 
     It does so in conversions, and in the slope of its leaky ReLU. What the user's own code converts stays what it is.
+    The constants that would have been rounded are put into the list.
     """
+    rounded: list[float] = []
     from tensorflow.python.ops import math_ops
 
     originals = math_ops.cast, tf.convert_to_tensor, tf.nn.leaky_relu
+
+    def exact(x: float) -> Any:
+        if float(np.float32(x)) != x:
+            rounded.append(x)
+        return tf.constant(x, tf.float64)
 
     def foreign(x: Any) -> bool:
         return isinstance(x, float) and not own(_getframe(2).f_code.co_filename)
 
     def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
         if foreign(x) and tf.as_dtype(dtype) == tf.float64:
-            return tf.constant(x, tf.float64)
+            return exact(x)
         return originals[0](x, dtype, name)
 
     def convert_to_tensor(value: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
         if dtype is None and foreign(value) and keras.config.floatx() == "float64":
-            return tf.constant(value, tf.float64)
+            return exact(value)
         return originals[1](value, dtype, *args, **kwargs)
 
     def leaky_relu(features: Any, alpha: Any = 0.2, name: str | None = None) -> Any:
         if features.dtype != tf.float64:
             return originals[2](features, alpha, name)
-        return tf.where(features > 0, features, tf.constant(alpha, tf.float64) * features)
+        return tf.where(features > 0, features, exact(alpha) * features)
 
     math_ops.cast = tf.cast = cast
     tf.convert_to_tensor, tf.nn.leaky_relu = convert_to_tensor, leaky_relu
     try:
-        yield
+        yield rounded
     finally:
         math_ops.cast = tf.cast = originals[0]
         tf.convert_to_tensor, tf.nn.leaky_relu = originals[1:]

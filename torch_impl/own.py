@@ -160,14 +160,23 @@ def slots(updater: Any, model: Any) -> dict[str, dict[str, np.ndarray]]:
 class Exact(TorchFunctionMode):
     """Computes what torch does with a rounded constant with an exact one: its hard sigmoid's slope, backward."""
 
+    def __init__(self, rounded: list[float]) -> None:
+        super().__init__()
+        self.rounded = rounded
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.nn.functional.hardsigmoid and args[0].dtype == torch.float64:
+            self.rounded.append(1 / 6)
             return torch.nn.functional.relu6(args[0] + 3) / 6
         return func(*args, **(kwargs or {}))
 
 
 @contextmanager
-def exact_constants() -> Iterator[None]:
-    """Let the framework's own code take its constants as they are: torch rounds one through float32."""
-    with Exact():
-        yield
+def exact_constants() -> Iterator[list[float]]:
+    """Let the framework's own code take its constants as they are: torch rounds one through float32.
+
+    The constants that would have been rounded are put into the list.
+    """
+    rounded: list[float] = []
+    with Exact(rounded):
+        yield rounded

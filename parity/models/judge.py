@@ -14,7 +14,7 @@ from parity.models.calls import Call, largest
 from parity.models.findings import Finding, Level
 from parity.models.links import Link
 from parity.models.pairs import Pairing
-from parity.models.recording import Opened, Recorded
+from parity.models.recording import BLOCK, Opened, Recorded
 from parity.models.stages import Stage
 from parity.models.views import total, turned
 
@@ -27,6 +27,41 @@ LEAKY = "within float32's rounding"
 FINER = 2.0**-29
 # Of the largest value of a tensor: what its last operation and the conversion between layouts may round.
 LAST = 4 * np.finfo(np.float64).eps
+
+
+@dataclass
+class Away:
+    """How far two arrays are apart at most, and where; `size` is the largest value of the first one.
+
+    `alone` is a place where one of them alone has a number, `numbers` how many both have.
+    """
+
+    at: tuple[int, ...]
+    apart: float = 0.0
+    size: float = 0.0
+    numbers: int = 0
+    alone: tuple[int, ...] | None = None
+
+
+def furthest(ours: Array, theirs: Array) -> Away:
+    """Where two arrays of one shape are furthest apart; block by block, since a large weight takes much memory."""
+    found = Away((0,) * ours.ndim)
+    rows = max(1, BLOCK * len(ours) // max(1, ours.size))
+    for start in range(0, len(ours) if ours.size else 0, rows):
+        a, b = (array[start : start + rows].astype(np.float64) for array in (ours, theirs))
+        numbers = np.isfinite(a), np.isfinite(b)
+        unlike = ~(numbers[0] & numbers[1]) & ~((a == b) | (np.isnan(a) & np.isnan(b)))
+        if found.alone is None and unlike.any():
+            first, *others = (int(n) for n in np.argwhere(unlike)[0])
+            found.alone = (start + first, *others)
+        with np.errstate(all="ignore"):
+            apart = np.where(numbers[0] & numbers[1], np.abs(a - b), 0.0)
+        first, *others = (int(n) for n in np.unravel_index(int(np.argmax(apart)), apart.shape))
+        if apart[(first, *others)] > found.apart:
+            found.apart, found.at = float(apart[(first, *others)]), (start + first, *others)
+        found.size = max(found.size, largest([a]))
+        found.numbers += int(numbers[0].sum())
+    return found
 
 
 @dataclass(frozen=True)
@@ -92,22 +127,21 @@ class Judge:
         if ours.shape != theirs.shape:
             reason = f"Keras has the shape {ours.shape}, torch {theirs.shape}"
             return Finding(level, name, "failed", reason)
-        numbers = np.isfinite(ours.astype(np.float64)), np.isfinite(theirs.astype(np.float64))
-        if not np.array_equal(*numbers):
-            at = tuple(int(n) for n in np.argwhere(numbers[0] != numbers[1])[0])
-            values = float(ours[at]), float(theirs[at])
-            return Finding(level, name, "failed", "one side alone is a number", where=str(list(at)), values=values)
-        with np.errstate(all="ignore"):
-            apart = np.where(numbers[0], np.abs(ours.astype(np.float64) - theirs), 0.0)
-        if ours.size and not numbers[0].any():
+        is_number = ours.ndim == 0
+        ours, theirs = np.atleast_1d(ours), np.atleast_1d(theirs)
+        away = furthest(ours, theirs)
+        if away.alone is not None:
+            values = float(ours[away.alone]), float(theirs[away.alone])
+            where = str(list(away.alone))
+            return Finding(level, name, "failed", "one side alone is a number", where=where, values=values)
+        if ours.size and not away.numbers:
             return Finding(level, name, "not_judged", "no number on both sides proves nothing")
-        at = tuple(int(n) for n in np.unravel_index(int(np.argmax(apart)), apart.shape)) if apart.size else ()
-        measured = float(apart[at]) if apart.size else 0.0
-        size = float(np.max(np.abs(ours, where=numbers[0], out=np.zeros(ours.shape)), initial=0.0))
+        at, measured, size = away.at, away.apart, away.size
         rounding = max(self.keras.rounding(keys[0]), self.torch.rounding(keys[1]))
         bound = FACTOR * rounding + LAST * size
-        worst = (float(ours[at]), float(theirs[at])) if apart.size else None
-        entry = Finding(level, name, "passed", "", None, None, str(list(at)), worst, measured, bound)
+        worst = (float(ours[at]), float(theirs[at])) if ours.size else None
+        where = "[]" if is_number else str(list(at))
+        entry = Finding(level, name, "passed", "", None, None, where, worst, measured, bound)
         if not math.isfinite(bound):
             return replace(entry, result="not_judged", reason="no bound: rounding alone decides it", bound=None)
         if measured <= bound:

@@ -151,11 +151,12 @@ def record(session: Session, job: RecordJob) -> None:
     session.leaks.clear()
     session.lacking.clear()
     session.watch = True
-    session.run("float64", plan, base.__setitem__)
+    rounds = session.run("float64", plan, base.__setitem__)
     session.watch = False
     first = time.perf_counter()
     constants, nudges, narrow = Moved(base), Moved(base), Moved(base)
-    session.run("float64", plan, constants, exact=False)
+    if rounds:
+        session.run("float64", plan, constants, exact=False)
     for number in range(job.reruns):
         session.run("float64", plan, nudges, nudge=number)
     session.run("float32", plan, narrow)

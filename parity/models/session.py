@@ -132,11 +132,11 @@ class Session:
         sink: Sink,
         nudge: int | None = None,
         exact: bool = True,
-    ) -> None:
+    ) -> bool:
         """Everything that is judged: `sink` takes each array.
 
         With `nudge`, a number, weights and inputs are moved by one unit in the last place, at random. Unless `exact`,
-        the framework's own code rounds constants through float32, as it ships.
+        the framework's own code rounds constants through float32, as it ships; returned is whether it would have.
         """
         model, side = self.model(dtype), self.side
         batch = self.batch.in_precision(dtype)
@@ -147,24 +147,28 @@ class Session:
             sink(f"inputs/{name}", side.capture.array(value))
         side.own.write(model, start)
         side.own.freeze(model, list(plan.frozen))
-        with side.own.exact_constants() if exact else nullcontext():
-            self.evaluate(model, batch, sink, "eval")
+        with side.own.exact_constants() if exact else nullcontext([]) as rounded:
+            done = self.evaluate(model, batch, sink, "eval")
+            if not plan.steps:
+                self.differentiate(done, batch, sink, plan)
             self.predict(model, batch, sink)
             side.own.write(model, start)
-            self.differentiate(model, batch, sink, plan)
-            side.own.write(model, start)
             if plan.steps:
+                self.train_pass(model, batch, sink, plan)
+                side.own.write(model, start)
                 self.train(model, batch, plan.steps, sink)
                 self.evaluate(model, batch, sink, "after")
                 side.own.write(model, start)
+        return bool(rounded)
 
-    def evaluate(self, model: Any, batch: Batch, sink: Sink, level: str) -> None:
+    def evaluate(self, model: Any, batch: Batch, sink: Sink, level: str) -> Any:
         """A pass in eval mode: all tensors of the first, the results alone of the one after training."""
         done = self.forward(model, self.inputs(batch), False)
         if level == "eval":
             self.pass_on(done, sink, level)
         for name, tensor in self.named_outputs(done.outputs).items():
             sink(f"outputs/{level}/{name}", self.side.capture.array(tensor))
+        return done
 
     def forced(self, plan: Plan, tensors: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
         """What each stage makes in eval mode when `tensors` go on in place of what the stages before it made."""
@@ -191,19 +195,21 @@ class Session:
         for name, tensor in self.named_outputs(tree).items():
             sink(f"outputs/predict/{name}", self.side.capture.array(tensor))
 
-    def differentiate(self, model: Any, batch: Batch, sink: Sink, plan: Plan) -> None:
-        """A pass, the loss, and gradients of the results at random; in train mode if any step of it is asked for."""
-        side = self.side
-        before = side.own.read(model) if plan.steps else {}
-        done = self.forward(model, self.inputs(batch), plan.steps > 0)
-        results = self.named_outputs(done.outputs)
-        if plan.steps:
-            self.pass_on(done, sink, "train")
-            for name, tensor in results.items():
-                sink(f"outputs/train/{name}", side.capture.array(tensor))
-            for name, value in side.own.read(model).items():
-                if not np.array_equal(value, before[name], equal_nan=value.dtype.kind == "f"):
-                    sink(f"buffers/{name}", value)
+    def train_pass(self, model: Any, batch: Batch, sink: Sink, plan: Plan) -> None:
+        """A pass in train mode, what it does to the buffers, and what is differentiated in it."""
+        before = self.side.own.read(model)
+        done = self.forward(model, self.inputs(batch), True)
+        self.pass_on(done, sink, "train")
+        for name, tensor in self.named_outputs(done.outputs).items():
+            sink(f"outputs/train/{name}", self.side.capture.array(tensor))
+        for name, value in self.side.own.read(model).items():
+            if not np.array_equal(value, before[name], equal_nan=value.dtype.kind == "f"):
+                sink(f"buffers/{name}", value)
+        self.differentiate(done, batch, sink, plan)
+
+    def differentiate(self, done: Any, batch: Batch, sink: Sink, plan: Plan) -> None:
+        """The loss of a pass, and gradients of its results, each weighted at random."""
+        side, results = self.side, self.named_outputs(done.outputs)
         if self.source.loss is not None and batch.y is not None:
             with telling(f"{self.name}: loss()"):
                 _, value, by_output = side.own.loss(done, self.source.loss, self.targets(batch))
