@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.drawn_pairs import drawn
 from benchmarks.user_pairs import Fault
 from parity.errors import ParityError
-from parity.models.check import Request, checked
-from parity.models.report import Report
+from parity.ports.check import Request, checked
+from parity.ports.report import Report
 from parity.workers.processes import Worker, started
 
 
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=40, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="the first seed")
     options = parser.parse_args()
-    with started("cpu", 1, None, module="parity.models.worker") as workers:
+    with started("cpu", 1, None, module="parity.ports.worker") as workers:
         pairs = [honest(options.seed + number, workers) for number in range(options.honest)]
         faults = [planted(options.seed + number, workers) for number in range(options.faults)]
     if pairs:

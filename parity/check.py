@@ -16,13 +16,13 @@ from parity.commands import folders
 from parity.commands import options as opts
 from parity.errors import UsageError
 from parity.experiment.spec import Framework
-from parity.models import check, template
-from parity.models.report import Report
-from parity.models.source import split
+from parity.ports import check, template
+from parity.ports.report import Report
+from parity.ports.source import split
 from parity.workers.installed import require_frameworks
 from parity.workers.processes import available_cpus, started
 
-MODULE = "parity.models.worker"
+MODULE = "parity.ports.worker"
 EPILOG = """\
 example:
   python -m parity.check --new port            # writes commented files to start with

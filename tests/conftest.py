@@ -66,7 +66,7 @@ def workers() -> Iterator[dict[Framework, Worker]]:
 @pytest.fixture(scope="session")
 def own_workers() -> Iterator[dict[Framework, Worker]]:
     """A process for each framework that runs users' models, and lives as long as the tests."""
-    with started("cpu", 1, None, module="parity.models.worker") as workers:
+    with started("cpu", 1, None, module="parity.ports.worker") as workers:
         yield workers
 
 

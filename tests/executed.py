@@ -21,9 +21,9 @@ from parity.experiment.optimizers import Clipping
 from parity.experiment.randomness import by_node
 from parity.experiment.requested import initializer
 from parity.experiment.spec import Experiment, Framework
-from parity.models import worker as own_worker
-from parity.models.job import InputsJob, OpenJob
-from parity.models.job import RecordJob as OwnRecordJob
+from parity.ports import worker as own_worker
+from parity.ports.job import InputsJob, OpenJob
+from parity.ports.job import RecordJob as OwnRecordJob
 from parity.recordings import start
 from parity.worker import serving
 from parity.worker.task import Task

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 FRAMEWORKS = {"tensorflow", "keras", "torch", "torchvision", "tensorflow_datasets"}
 IMPLEMENTATIONS = {"tf_impl", "torch_impl"}
 # Where a module may be imported by name.
-BY_NAME = ("parity/worker/serving.py", "parity/models/worker.py", "parity/commands/entry.py", "parity/__init__.py")
+BY_NAME = ("parity/worker/serving.py", "parity/ports/worker.py", "parity/commands/entry.py", "parity/__init__.py")
 # What of parity an implementation may see: the task and the data, and nothing of what judges it.
 VISIBLE = (
     "errors.py", "experiment/spec.py", "experiment/nodes.py", "experiment/optimizers.py", "experiment/randomness.py",
@@ -30,9 +30,10 @@ ARROWS = {
     "workers": ("errors.py", "experiment", "steps", "recordings"),
     "worker": ("errors.py", "experiment", "data", "bounds", "steps", "recordings", "workers"),
     "differences": ("experiment",),
-    "models": (
-        "errors.py", "experiment/validation.py", "experiment/randomness.py", "experiment/spec.py",
-        "recordings/files.py", "workers", "worker", "verdict/checks.py",
+    "models": ("experiment/validation.py",),
+    "pairing": ("errors.py", "models"),
+    "ports": (
+        "errors.py", "experiment", "recordings/files.py", "workers", "worker", "models", "pairing", "verdict/checks.py",
     ),
     "verdict": ("experiment", "bounds", "recordings"),
     # Formulas tell which side is off; workers are asked for replays.
@@ -41,7 +42,7 @@ ARROWS = {
     "commands": ("errors.py", "__init__.py", "experiment", "data", "recordings", "workers", "worker/replays.py"),
     # The commands themselves, and the Python interface.
     "": (
-        "errors.py", "experiment", "data", "recordings", "workers", "differences", "models", "verdict",
+        "errors.py", "experiment", "data", "recordings", "workers", "differences", "ports", "verdict",
         "diagnosis", "report", "commands",
     ),
     "tf_impl": VISIBLE,

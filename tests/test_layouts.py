@@ -10,9 +10,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from parity.models.described import from_json
-from parity.models.pairing import pair
-from parity.models.proof import proven
-from parity.models.transfer import moved
+from parity.pairing.proof import proven
+from parity.pairing.rules import pair
+from parity.pairing.transfer import moved
 from parity.workers.processes import Worker
 from tests.built import BuildJob
 from tests.layer_pairs import KINDS, LayerPair

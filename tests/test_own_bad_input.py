@@ -7,7 +7,7 @@ from own_pairs import KERAS, TORCH
 
 from parity.check import check_models
 from parity.errors import IncomparableError, UsageError, WorkerError
-from parity.models.check import Request, checked
+from parity.ports.check import Request, checked
 
 DATA = "def data(rng, n):\n    return rng.normal(size=(n, 4)).astype('float32'), rng.normal(size=(n, 1))\n"
 DENSE = "def build():\n    return keras.Sequential([keras.Input((4,)), layers.Dense(1)])\n"

@@ -8,8 +8,8 @@ from commands import run
 from own_pairs import IMAGES, PAIRS, Pair
 
 from parity.errors import UsageError
-from parity.models.check import Request, checked, record_side
-from parity.models.template import write
+from parity.ports.check import Request, checked, record_side
+from parity.ports.template import write
 
 # Adam as Keras has it: epsilon is added before the correction of the bias.
 ADAM = """

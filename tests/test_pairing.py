@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from parity.errors import UsageError
-from parity.models.given import from_toml, to_toml
-from parity.models.pairing import pair
-from parity.models.transfer import moved
+from parity.pairing.given import from_toml, to_toml
+from parity.pairing.rules import pair
+from parity.pairing.transfer import moved
 from tests.described_models import (
     batch_norm,
     chain,

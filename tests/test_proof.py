@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from parity.models.pairing import pair
-from parity.models.proof import proven
-from parity.models.transfer import carried, moved
+from parity.pairing.proof import proven
+from parity.pairing.rules import pair
+from parity.pairing.transfer import carried, moved
 from tests.described_models import (
     batch_norm,
     conv,

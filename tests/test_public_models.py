@@ -3,7 +3,7 @@
 import pytest
 from own_pairs import IMAGES
 
-from parity.models.check import Request, checked
+from parity.ports.check import Request, checked
 
 KERAS = "import keras\n\n\ndef build():\n    return keras.applications.{}\n"
 TORCH = "import torch\nimport torchvision\n\n\ndef build():\n    return torchvision.models.{}\n\n\n" + IMAGES

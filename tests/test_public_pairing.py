@@ -2,11 +2,11 @@
 
 import pytest
 
-from parity.models import recording
 from parity.models.described import Model
-from parity.models.items import Side
-from parity.models.job import InputsJob, OpenJob
-from parity.models.pairing import pair
+from parity.pairing.items import Side
+from parity.pairing.rules import pair
+from parity.ports import recording
+from parity.ports.job import InputsJob, OpenJob
 
 KERAS = """
 import keras

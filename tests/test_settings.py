@@ -2,8 +2,8 @@
 
 import pytest
 
-from parity.models.pairing import pair
-from parity.models.settings import compared
+from parity.pairing.rules import pair
+from parity.pairing.settings import compared
 from tests.described_models import batch_norm, conv, keras, keras_batch_norm, keras_conv, layer, plain, torch
 
 

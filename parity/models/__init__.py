@@ -1,1 +1,4 @@
-"""A user's own pair of models: how they are described, which layer is which, and how weights go across."""
+"""A user's model as either side tells of it: its layers, the calls of a pass, nested inputs, places in their code.
+
+Both implementations see this room; it knows neither pairing nor verdict.
+"""

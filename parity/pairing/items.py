@@ -1,0 +1,125 @@
+"""The things that are paired, in order of execution, and how they hang together as far as that is known."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from parity.models.described import Layer, Model
+from parity.pairing.layouts import KINDS, parts_by
+from parity.pairing.layouts.form import Part
+from parity.pairing.meanings import fused_activation, meaning
+
+# The part of a Keras layer that its argument `activation` is.
+ACTIVATION = "activation"
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A layer, or a part of one; `part` is None where it has no weights. `position` counts the items of its model."""
+
+    position: int
+    layer: Layer
+    name: str
+    part: Part | None
+    meaning: str | None
+
+    @property
+    def path(self) -> str:
+        """The layer's path, with the part's name where there are several."""
+        return f"{self.layer.path}:{self.name}" if self.name else self.layer.path
+
+
+class Side:
+    """One model's items. `made_of` says of tensors that no layer made which others they were made of."""
+
+    def __init__(self, model: Model, made_of: Mapping[str, Iterable[str]]) -> None:
+        self.model = model
+        self.made_of = made_of
+        self.items: list[Item] = []
+        for layer in model.layers:
+            for name, part, said in pieces(model.framework, layer):
+                self.items.append(Item(len(self.items), layer, name, part, said))
+        self.weighted = [item for item in self.items if item.part is not None]
+        self.weightless = [item for item in self.items if item.part is None]
+
+    @cached_property
+    def writers(self) -> dict[str, Item]:
+        """The item that gave each tensor: its layer's last."""
+        return {tensor: item for item in self.items for tensor in item.layer.writes}
+
+    @cached_property
+    def before(self) -> dict[int, frozenset[int] | None]:
+        """For each item with weights, the positions of those that its input comes from; None where it is not known."""
+        return {item.position: self.sources(item.layer.reads) for item in self.weighted}
+
+    @cached_property
+    def after(self) -> dict[int, frozenset[int]]:
+        """For each item with weights, the positions of those that read what comes from it."""
+        found: dict[int, set[int]] = {item.position: set() for item in self.weighted}
+        for position, sources in self.before.items():
+            for source in sources or ():
+                found[source].add(position)
+        return {position: frozenset(readers) for position, readers in found.items()}
+
+    @cached_property
+    def beside(self) -> dict[int, frozenset[int]]:
+        """For each item with weights, the positions of those that read the same tensor.
+
+        The parts of one layer do in an attention alone.
+        """
+        found: dict[int, frozenset[int]] = {}
+        for item in self.weighted:
+            same = [i for i in self.weighted if i is not item and set(i.layer.reads) & set(item.layer.reads)]
+            kept = [i for i in same if i.layer is not item.layer or "Attention" in item.layer.kind.title()]
+            found[item.position] = frozenset(i.position for i in kept)
+        return found
+
+    def sources(self, tensors: Iterable[str]) -> frozenset[int] | None:
+        """Positions of the nearest items with weights that these tensors come from; None if one's origin is unknown."""
+        found, seen, waiting = set(), set(), list(tensors)
+        if not waiting:
+            return None
+        while waiting:
+            tensor = waiting.pop()
+            if tensor in seen:
+                continue
+            seen.add(tensor)
+            item = self.writers.get(tensor)
+            if item is not None and (weighted := self.last_weighted(item)) is not None:
+                found.add(weighted.position)
+            elif item is not None:
+                waiting += item.layer.reads
+            else:
+                # A model's input is made of nothing.
+                waiting += self.made_of.get(tensor, ())
+        return frozenset(found)
+
+    def last_weighted(self, item: Item) -> Item | None:
+        """The last item with weights of the same layer."""
+        return next((i for i in reversed(self.weighted) if i.layer.path == item.layer.path), None)
+
+    def reaches(self, first: Item, last: Item) -> bool:
+        """Whether what `last` reads comes from `first`, directly or by others."""
+        seen: set[int] = set()
+        waiting = [last.position]
+        while waiting:
+            position = waiting.pop()
+            if position in seen:
+                continue
+            seen.add(position)
+            sources = self.before[position] or frozenset()
+            if first.position in sources:
+                return True
+            waiting += sources
+        return first.layer.path == last.layer.path
+
+
+def pieces(framework: str, layer: Layer) -> Iterator[tuple[str, Part | None, str | None]]:
+    """A layer's parts with weights, or the layer itself if it has none, and then the activation inside it."""
+    parts = parts_by(KINDS[framework], layer)
+    for part in parts:
+        yield part.name, part, None
+    if not parts:
+        yield "", None, meaning(framework, layer)
+    if parts and framework == "keras" and (inside := fused_activation(layer)) is not None:
+        yield ACTIVATION, None, inside

@@ -1,0 +1,249 @@
+"""A user's pair, from two files to a report: opened, paired, given the same weights, run, judged."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from parity.errors import IncomparableError, UsageError
+from parity.models.described import Side as Framework
+from parity.pairing.given import from_toml, to_toml
+from parity.pairing.pairs import Pairing, PairingMap
+from parity.pairing.proof import proven
+from parity.pairing.rules import pair
+from parity.pairing.transfer import moved
+from parity.ports import batch, recording
+from parity.ports.findings import Finding
+from parity.ports.generic import generic
+from parity.ports.job import ForceJob, InputsJob, OpenJob, PortJob, RecordJob
+from parity.ports.judge import Judge, Side
+from parity.ports.levels import alone, judge_of, judged, to_force
+from parity.ports.recording import Opened
+from parity.ports.report import Report
+from parity.ports.session import Arrays
+from parity.recordings.files import write_whole
+from parity.workers.pairs import at_once, raise_together
+from parity.workers.processes import Worker, silent
+
+Weights = Literal["port", "keras", "torch", "as-is"]
+# Steps of the optimizer, and runs that are a rounding away, on each side.
+STEPS, RERUNS = 5, 2
+INPUTS, START, MAP = "inputs", "start.safetensors", "map.toml"
+FORCED, ALONE = "forced.safetensors", "alone.safetensors"
+KINDS: dict[Framework, Literal["tf", "torch"]] = {"keras": "tf", "torch": "torch"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for. A side is a file, "module:function", or the folder of a recording.
+
+    `weights` says where they come from: torch's port(), either side by the tool's own transforms, or each its own.
+    """
+
+    keras: str
+    torch: str
+    data: str | None = None
+    inputs: Path | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    samples: int = 16
+    weights: Weights | None = None
+    map: Path | None = None
+    steps: int | None = None
+    strict: bool = False
+
+    def source(self, side: Framework) -> str:
+        """One of the two sides."""
+        return self.keras if side == "keras" else self.torch
+
+    def recorded(self) -> list[Framework]:
+        """The sides that are recordings."""
+        return [side for side in KINDS if Path(self.source(side)).is_dir()]
+
+
+@dataclass
+class Check:
+    """A request while it is carried out by live workers; everything is written below `out`."""
+
+    request: Request
+    workers: Mapping[Literal["tf", "torch"], Worker]
+    out: Path
+    opened: dict[Framework, Opened] = field(default_factory=dict)
+    built: dict[Framework, Arrays] = field(default_factory=dict)
+    start: dict[Framework, Arrays] = field(default_factory=dict)
+    frozen: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def live(self) -> list[Framework]:
+        """The sides that are run here."""
+        return [side for side in KINDS if side not in self.request.recorded()]
+
+    def run(self) -> Report:
+        """All of it."""
+        steps = self.prepare()
+        pairing = self.paired()
+        write_whole(self.out / MAP, to_toml(pairing).encode())
+        self.fill(pairing)
+        # Of a large model this is memory that running it needs.
+        self.built.clear()
+        self.record(steps)
+        sides = {side: self.side(side) for side in KINDS}
+        proofs = proven(pairing, self.start["keras"], self.start["torch"])
+        judge = judge_of(sides["keras"], sides["torch"], pairing)
+        findings = [*judged(judge, proofs), *self.uncovered(pairing)]
+        report = Report(sides["keras"], sides["torch"], pairing, tuple(findings), tuple(self.notes), self.out)
+        report = replace(report, strict=self.request.strict)
+        if any(finding.result == "failed" and finding.level == "forward" for finding in findings):
+            report = replace(report, alone=tuple(self.alone(judge)))
+        report.write()
+        return report
+
+    def prepare(self) -> int:
+        """Draw the batch and open both models; the steps that are asked for."""
+        folder = self.out / INPUTS
+        recorded = self.request.recorded()
+        if len(recorded) == 2:
+            raise UsageError("both sides are recordings: give at least one file")
+        if recorded:
+            self.adopt(recorded[0], folder)
+        else:
+            asked = self.request
+            job = InputsJob(folder, asked.data, asked.inputs, dict(asked.shapes), asked.samples)
+            self.workers["tf"].run(job, silent, "drawing inputs took")
+        jobs = {side: OpenJob(self.request.source(side), folder, self.out / side) for side in self.live()}
+        raise_together(at_once(partial(self.workers[KINDS[s]].run, job, silent, "it took") for s, job in jobs.items()))
+        for side in self.live():
+            self.opened[side], self.built[side] = recording.load_opened(self.out / side)
+        said = batch.load(folder).steps
+        if recorded:
+            return recording.load_recorded(self.out / recorded[0])[0].steps
+        if not all("optimizer" in self.opened[side].functions for side in KINDS):
+            return 0
+        return next(n for n in (self.request.steps, said, STEPS) if n is not None)
+
+    def adopt(self, side: Framework, folder: Path) -> None:
+        """Take a recording for a side, with its batch and its weights."""
+        source = Path(self.request.source(side))
+        try:
+            shutil.copytree(source, self.out / side)
+            shutil.move(self.out / side / INPUTS, folder)
+        except OSError as error:
+            raise IncomparableError(f"{source} is no recording of --record-side: {error}") from error
+        self.opened[side], self.built[side] = recording.load_opened(self.out / side)
+        if self.opened[side].model.framework != side:
+            raise UsageError(f"{source} is a recording of torch's side: give Keras's side first, torch's second")
+        self.start[side] = recording.load_arrays(self.out / side / START)
+
+    def paired(self) -> Pairing:
+        """Which layer is which."""
+        given = PairingMap()
+        if self.request.map is not None:
+            try:
+                text = self.request.map.read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                raise UsageError(f"{self.request.map} cannot be read: {error}") from error
+            given = from_toml(text, str(self.request.map))
+        models = self.opened["keras"], self.opened["torch"]
+        made = [
+            {call.name: call.reads for call in opened.calls if call.layer is None or call.number} for opened in models
+        ]
+        values = [self.built[side] if self.weights() == "as-is" else None for side in KINDS]
+        return pair(models[0].model, models[1].model, values[0], values[1], given, (made[0], made[1]))
+
+    def weights(self) -> Weights:
+        """Where the weights come from."""
+        asked, recorded = self.request.weights, self.request.recorded()
+        has_port = "port" in self.opened["torch"].functions and "torch" not in recorded
+        if asked == "port" and not has_port:
+            raise UsageError(f"{self.request.torch} has no port(module, weights)")
+        if recorded == ["torch"]:
+            return "torch"
+        return asked or ("port" if has_port else "keras")
+
+    def fill(self, pairing: Pairing) -> None:
+        """Decide the weights of both sides."""
+        chosen = self.weights()
+        owner: Framework = "torch" if chosen == "torch" else "keras"
+        other: Framework = "keras" if owner == "torch" else "torch"
+        views = [v.name for p in pairing.pairs for link in p.links for v in (*link.keras, *link.torch)]
+        if chosen == "as-is":
+            self.start |= {side: generic(self.built[side], ())[0] for side in KINDS}
+            return
+        if owner not in self.start:
+            self.start[owner], changed = generic(self.built[owner], views)
+            if changed:
+                self.notes.append(f"{len(changed)} weights that are 0 or 1 when built were moved, to tell them apart")
+        if owner == "torch":
+            # What torch has as a sum is added up, and must not be rounded to float32 for it.
+            self.start[owner] = {n: w.astype("f8") if w.dtype.kind == "f" else w for n, w in self.start[owner].items()}
+        recording.save_arrays(self.out / owner / START, self.start[owner])
+        if chosen == "port":
+            target = self.out / other / START
+            self.workers["torch"].run(PortJob(self.out / owner / START, target), silent, "port() took")
+            self.start[other] = recording.load_arrays(target)
+            return
+        found = moved(pairing, self.start[owner], owner)
+        self.start[other] = {**generic(self.built[other], ())[0], **found.values}
+        self.notes += [*found.notes, *found.lost]
+        for link in (link for p in pairing.pairs for link in p.links if len(link.torch) > 1):
+            self.frozen += [view.name for view in link.torch[1:]]
+        if self.frozen:
+            names = ", ".join(self.frozen)
+            self.notes.append(f"{names} held fixed, Keras has one bias there: do so in yours, requires_grad_(False)")
+
+    def record(self, steps: int) -> None:
+        """Run both models."""
+        jobs = []
+        shapes = self.opened["keras"].outputs
+        for side in self.live():
+            recording.save_arrays(self.out / side / START, self.start[side])
+            frozen = tuple(self.frozen) if side == "torch" else ()
+            job = RecordJob(self.out / side / START, self.out / side, steps, RERUNS, frozen, shapes)
+            jobs.append(partial(self.workers[KINDS[side]].run, job, silent, "recording took"))
+        raise_together(at_once(jobs))
+
+    def alone(self, judge: Judge) -> list[Finding]:
+        """Each stage of the forward pass by itself, on the other side's tensors."""
+        side: Framework = "torch" if "torch" in self.live() else "keras"
+        forced, made = self.out / side / FORCED, self.out / side / ALONE
+        recording.save_arrays(forced, to_force(judge, side))
+        job = ForceJob(self.out / side / START, forced, made)
+        self.workers[KINDS[side]].run(job, silent, "judging stages alone took")
+        return list(alone(judge, side, recording.load_arrays(made)))
+
+    def side(self, side: Framework) -> Side:
+        """A side as it was recorded."""
+        recorded, arrays = recording.load_recorded(self.out / side)
+        return Side(self.opened[side], recorded, arrays, self.start[side])
+
+    def uncovered(self, pairing: Pairing) -> list[Finding]:
+        """The layers with weights that have no partner: what they do is in no pair's proof."""
+        found = []
+        for side in KINDS:
+            model = pairing.model(side)
+            for path in pairing.unpaired[side]:
+                layer = model.layer(path.partition(":")[0])
+                used = bool(layer.writes)
+                reason = f"{'' if used else 'never called, and '}has no partner: name it in a map, or ignore it there"
+                found.append(Finding("weights", f"{side}'s {path}", "not_judged", reason, needed=used))
+        return found
+
+
+def checked(request: Request, workers: Mapping[Literal["tf", "torch"], Worker], out: Path) -> Report:
+    """Carry out a request with live workers, below the folder `out`."""
+    return Check(request, workers, out).run()
+
+
+def record_side(
+    source: str, side: Framework, asked: Request, workers: Mapping[Literal["tf", "torch"], Worker], out: Path
+) -> None:
+    """Record one side alone, to be held against the other's elsewhere."""
+    worker = workers[KINDS[side]]
+    worker.run(InputsJob(out / INPUTS, asked.data, asked.inputs, dict(asked.shapes), asked.samples), silent)
+    worker.run(OpenJob(source, out / INPUTS, out), silent)
+    _, built = recording.load_opened(out)
+    recording.save_arrays(out / START, generic(built, built)[0])
+    said = batch.load(out / INPUTS).steps
+    steps = next(n for n in (asked.steps, said, STEPS) if n is not None)
+    worker.run(RecordJob(out / START, out, steps, RERUNS), silent)

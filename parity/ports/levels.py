@@ -1,0 +1,182 @@
+"""Every level of a user's pair, in order: what is judged, and what is not and why."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from parity.pairing.pairs import Pairing
+from parity.pairing.proof import Proof
+from parity.ports.findings import Finding, Level
+from parity.ports.judge import Array, Judge, Side
+from parity.ports.stages import matched
+from parity.verdict.checks import Result
+
+# Keras's and torch's names of the same thing that an optimizer keeps.
+TRAIN_MODE: tuple[Level, ...] = ("training forward", "buffers")
+TRAINING: tuple[Level, ...] = ("optimizer step", "steps", "forward after training")
+SLOTS = {"momentum": "exp_avg", "velocity": "exp_avg_sq"}
+
+
+def judge_of(keras: Side, torch: Side, pairing: Pairing) -> Judge:
+    """The judge of two recordings, with the tensors of their passes in eval mode paired."""
+    calls = keras.recorded.calls["eval"], torch.recorded.calls["eval"]
+    arrays = [
+        {name.removeprefix("eval/"): value for name, value in side.arrays.items() if name.startswith("eval/")}
+        for side in (keras, torch)
+    ]
+    return Judge(keras, torch, pairing, matched(calls, (arrays[0], arrays[1]), pairing))
+
+
+def judged(judge: Judge, proofs: Sequence[Proof]) -> list[Finding]:
+    """All findings; `proofs` are those of the weights that both sides started from."""
+    found = [*inputs(judge), *forward(judge, "forward", "eval"), *predicted(judge)]
+    found = [*weights(proofs, found), *found]
+    if judge.trained:
+        found += forward(judge, "training forward", "train")
+        found += judge.by_weight("buffers", "buffers/")
+    else:
+        reason = "it takes optimizer() on both sides, and at least one step"
+        found += [Finding(level, level, "not_judged", reason, needed=False) for level in TRAIN_MODE]
+    found += loss(judge)
+    found += backward(judge)
+    found += steps(judge)
+    found += judge.in_float32()
+    return found
+
+
+def inputs(judge: Judge) -> Iterator[Finding]:
+    """What either model was called with, up to a layout; what cannot be laid over each other is left to its effects."""
+    ours, theirs = judge.keras.names("inputs/"), judge.torch.names("inputs/")
+    if len(ours) != len(theirs):
+        reason = f"Keras's model is called with {len(ours)} arrays, torch's with {len(theirs)}"
+        yield Finding("inputs", "inputs", "not_judged", reason, needed=False)
+        return
+    for (name, key), other in zip(ours.items(), theirs.values(), strict=True):
+        pair = judge.keras.arrays[key], judge.torch.arrays[other]
+        layout = judge.input_layout(*pair)
+        called = f"input {name}".rstrip()
+        if layout is None:
+            reason = f"Keras has the shape {pair[0].shape}, torch {pair[1].shape}"
+            yield Finding("inputs", called, "not_judged", reason, needed=False)
+        else:
+            yield judge.compared("inputs", called, (key, other), (layout.turn(pair[0]), pair[1]))
+
+
+def weights(proofs: Sequence[Proof], forward: Sequence[Finding]) -> Iterator[Finding]:
+    """Whether each weight is the other side's by its transform; one that is not, and changes nothing, is no fault."""
+    same = all(f.result == "passed" for f in forward if f.level in ("forward", "inputs"))
+    for proof in proofs:
+        names = " + ".join(proof.keras), " + ".join(proof.torch)
+        result: Result = "passed" if proof.status in ("equal", "undecided") or same else "failed"
+        name = " ~ ".join(name for name in names if name)
+        yield Finding("weights", name, result, proof.says, names[0] or None, names[1] or None)
+
+
+def forward(judge: Judge, level: Level, mode: str) -> list[Finding]:
+    """A pass: every stage, and the results. A pair by place alone that differs where all results agree was none."""
+    stages = list(judge.by_stage(level, f"{mode}/", judge.stages))
+    results = list(judge.outputs(level, f"outputs/{mode}/"))
+    if all(finding.result == "passed" for finding in results):
+        guesses = {stage.name for stage in judge.stages if stage.guess}
+        stages = [f for f in stages if f.result != "failed" or f.name not in guesses]
+    return [*stages, *results]
+
+
+def to_force(judge: Judge, side: str) -> dict[str, Array]:
+    """The other side's tensors in eval mode by this one's names and in its layouts: what its stages are given alone."""
+    found = {}
+    for stage in judge.stages:
+        if side == "torch":
+            found[stage.torch.name] = stage.layout.turn(judge.keras.arrays[f"eval/{stage.keras.name}"])
+        else:
+            theirs = judge.torch.arrays[f"eval/{stage.torch.name}"]
+            found[stage.keras.name] = stage.layout.back(theirs, stage.keras.shape)
+    return found
+
+
+def alone(judge: Judge, side: str, made: Mapping[str, Array]) -> Iterator[Finding]:
+    """Each stage by itself: `made` is what `side` makes of the other's tensors."""
+    own = judge.torch if side == "torch" else judge.keras
+    arrays = {**own.arrays, **{f"eval/{name}": value for name, value in made.items()}}
+    own = replace(own, arrays=arrays)
+    changed = replace(judge, torch=own) if side == "torch" else replace(judge, keras=own)
+    yield from changed.by_stage("forward", "eval/", judge.stages)
+
+
+def predicted(judge: Judge) -> Iterator[Finding]:
+    """What the user's own predict() gives, on the sides that have one."""
+    own = [f"outputs/{'predict' if side.names('outputs/predict/') else 'eval'}/" for side in (judge.keras, judge.torch)]
+    if own == ["outputs/eval/"] * 2:
+        yield Finding("predict", "predict", "not_judged", "no side has a predict() of its own", needed=False)
+    else:
+        yield from judge.outputs("predict", *own)
+
+
+def loss(judge: Judge) -> Iterator[Finding]:
+    """The user's loss, and its gradients by the model's results."""
+    if "loss" not in judge.keras.arrays or "loss" not in judge.torch.arrays:
+        reason = "it takes loss() on both sides, and targets"
+        yield Finding("loss", "loss", "not_judged", reason, needed=False)
+        return
+    pair = judge.keras.arrays["loss"], judge.torch.arrays["loss"]
+    yield replace(judge.compared("loss", "loss", ("loss", "loss"), pair), keras="loss()", torch="loss()")
+    ours, theirs = judge.keras.names("loss-gradient/"), judge.torch.names("loss-gradient/")
+    for key, other in zip(ours.values(), theirs.values(), strict=False):
+        pair = judge.keras.arrays[key], judge.torch.arrays[other]
+        layout = judge.input_layout(*pair)
+        if layout is not None:
+            pair = layout.turn(pair[0]), pair[1]
+        found = judge.compared("loss", "the loss's gradient by the results", (key, other), pair)
+        yield replace(found, keras="loss()", torch="loss()")
+
+
+def backward(judge: Judge) -> Iterator[Finding]:
+    """Gradients of the results, each weighted at random: by each stage from the last to the first, by each weight."""
+    for side in (judge.keras, judge.torch):
+        if "backward" in side.recorded.lacking:
+            yield Finding("backward", "backward", "not_judged", side.recorded.lacking["backward"], needed=False)
+            return
+    stages = list(judge.by_stage("backward", "gradient/", list(reversed(judge.stages))))
+    by_weights = list(judge.by_weight("backward", "weight-gradient/", one=True))
+    if by_weights and all(finding.result == "passed" for finding in by_weights):
+        # Where the largest of a window is there twice, either may get the gradient.
+        stages = [tied(finding) if finding.result == "failed" else finding for finding in stages]
+    yield from stages
+    yield from by_weights
+
+
+def tied(finding: Finding) -> Finding:
+    """A gradient that differs, and on which no weight's gradient depends."""
+    reason = "differs, as where several elements tie; the gradients by all weights agree"
+    return replace(finding, result="not_judged", reason=reason, needed=False)
+
+
+def steps(judge: Judge) -> Iterator[Finding]:
+    """The user's optimizer: its first step, what it keeps, each step's loss, the last weights, the results then."""
+    ours, theirs = judge.keras.arrays.get("costs"), judge.torch.arrays.get("costs")
+    if ours is None or theirs is None:
+        reason = "it takes optimizer(), and loss() or step(), on both sides, and at least one step"
+        for level in TRAINING:
+            yield Finding(level, level, "not_judged", reason, needed=False)
+        return
+    yield from judge.by_weight("optimizer step", "step/")
+    for slot in sorted({name.split("/")[0] for name in judge.keras.names("slots/")}):
+        yield from slots(judge, slot)
+    for number in range(len(ours)):
+        pair = np.asarray(ours[number]), np.asarray(theirs[number])
+        found = judge.compared("steps", f"loss of step {number}", ("costs", "costs"), pair)
+        yield replace(found, keras=f"loss of step {number}", torch=f"loss of step {number}", where=None)
+    yield from judge.by_weight("steps", "steps/")
+    yield from judge.outputs("forward after training", "outputs/after/")
+
+
+def slots(judge: Judge, slot: str) -> Iterator[Finding]:
+    """One thing that the optimizer keeps of each weight, where both sides keep it."""
+    kept = {name.split("/")[0] for name in judge.torch.names("slots/")}
+    other = SLOTS.get(slot)
+    if other is None or other not in kept:
+        reason = f"torch keeps {', '.join(sorted(kept)) or 'nothing'}, which is not known to be the same"
+        yield Finding("optimizer step", f"slot {slot}", "not_judged", reason, needed=False)
+        return
+    yield from judge.by_weight("optimizer step", (f"slots/{slot}/", f"slots/{other}/"), one=True)

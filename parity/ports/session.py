@@ -1,0 +1,291 @@
+"""A user's model that is open in a side's process, and everything it is run for."""
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.errors import UsageError
+from parity.experiment.randomness import Purpose, of_shape, signs
+from parity.experiment.spec import Dtype
+from parity.models.calls import Call, Leak
+from parity.models.described import Model
+from parity.models.trees import leaves, mapped
+from parity.ports.batch import Batch
+from parity.ports.source import Source, telling
+
+# Numbers that are nudged at once.
+PATTERN = 2**20
+Arrays = dict[str, NDArray[Any]]
+# Takes each array of a run by name, as soon as it is there.
+Sink = Callable[[str, NDArray[Any]], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all runs of a recording share: the weights they start from, the optimizer's steps, and what it leaves."""
+
+    weights: Mapping[str, NDArray[Any]]
+    steps: int
+    frozen: tuple[str, ...] = ()
+    output_shapes: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Start(Mapping[str, NDArray[Any]]):
+    """Weights in a precision, perhaps nudged, each made when it is asked for: all at once would be a model's memory."""
+
+    weights: Mapping[str, NDArray[Any]]
+    dtype: Dtype
+    nudge: int | None
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        value = self.weights[name]
+        value = value.astype(self.dtype, copy=False) if value.dtype.kind == "f" else value
+        return value if self.nudge is None else nudged(value, self.nudge, list(self.weights).index(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.weights)
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+
+@dataclass
+class Session:
+    """A user's side: its functions, the batch, and the model in the precision that it was last asked for."""
+
+    side: SimpleNamespace
+    source: Source
+    batch: Batch
+    name: str
+    built: tuple[Dtype, Any, dict[int, str | None]] | None = None
+    random: list[str] = field(default_factory=list)
+    calls: dict[str, list[Call]] = field(default_factory=dict)
+    leaks: dict[str, list[Leak]] = field(default_factory=dict)
+    watch: bool = False
+    lacking: dict[str, str] = field(default_factory=dict)
+
+    def model(self, dtype: Dtype) -> Any:
+        """The user's model in this precision."""
+        if self.built is not None and self.built[0] == dtype:
+            return self.built[1]
+        self.built = None
+        gc.collect()
+        self.side.runtime.set_dtype(dtype)
+        with telling(f"{self.name}: build()"):
+            model, sources = self.side.own.build(self.source.build)
+        self.random = self.side.own.without_randomness(model)
+        with telling(f"{self.name}: the model's first call"):
+            self.side.own.complete(model, self.inputs(self.batch.in_precision(dtype)))
+        self.built = dtype, model, sources
+        return model
+
+    def inputs(self, batch: Batch) -> Any:
+        """A batch as what the model is called with: made anew for each call, since one may change it in place."""
+        with telling(f"{self.name}: inputs()"):
+            return self.side.own.given(mapped(np.copy, batch.x), self.source.inputs)
+
+    def own_inputs(self, batch: Batch) -> Any:
+        """A batch as the user's own functions are called with it: arrays in Keras, the model's inputs in torch."""
+        return mapped(np.copy, batch.x) if self.side.name == "tf" else self.inputs(batch)
+
+    def targets(self, batch: Batch) -> Any:
+        """The targets of a batch, as the user's loss takes them."""
+        return mapped(np.copy, batch.y) if self.side.name == "tf" else self.side.own.given(batch.y, None)
+
+    def described(self) -> tuple[Model, list[Call], tuple[tuple[int, ...], ...]]:
+        """The model's layers in the order in which the batch calls them, what that made, the shapes of what it gave."""
+        model = self.model("float64")
+        done = self.forward(model, self.inputs(self.batch.in_precision("float64")), False)
+        assert self.built is not None
+        shapes = tuple(tuple(int(n) for n in value.shape) for value in self.named_outputs(done.outputs).values())
+        return self.side.describe.described(model, done.trace.calls, self.built[2]), done.trace.calls, shapes
+
+    def forward(self, model: Any, x: Any, training: bool) -> Any:
+        """One pass."""
+        assert self.built is not None
+        mode = "train" if training else "eval"
+        with telling(f"{self.name}: calling the model in {mode} mode"):
+            done = self.side.capture.forward(model, x, training, self.built[2], self.watch)
+        if self.watch:
+            self.leaks.setdefault(mode, done.trace.leaks())
+        return done
+
+    def named_outputs(self, tree: Any) -> dict[str, Any]:
+        """The model's results by name."""
+        with telling(f"{self.name}: outputs()"):
+            found = self.side.own.outputs(tree, self.source.outputs)
+        if not found:
+            raise UsageError(f"{self.name}: the model gives no tensor")
+        return found
+
+    def run(
+        self,
+        dtype: Dtype,
+        plan: Plan,
+        sink: Sink,
+        nudge: int | None = None,
+        exact: bool = True,
+    ) -> bool:
+        """Everything that is judged: `sink` takes each array.
+
+        With `nudge`, a number, weights and inputs are moved by one unit in the last place, at random. Unless `exact`,
+        the framework's own code rounds constants through float32, as it ships; returned is whether it would have.
+        """
+        model, side = self.model(dtype), self.side
+        batch = self.batch.in_precision(dtype)
+        start = Start(plan.weights, dtype, nudge)
+        if nudge is not None:
+            batch = Batch(nudged_tree(batch.x, nudge), batch.y)
+        for name, value in leaves(self.inputs(batch)).items():
+            sink(f"inputs/{name}", side.capture.array(value))
+        side.own.write(model, start)
+        side.own.freeze(model, list(plan.frozen))
+        with side.own.exact_constants() if exact else nullcontext([]) as rounded:
+            done = self.evaluate(model, batch, sink, "eval")
+            if not plan.steps:
+                self.differentiate(done, batch, sink, plan)
+            self.predict(model, batch, sink)
+            side.own.write(model, start)
+            if plan.steps:
+                self.train_pass(model, batch, sink, plan)
+                side.own.write(model, start)
+                self.train(model, batch, plan.steps, sink)
+                self.evaluate(model, batch, sink, "after")
+                side.own.write(model, start)
+        return bool(rounded)
+
+    def evaluate(self, model: Any, batch: Batch, sink: Sink, level: str) -> Any:
+        """A pass in eval mode: all tensors of the first, the results alone of the one after training."""
+        done = self.forward(model, self.inputs(batch), False)
+        if level == "eval":
+            self.pass_on(done, sink, level)
+        for name, tensor in self.named_outputs(done.outputs).items():
+            sink(f"outputs/{level}/{name}", self.side.capture.array(tensor))
+        return done
+
+    def forced(self, plan: Plan, tensors: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """What each stage makes in eval mode when `tensors` go on in place of what the stages before it made."""
+        model = self.model("float64")
+        self.side.own.write(model, Start(plan.weights, "float64", None))
+        x = self.inputs(self.batch.in_precision("float64"))
+        assert self.built is not None
+        with self.side.own.exact_constants(), telling(f"{self.name}: calling the model in eval mode"):
+            done = self.side.capture.forward(model, x, False, self.built[2], forced=tensors)
+        return done.trace.values
+
+    def pass_on(self, done: Any, sink: Sink, level: str) -> None:
+        """Give the tensors of a pass to the sink, and keep what is said of them."""
+        self.calls.setdefault(level, done.trace.calls)
+        for name, value in done.trace.values.items():
+            sink(f"{level}/{name}", value)
+
+    def predict(self, model: Any, batch: Batch, sink: Sink) -> None:
+        """What the user calls for inference, where they say what that is on this side."""
+        if self.source.predict is None:
+            return
+        with telling(f"{self.name}: predict()"):
+            tree = self.side.own.predict(model, self.source.predict, self.own_inputs(batch))
+        for name, tensor in self.named_outputs(tree).items():
+            sink(f"outputs/predict/{name}", self.side.capture.array(tensor))
+
+    def train_pass(self, model: Any, batch: Batch, sink: Sink, plan: Plan) -> None:
+        """A pass in train mode, what it does to the buffers, and what is differentiated in it."""
+        before = self.side.own.read(model)
+        done = self.forward(model, self.inputs(batch), True)
+        self.pass_on(done, sink, "train")
+        for name, tensor in self.named_outputs(done.outputs).items():
+            sink(f"outputs/train/{name}", self.side.capture.array(tensor))
+        for name, value in self.side.own.read(model).items():
+            if not np.array_equal(value, before[name], equal_nan=value.dtype.kind == "f"):
+                sink(f"buffers/{name}", value)
+        self.differentiate(done, batch, sink, plan)
+
+    def differentiate(self, done: Any, batch: Batch, sink: Sink, plan: Plan) -> None:
+        """The loss of a pass, and gradients of its results, each weighted at random."""
+        side, results = self.side, self.named_outputs(done.outputs)
+        if self.source.loss is not None and batch.y is not None:
+            with telling(f"{self.name}: loss()"):
+                _, value, by_output = side.own.loss(done, self.source.loss, self.targets(batch))
+            if value.shape != ():
+                raise UsageError(f"{self.name}: loss() gives a tensor of shape {value.shape}, not one number")
+            sink("loss", value)
+            for name, value in by_output.items():
+                sink(f"loss-gradient/{name}", value)
+        floats = {n: t for n, t in results.items() if side.capture.array(t).dtype.kind == "f"}
+        others = dict(zip(results, plan.output_shapes, strict=False))
+        weights = [self.cotangent(i, tuple(t.shape), others.get(n)) for i, (n, t) in enumerate(floats.items())]
+        try:
+            with telling(f"{self.name}: differentiating the model"):
+                cost = side.capture.weighted_sum(done, list(floats.values()), weights)
+                by_tensor, by_weight = side.capture.gradients(done, cost)
+        except UsageError as error:
+            if plan.steps:
+                raise
+            # TensorFlow has no gradient of a grouped convolution on a CPU, say; who only uses a model needs none.
+            self.lacking["backward"] = str(error)
+            return
+        for name, value in by_tensor.items():
+            sink(f"gradient/{name}", value)
+        for name, value in by_weight.items():
+            sink(f"weight-gradient/{name}", value)
+
+    def cotangent(self, number: int, shape: tuple[int, ...], other: tuple[int, ...] | None) -> NDArray[np.float64]:
+        """By what the result `number` is weighted: at random, the same on both sides, of which `other` is Keras's."""
+        if other is None or other == shape or len(other) < 3:
+            return of_shape(Purpose.COTANGENT, number, shape)
+        neutral = np.moveaxis(of_shape(Purpose.COTANGENT, number, other), -1, 1)
+        return neutral if neutral.shape == shape else of_shape(Purpose.COTANGENT, number, shape)
+
+    def train(self, model: Any, batch: Batch, steps: int, sink: Sink) -> None:
+        """Steps of the user's optimizer, by their own step() where they wrote one: the weights after each."""
+        own, source = self.side.own, self.source
+        if source.optimizer is None or (source.loss is None and source.step is None):
+            return
+        with telling(f"{self.name}: optimizer()"):
+            updater = own.optimizer(source.optimizer, model)
+        costs = []
+        for number in range(steps):
+            y = self.targets(batch)
+            with telling(f"{self.name}: training step {number}"):
+                if source.step is not None:
+                    costs.append(own.own_step(model, updater, source.step, self.own_inputs(batch), y))
+                else:
+                    costs.append(own.step(model, updater, source.loss, self.inputs(batch), y))
+            if number in (0, steps - 1):
+                level = "steps" if number else "step"
+                for name, value in own.read(model).items():
+                    sink(f"{level}/{name}", value)
+            if not number:
+                for slot, values in own.slots(updater, model).items():
+                    for name, value in values.items():
+                        sink(f"slots/{slot}/{name}", value)
+        sink("costs", np.array(costs).reshape(steps))
+
+
+def nudged(array: NDArray[Any], number: int, position: int) -> NDArray[Any]:
+    """Every float one unit in the last place up or down, at random."""
+    if array.dtype.kind != "f":
+        return array
+    # One pattern over and over: of a large weight, a sign for each number would be as much memory as the weight.
+    towards = (signs(0, number, position, (min(array.size, PATTERN),)) * np.inf).astype(array.dtype)
+    flat = array.reshape(-1).copy()
+    for start in range(0, flat.size, PATTERN):
+        block = flat[start : start + PATTERN]
+        np.nextafter(block, towards[: block.size], out=block)
+    return flat.reshape(array.shape)
+
+
+def nudged_tree(tree: Any, number: int, position: int = 2**15) -> Any:
+    """A tree of arrays, each nudged."""
+    if isinstance(tree, dict):
+        return {name: nudged_tree(v, number, position + i) for i, (name, v) in enumerate(tree.items())}
+    if isinstance(tree, tuple):
+        return tuple(nudged_tree(v, number, position + i) for i, v in enumerate(tree))
+    return tree if tree is None else nudged(tree, number, position)

@@ -1,0 +1,226 @@
+"""Which tensor of one side is which of the other: the stages that are judged lie between them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.models.axes import Layout, of_calls
+from parity.models.calls import Call
+from parity.pairing.items import ACTIVATION
+from parity.pairing.pairs import Pairing
+
+Array = NDArray[Any]
+# Closer than this, relative to the largest value, two tensors are taken for the same one; it judges nothing.
+ALIKE = 1e-6
+# Functions that move numbers without computing any: no layer of the other side is one of these by its place alone.
+MOVES = {
+    "permute", "transpose", "movedim", "t", "mt", "view", "reshape", "flatten", "contiguous", "getitem", "unsqueeze",
+    "squeeze", "expand", "repeat", "to", "pad", "chunk", "split", "unbind", "clone", "zeropadding", "swapaxes",
+}  # fmt: skip
+# One name for what the frameworks call differently.
+FAMILIES = {
+    "averagepooling": "avgpool", "maxpooling": "maxpool", "globalaveragepooling": "mean", "adaptiveavgpool": "mean",
+    "globalmaxpooling": "max", "adaptivemaxpool": "max", "amax": "max", "concatenate": "cat", "add": "add",
+    "multiply": "mul", "subtract": "sub", "swish": "silu", "leakyrelu": "leakyrelu", "zeropadding": "pad",
+    "zeropad": "pad", "upsampling": "upsample", "interpolate": "upsample", "batchnormalization": "batchnorm",
+    "view": "flatten", "reshape": "flatten", "getitem": "getitem",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A tensor of each side that are the same one, made by a stage that ends there; `rule` says how they were paired.
+
+    A `guess` rests on the place alone. `inside` are what else it is made of: calls that have no partner.
+    """
+
+    keras: Call
+    torch: Call
+    layout: Layout
+    rule: str
+    inside: tuple[Call, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Both names."""
+        return f"{self.keras.name} ~ {self.torch.name}"
+
+    @property
+    def guess(self) -> bool:
+        """Whether place alone paired them."""
+        return self.rule == "place"
+
+
+def family(kind: str) -> str:
+    """What a layer or function is, whatever a framework calls it."""
+    name = re.sub(r"\dd$", "", kind.lower()).replace("_", "")
+    return FAMILIES.get(name, name)
+
+
+def alike(a: Array, b: Array) -> bool:
+    """Whether two arrays of one shape hold nearly the same values, and not the same one everywhere."""
+    size = float(np.max(np.abs(a), initial=0))
+    if not np.isfinite(size) or size == 0 or (a.size > 1 and np.ptp(a) == 0):
+        return False
+    return bool(np.max(np.abs(a - b)) <= ALIKE * size)
+
+
+class Matching:
+    """Pairs tensors: those of paired layers, then those of equal values, then those in the same place."""
+
+    def __init__(
+        self, calls: tuple[Sequence[Call], Sequence[Call]], arrays: tuple[Mapping[str, Array], Mapping[str, Array]]
+    ) -> None:
+        self.keras, self.torch = calls
+        self.arrays = arrays
+        self.stages: dict[str, Stage] = {}
+        self.partners: dict[str, str] = {}
+        self.prints = np.array([fingerprint(arrays[1][call.name]) for call in self.torch]).reshape(-1, 4)
+        self.reads = [{call.name: call.reads for call in calls[side]} for side in (0, 1)]
+
+    def pair(self, keras: Call, torch: Call, rule: str) -> bool:
+        """Pair two tensors if a layout makes one the other's shape: the one by which the values agree, if one does."""
+        found = of_calls(keras, torch)
+        if not found:
+            return False
+        ours, theirs = self.arrays[0][keras.name], self.arrays[1][torch.name]
+        fitting = [layout for layout in found if alike(layout.turn(ours), theirs)]
+        if rule == "values" and not fitting:
+            return False
+        self.stages[keras.name] = Stage(keras, torch, (fitting or found)[0], rule)
+        self.partners[torch.name] = keras.name
+        return True
+
+    def by_layers(self, pairing: Pairing) -> None:
+        """Pair what paired layers make, call by call; of a layer in parts, what the last of them makes."""
+        for own, other, rule in whole_layers(pairing):
+            for keras in [call for call in self.keras if made_by(call) == own]:
+                number = [c for c in self.torch if c.layer == other and c.number == keras.number]
+                made = sorted(number, key=lambda c: c.part != keras.part)
+                for torch in [*made, *self.moved_from({call.name for call in made})]:
+                    if torch.name not in self.partners and self.pair(keras, torch, rule):
+                        break
+
+    def moved_from(self, names: set[str]) -> list[Call]:
+        """What torch's functions that compute nothing make of some tensors: the last step of a sequence, say."""
+        found = []
+        names = set(names)
+        for call in self.torch:
+            if call.layer is None and family(call.kind) in MOVES and names & set(call.reads):
+                found.append(call)
+                names.add(call.name)
+        return found
+
+    def by_values(self) -> None:
+        """Pair tensors of the same values, in order."""
+        last = 0
+        positions = {call.name: n for n, call in enumerate(self.torch)}
+        for keras in self.keras:
+            if keras.name in self.stages:
+                last = positions[self.stages[keras.name].torch.name]
+                continue
+            own = fingerprint(self.arrays[0][keras.name])
+            close = np.isclose(self.prints, own, rtol=ALIKE, atol=0).all(1) if len(self.prints) else []
+            fits = [n for n in map(int, np.flatnonzero(close)) if self.torch[n].name not in self.partners]
+            for n in sorted(fits, key=lambda n: (n < last, abs(n - last))):
+                if self.pair(keras, self.torch[n], "values"):
+                    last = n
+                    break
+
+    def by_place(self) -> None:
+        """Pair what is made of paired tensors on both sides, if it is of a kind, or computes something on both."""
+        for keras in self.keras:
+            made_of = self.origins(0, keras.name)
+            if keras.name in self.stages or not made_of:
+                continue
+            found = []
+            # Of several in a row, the last is what the layer as a whole makes.
+            for torch in reversed(self.torch):
+                if torch.name in self.partners or (torch.layer is not None and keras.layer is None and not torch.kind):
+                    continue
+                if {self.partners.get(name, name) for name in self.origins(1, torch.name)} != made_of:
+                    continue
+                same = family(torch.kind) == family(keras.kind)
+                if same or (family(torch.kind) not in MOVES and family(keras.kind) not in MOVES):
+                    found.append((not same, torch))
+            for strange, torch in sorted(found, key=lambda entry: entry[0]):
+                if self.pair(keras, torch, "place" if strange else "kind"):
+                    break
+
+    def inside(self, stage: Stage) -> tuple[Call, ...]:
+        """The calls on the way from paired tensors to a stage's own, on both sides."""
+        found = []
+        for side, calls, own in ((0, self.keras, stage.keras), (1, self.torch, stage.torch)):
+            names: set[str] = set()
+            waiting = list(own.reads)
+            while waiting:
+                name = waiting.pop()
+                if name not in names and name not in (self.partners if side else self.stages):
+                    names.add(name)
+                    waiting += self.reads[side].get(name, ())
+            found += [call for call in calls if call.name in names]
+        return tuple(found)
+
+    def origins(self, side: int, name: str) -> set[str]:
+        """The nearest paired tensors, or inputs, that a tensor is made of."""
+        paired = self.partners if side else self.stages
+        found: set[str] = set()
+        seen = set()
+        waiting = list(self.reads[side].get(name, ()))
+        while waiting:
+            other = waiting.pop()
+            if other in seen:
+                continue
+            seen.add(other)
+            if other in paired or other.startswith("input"):
+                found.add(other)
+            else:
+                waiting += self.reads[side].get(other, ())
+        return found
+
+
+def fingerprint(array: Array) -> Array:
+    """What no order of a tensor's elements changes."""
+    with np.errstate(all="ignore"):
+        wide = array.astype(np.float64)
+        return np.array([array.size, np.abs(wide).sum(), wide.max(initial=-np.inf), wide.min(initial=np.inf)])
+
+
+def made_by(call: Call) -> str | None:
+    """The layer that made a tensor, or the activation inside of one, by its name in a pairing."""
+    if call.layer is not None:
+        return call.layer
+    layer, slash, _ = call.name.rpartition("/")
+    return f"{layer}:{ACTIVATION}" if slash else None
+
+
+def whole_layers(pairing: Pairing) -> Iterable[tuple[str, str, str]]:
+    """The pairs of layers, or activations inside of them, whose results are the same tensor, with the rule of each.
+
+    Of a layer in parts, the result is what the last of its partners makes.
+    """
+    orders = [{layer.path: n for n, layer in enumerate(model.layers)} for model in (pairing.keras, pairing.torch)]
+    by_keras: dict[str, tuple[str, str, str, int]] = {}
+    for pair in sorted(pairing.pairs, key=lambda pair: orders[1][pair.torch]):
+        own = f"{pair.keras}:{ACTIVATION}" if pair.parts[0] == ACTIVATION else pair.keras
+        by_keras[own] = own, pair.torch, pair.rule, orders[0][pair.keras]
+    by_torch = {other: (own, other, rule) for own, other, rule, _ in sorted(by_keras.values(), key=lambda e: e[3])}
+    return by_torch.values()
+
+
+def matched(
+    calls: tuple[Sequence[Call], Sequence[Call]],
+    arrays: tuple[Mapping[str, Array], Mapping[str, Array]],
+    pairing: Pairing,
+) -> list[Stage]:
+    """The stages of a pass in Keras's order."""
+    matching = Matching(calls, arrays)
+    matching.by_layers(pairing)
+    matching.by_values()
+    matching.by_place()
+    stages = [matching.stages[call.name] for call in calls[0] if call.name in matching.stages]
+    return [replace(stage, inside=matching.inside(stage)) for stage in stages]
