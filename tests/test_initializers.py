@@ -153,8 +153,8 @@ def test_names_as_typed():
     ("text", "message"),
     [
         ("constant", "initializer constant needs its value, as in constant:0.1"),
-        ("normal:", "initializer 'normal:': '' is no number"),
-        ("normal:wide", "initializer 'normal:wide': 'wide' is no number"),
+        ("normal:", "initializer 'normal:': '' is not a number"),
+        ("normal:wide", "initializer 'normal:wide': 'wide' is not a number"),
         ("normal:0", "initializer normal: deviation must be a finite number above zero, not 0.0"),
         ("uniform:-1", "initializer uniform: bound must be a finite number above zero, not -1.0"),
         ("constant:nan", "initializer constant: value must be below 2**100, not nan"),

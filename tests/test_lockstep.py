@@ -134,7 +134,7 @@ class Edited(Recording):
         ("float32/measured", 1e3, "failed", "times what rounding explains"),
         ("float32/precision", 4.1, "failed", "it is computed with fewer digits"),
         ("float64/compared", 7, "failed", "7 of 256 values could be compared"),
-        ("float64/unjudged", 7, "not_judged", "7 of 256 elements prove nothing: no number on both sides"),
+        ("float64/unjudged", 7, "not_judged", "7 of 256 elements prove nothing: NaN on both sides"),
         ("float64/position", -1, "passed", "within rounding"),
         ("float64/position", 2**62, "passed", "within rounding"),
     ],

@@ -33,7 +33,7 @@ Arrays = Mapping[str, Array]
 class Tolerance(NamedTuple):
     """How far rounding may take a tensor: the scale of its elements, infinite where any result is possible.
 
-    `ends` is where it may make an element no number at all; `branch` are outcomes of which an element may have any.
+    `ends` is where it may make an element NaN or infinite; `branch` are outcomes of which an element may have any.
     """
 
     scale: Array
@@ -86,7 +86,7 @@ def worst(ours: Array | None, theirs: Array | None, allowed: Tolerance | None) -
     if not ours.shape == theirs.shape == allowed.scale.shape:
         return MISSING
     x, y, s = (np.asarray(array, np.float64).reshape(-1) for array in (ours, theirs, allowed.scale))
-    # The same on both sides, and no number: NaN, or an infinity of one sign.
+    # The same on both sides, and not finite: NaN, or an infinity of one sign.
     unjudged = ~np.isfinite(s) | (np.isnan(x) & np.isnan(y)) | ((x == y) & np.isinf(x))
     if allowed.ends is not None:
         unjudged |= np.broadcast_to(allowed.ends, ours.shape).reshape(-1) & ~(np.isfinite(x) & np.isfinite(y))

@@ -37,7 +37,7 @@ class Rounded(np.lib.mixins.NDArrayOperatorsMixin):
 
     `least`, where not None, is below the exact and the computed number alike: a root, say, is not below zero whatever
     its error. `reach` is the largest size of a number on the way, where that is followed. `ends` is where the result
-    may be no number at all, as the root of a difference that rounding may take below zero; None where nowhere. `branch`
+    may be NaN, as the root of a difference that rounding may take below zero; None where nowhere. `branch`
     are outcomes that `error` does not cover.
     """
 
@@ -85,7 +85,7 @@ def smallest_normal(u: float) -> float:
 
 def largest_number(u: float) -> float:
     """The smallest number that rounds to infinity in the precision whose unit roundoff is u."""
-    # Of float64 it is no number itself; one less in the last place is as good.
+    # In float64 it is not a finite number itself; one less in the last place is as good.
     return 2.0**128 * (1 - 2.0**-25) if u > UNIT_ROUNDOFF["float64"] else float(np.finfo(np.float64).max)
 
 
@@ -228,12 +228,12 @@ def reached(value: Array, error: Array, operands: list[Rounded]) -> Array | None
     if not reaches:
         return None
     size = np.abs(value) + error
-    # What is no number has left the range.
+    # What is not finite has left the range.
     return np.max(np.broadcast_arrays(np.where(np.isnan(size), np.inf, size), *reaches), axis=0)
 
 
 def ending(ufunc: np.ufunc, operands: list[Rounded]) -> NDArray[np.bool_] | None:
-    """Where a result may be no number: what is made of such, and roots of what may be below zero."""
+    """Where a result may be NaN: what is computed from such, and roots of what may be below zero."""
     found = [number.ends for number in operands if number.ends is not None]
     if ufunc is np.sqrt and (operands[0].low < 0).any():
         found.append(operands[0].low < 0)

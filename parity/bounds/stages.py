@@ -92,7 +92,7 @@ def scales(
     """u S for every result in `dtype`, elementwise, from the stages' inputs, which are widened to float64."""
     u = UNIT_ROUNDOFF[dtype]
     with np.errstate(all="ignore"):
-        # What is no number has no scale: nothing is said of what is made of it.
+        # What is not finite has no scale: nothing is said of what is computed from it.
         found = node_scales(identity, realisation, state, recorded, inputs, u)
         found |= loss_scales(identity, recorded, labels, u)
         found |= clipping_scales(identity, realisation, recorded, u)

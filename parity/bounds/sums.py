@@ -46,7 +46,7 @@ def terms_bound(terms: Any, magnitudes: Any, u: float, lost: float = 1.0) -> Arr
 
 
 def within_range(bound: Any, magnitudes: Any, u: float) -> Array:
-    """The bound, infinite where numbers of these magnitudes, added up, may leave the range, or are no numbers."""
+    """The bound, infinite where numbers of these magnitudes, added up, may leave the range, or are not finite."""
     return np.where(np.asarray(magnitudes) < largest_number(u) / 2, bound, np.inf)
 
 

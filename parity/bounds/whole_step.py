@@ -57,7 +57,7 @@ def step_bounds(
     `state` is what the step started from, `replay` what one side computed of it in float64.
     """
     with np.errstate(all="ignore"):
-        # What is no number, as a cost that has overflown, has no bound either.
+        # What is not finite, such as a cost that has overflowed, has no bound either.
         return step_errors(identity, realisation, state, replay, UNIT_ROUNDOFF[dtype])
 
 

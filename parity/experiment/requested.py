@@ -126,7 +126,7 @@ def initializer(text: str) -> Initializer:
     try:
         number = float(figure) if colon else DEFAULT_NUMBERS.get(name)
     except ValueError:
-        raise UsageError(f"initializer {text!r}: {figure!r} is no number") from None
+        raise UsageError(f"initializer {text!r}: {figure!r} is not a number") from None
     if number is None and name in NUMBERED:
         raise UsageError(f"initializer {name} needs its {NUMBERED[name]}, as in {name}:0.1")
     return Initializer(name, number)

@@ -22,7 +22,7 @@ EXIT_STATUS: dict[VerdictName, int] = {"parity": 0, "mismatch": 1, "incomparable
 FINITE = "cost is finite"
 # Beyond so many times what is allowed, the number tells nothing.
 FAR = 1e9
-NO_NUMBER = "no number on both sides, or beyond the range of numbers on the way"
+NO_NUMBER = "NaN on both sides, or beyond the range of numbers on the way"
 # Levels that must have passed before anything is called parity.
 DECISIVE: tuple[Level, ...] = ("preflight", "consumed", "lockstep", "loop")
 
@@ -72,7 +72,7 @@ class Check:
 
     @property
     def share(self) -> float:
-        """The share of its bound that is used; 0 where there are no numbers."""
+        """The share of its bound that is used; 0 where either is missing."""
         return self.measured / self.bound if self.measured is not None and self.bound else 0.0
 
 
@@ -103,7 +103,7 @@ def conclude(checks: Sequence[Check], decisive: Sequence[Level] = DECISIVE) -> V
         here = [check for check in checks if check.level == level and not adds_nothing(check)]
         if not here or any(check.result != "passed" for check in here):
             return "insufficient"
-    # A run that ends in no number on one side proves nothing, wherever its checkpoints are.
+    # A run that ends in NaN on one side proves nothing, wherever its checkpoints are.
     ends = [check.result for check in checks if check.name == FINITE]
     return "insufficient" if "not_judged" in ends else "parity"
 

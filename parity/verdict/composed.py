@@ -78,7 +78,7 @@ def unmatched(identity: Identity, dtype: Dtype, ours: Arrays, theirs: Arrays) ->
 
 
 def follows_no_number(name: str, ours: Arrays, theirs: Arrays) -> bool:
-    """Whether a tensor comes after a cost that is no number on either side: the cost itself, or what is made of it.
+    """Whether a tensor comes after a cost that is not finite on either side: the cost itself, or what is made of it.
 
     From there on the frameworks may differ in which element is NaN: of a gradient NaN, TensorFlow's ReLU makes
     NaN * 0 = NaN where torch's makes 0.

@@ -117,7 +117,7 @@ def stages(replay: Replay, dtype: Dtype) -> list[Check]:
 
 
 def why_unjudged(side: Recording, result: Result) -> str:
-    """Why elements of a result may be no numbers, where its formula tells."""
+    """Why elements of a result may be NaN or infinite, where its formula tells."""
     optimizer = side.manifest.identity.optimizer
     if result.stage == "optimizer" and optimizer.kind == "rmsprop" and optimizer.centered:
         return "centered RMSprop takes the root of a difference that rounding may take below zero"

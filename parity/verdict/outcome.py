@@ -74,12 +74,12 @@ def judged(a: Recording, b: Recording, name: str, figure: Figure) -> Check:
 
     if noise.missing(a, b) is not None:
         return check("not_judged", None, "there are no twins to judge by")
-    # What is no finite number is no number away from itself.
+    # NaN and infinity have no distance from themselves.
     ours, theirs = ({bool(np.isfinite(figure.measure(run, run))) for run in noise.runs(side)} for side in (a, b))
     if False in ours | theirs:
         if len(ours) == len(theirs) == 1 and ours != theirs:
             return check("failed", None, "one side alone ends in a finite number, and so do its twins")
-        return check("not_judged", None, "runs or twins end in no finite number")
+        return check("not_judged", None, "a run or a twin ends in NaN or infinity")
     own = max(figure.measure(*pair) for pair in noise.pairs(a, b))
     bound, apart = FACTOR * (own + figure.least(a, b)), f"twins are up to {own:.3g} apart" if own else "twins are equal"
     if bound >= figure.most:

@@ -47,7 +47,7 @@ def against_noise(a: Recording, b: Recording) -> Check:
     at = int(np.argmax(ratio > FACTOR if (ratio > FACTOR).any() else ratio))
     measured = float(ratio.max())
     total = len(a.trace["cost"])
-    ended = "costs are no finite number" if end == steps else "twins are as far apart"
+    ended = "costs are not finite" if end == steps else "twins are as far apart"
     behind = f"; not informative after step {end}, where {ended}" if end < total else ""
     found = f"up to step {end} of {total}, costs differ by at most {often(measured)} the noise"
     reason = f"{found} of twins ({noise.described(a, b)}); {FACTOR:g} times is allowed{behind}"
@@ -92,7 +92,7 @@ def first_disagreement(x: NDArray[np.float64], y: NDArray[np.float64], digits: i
 
 
 def non_finite(a: Recording, b: Recording) -> list[Check]:
-    """Costs that are no numbers, each side's first step named; nothing where all are finite.
+    """Costs that are not finite, each side's first step named; nothing where all are finite.
 
     Rounding may move the step at which a cost overflows, or keep it from doing so; twins alone can tell. It fails where
     one side's run ends in a number and the other's does not, unless twins end either way; and where a run's cost is no
