@@ -223,3 +223,30 @@ def test_fewer_digits_in_float32_alone(own_workers, tmp_path):
     assert report.first_divergence is not None
     assert report.first_divergence.level == "float32"
     assert "torch's float32 run has fewer digits" in str(report)
+
+
+def test_a_map_reorders_the_rows_behind_a_flattened_map(own_workers, tmp_path):
+    """Each side flattens in its own order; moved layer by layer the dense layer differs, with the map it does not."""
+    pair = PAIRS["flatten"]
+    paths = pair.write(tmp_path / "pair", pair.faults[0])
+    (tmp_path / "map.toml").write_text('[flattened]\n"dense" = 3\n')
+    report = checked(request(paths, map=tmp_path / "map.toml"), own_workers, tmp_path / "out")
+    assert report.verdict == "parity", str(report)
+
+
+REORDERED = """
+def port(module, weights):
+    kernel, bias, head, head_bias = map(torch.from_numpy, weights)
+    module.conv.weight.data.copy_(kernel.permute(3, 2, 0, 1))
+    module.conv.bias.data.copy_(bias)
+    module.head.weight.data.copy_(head.reshape(2, 1, 3, 4).permute(2, 0, 1, 3).reshape(6, 4).T)
+    module.head.bias.data.copy_(head_bias)
+"""
+
+
+def test_a_port_that_reorders_the_rows_is_right(own_workers, tmp_path):
+    pair = PAIRS["flatten"]
+    paths = pair.write(tmp_path / "pair", pair.faults[0])
+    paths["torch"].write_text(paths["torch"].read_text() + REORDERED)
+    report = checked(request(paths), own_workers, tmp_path / "out")
+    assert report.verdict == "parity", str(report)

@@ -74,12 +74,12 @@ def weights(proofs: Sequence[Proof], forward: Sequence[Finding]) -> Iterator[Fin
 
 
 def forward(judge: Judge, level: Level, mode: str) -> list[Finding]:
-    """A pass: every stage, and the results. A pair by place alone that differs where all results agree was none."""
+    """A pass: every stage, and the results. A pair by place alone that differs where all else agrees was none."""
     stages = list(judge.by_stage(level, f"{mode}/", judge.stages))
     results = list(judge.outputs(level, f"outputs/{mode}/"))
-    if all(finding.result == "passed" for finding in results):
-        guesses = {stage.name for stage in judge.stages if stage.guess}
-        stages = [f for f in stages if f.result != "failed" or f.name not in guesses]
+    guesses = {stage.name for stage in judge.stages if stage.guess}
+    if all(finding.result != "failed" for finding in [*results, *(f for f in stages if f.name not in guesses)]):
+        stages = [f for f in stages if f.result != "failed"]
     return [*stages, *results]
 
 
