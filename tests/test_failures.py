@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from commands import command, run, running_in, start, wait_for
@@ -164,6 +165,17 @@ def test_a_request_to_stop_waits_until_a_process_has_begun():
     finally:
         signal.signal(signal.SIGTERM, before)
     assert reached == ["the end of the inner block"]
+
+
+def reached_within_uninterrupted():
+    with uninterrupted():
+        return True
+
+
+def test_processes_may_be_started_by_any_thread():
+    """Signals are the main thread's, as in a notebook's server: another one has nothing to put off."""
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(reached_within_uninterrupted).result()
 
 
 def killed_at(moment, side, folder):
