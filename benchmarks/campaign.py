@@ -1,26 +1,32 @@
 """Faults planted one by one, each on one side, and the pair with the other side, clean, judged."""
 
+import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from benchmarks.causes import named
+from benchmarks.causes import diagnosed
 from benchmarks.families import family
 from benchmarks.faults import FAULTS, Fault
 from benchmarks.judged import Judgement, jobs, judged, tidy
+from benchmarks.kept import Kept, as_content
 from benchmarks.planted import Planter
 from benchmarks.tables import Say
 from benchmarks.visibility import Trace, changed, clean_trace, plain_traces, visible
+from parity.diagnosis import Diagnosis
 from parity.errors import ParityError
 from parity.experiment.spec import FRAMEWORKS, Experiment, Framework
 from parity.recordings import recording
+from parity.verdict import Check, Verdict
 from parity.workers.processes import stop
 
+# What begins a supposition on what a side does.
+AS_IF = " does as if "
 OTHER: dict[Framework, Framework] = {"tf": "torch", "torch": "tf"}
 # Steps of each family: long enough for other tools' rules to see what comes of a fault.
 DIGITS, XOR = 400, 1000
@@ -54,8 +60,31 @@ class Row(NamedTuple):
     reason: str = ""
     # Whether the fault changes any number of the run that other tools' rules are shown.
     shown: bool = True
-    # The choices that the diagnosis names, where choices express the fault.
+    # The choices that the diagnosis names, and the sentences by which it describes what is off.
     causes: frozenset[str] = frozenset()
+    told: tuple[str, ...] = ()
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the first divergence is at the level, the step and the tensor that the fault states."""
+        first, fault = self.judgement.first if self.judgement else None, self.planting.fault
+        if first is None or first.level != fault.level or fault.tensor not in first.name:
+            return False
+        return fault.step is None or (first.where or "").split(", ")[0] == f"step {fault.step}"
+
+    @property
+    def described(self) -> bool:
+        """Whether the choices that make the fault are named, or what is true of it is said."""
+        fault = self.planting.fault
+        if fault.cause:
+            return self.causes == fault.cause
+        return any(re.search(fault.told, sentence) for sentence in self.told)
+
+    @property
+    def misled(self) -> bool:
+        """Whether a choice is named that the fault does not make, or a side is said to do as if it had another one."""
+        suppositions = [sentence for sentence in self.told if AS_IF in sentence]
+        return bool(self.causes - self.planting.fault.cause) or (bool(suppositions) and not self.described)
 
 
 def alternating(names: Sequence[str], both_sides: bool) -> list[Planting]:
@@ -116,7 +145,10 @@ class Campaign:
         at_once: int,
         keep: bool,
         say: Say,
+        kept: Kept | None = None,
     ) -> None:
+        # What came of plantings before.
+        self.kept = kept
         self.folder, self.plantings, self.keep, self.say = folder, plantings, keep, say
         self.reduced, self.at_once = reduced, at_once
         self.planters = Planters(threads)
@@ -131,13 +163,22 @@ class Campaign:
 
     def run(self) -> list[Row]:
         """First what is clean, then the faults, one row each, in their order."""
+        before = {p: row for p in self.plantings if (row := self.known(p)) is not None}
+        asked, self.plantings = self.plantings, [p for p in self.plantings if p not in before]
         try:
-            with ThreadPoolExecutor(self.at_once) as pool:
-                list(pool.map(self.record_clean, *zip(*self.families(), strict=True)))
-                return list(pool.map(self.plant, self.plantings))
+            if self.plantings:
+                with ThreadPoolExecutor(self.at_once) as pool:
+                    list(pool.map(self.record_clean, *zip(*self.families(), strict=True)))
+                    before |= dict(zip(self.plantings, pool.map(self.plant, self.plantings), strict=True))
+            return [before[planting] for planting in asked]
         finally:
             self.planters.stop()
             tidy(self.folder / "clean", self.keep)
+
+    def known(self, planting: Planting) -> Row | None:
+        """What came of a planting before."""
+        found = None if self.kept is None else self.kept.found.get(": ".join(planting[::-1]))
+        return None if found is None else of_content(planting, found)
 
     def families(self) -> list[tuple[Framework, str]]:
         """The families in which something is planted, each with both sides."""
@@ -177,34 +218,68 @@ class Campaign:
             pair = {side: recording.read(out), OTHER[side]: recording.read(other)}
             shown = changed(pair[side], self.narrow[side, experiment.name])
             row = Row(planting, seen, judged(pair["tf"], pair["torch"]), shown=shown)
-            if planting.fault.cause:
-                row = row._replace(causes=self.causes(planting, out, other))
+            row = self.told(row, planting, out, other)
         except ParityError as error:
             row = Row(planting, seen, None, str(error).splitlines()[0])
         finally:
             tidy(out, self.keep)
         self.say(f"{side}: {name}: {outcome(row)}")
+        if self.kept is not None and row.judgement is not None:
+            self.kept.keep(f"{side}: {name}", content(row))
         return row
 
-    def causes(self, planting: Planting, out: Path, clean: Path) -> frozenset[str]:
-        """The choices that the diagnosis names for the recordings `out`, with the fault, and `clean`."""
+    def told(self, row: Row, planting: Planting, out: Path, clean: Path) -> Row:
+        """With what the diagnosis says of the recordings `out`, with the fault, and `clean`."""
         name, side = planting
         with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
             # The clean side replays the faulty one's checkpoints, and others replay the clean recording meanwhile.
             folders = {side: out, OTHER[side]: Path(shutil.copytree(clean, Path(place) / "clean"))}
             planters = {framework: stack.enter_context(self.planters.lent(framework)) for framework in FRAMEWORKS}
             try:
-                return named(planters, side, name, self.experiment(planting.fault.experiment), folders)
+                found = diagnosed(planters, side, name, self.experiment(planting.fault.experiment), folders)
             except ParityError as error:
                 self.say(f"{side}: {name}: the cause could not be sought: {str(error).splitlines()[0]}")
-                return frozenset()
+                return row
+        return row if found is None else row._replace(causes=causes(found), told=sentences(found))
+
+
+def content(row: Row) -> dict[str, Any]:
+    """A row as JSON takes it, of its verdict the first check alone."""
+    assert row.judgement is not None
+    judgement = {
+        "verdict": row.judgement.verdict.verdict, "first": as_content(row.judgement.first),
+        "rules": sorted(row.judgement.rules),
+    }  # fmt: skip
+    rest = {"visible": row.visible, "shown": row.shown, "causes": sorted(row.causes), "told": row.told}
+    return {**judgement, **rest}
+
+
+def of_content(planting: Planting, found: Mapping[str, Any]) -> Row:
+    """A row of what is kept of it."""
+    first = () if found["first"] is None else (Check(**found["first"]),)
+    judgement = Judgement(Verdict(found["verdict"], first), frozenset(found["rules"]))
+    causes, told = frozenset(found["causes"]), tuple(found["told"])
+    return Row(planting, found["visible"], judgement, shown=found["shown"], causes=causes, told=told)
+
+
+def causes(diagnosis: Diagnosis) -> frozenset[str]:
+    """The choices that a diagnosis names."""
+    return frozenset(cause.field for cause in diagnosis.causes if cause.field is not None)
+
+
+def sentences(diagnosis: Diagnosis) -> tuple[str, ...]:
+    """All that a diagnosis says of what is off, but for choices."""
+    others = [cause.says for cause in diagnosis.causes if cause.field is None]
+    return (*others, *(said for finding in diagnosis.findings for said in finding.described))
 
 
 def outcome(row: Row) -> str:
     """A few words on a row."""
     if row.judgement is None:
         return f"not recorded: {row.reason}"
-    first = row.judgement.first
-    found = f"{row.judgement.verdict.verdict}, {first.level}, {first.where}" if first else row.judgement.verdict.verdict
-    causes = f"; {', '.join(sorted(row.causes)) or 'no cause'} named" if row.planting.fault.cause else ""
-    return f"{'visible' if row.visible else 'invisible'}; {found}{causes}"
+    first, verdict = row.judgement.first, row.judgement.verdict.verdict
+    found = f"{verdict}, {first.level}, {first.where}" if first else verdict
+    said = f"{', '.join(sorted(row.causes))} named" if row.causes else next(iter(row.told), "nothing said")
+    marks = {"in place": row.in_place, "true": row.described, "false": row.misled}
+    right = ", ".join(name for name, mark in marks.items() if mark) or "none of it"
+    return f"{'visible' if row.visible else 'invisible'}; {found}; {said} ({right})"

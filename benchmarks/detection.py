@@ -3,9 +3,15 @@
     python -m benchmarks.detection                    all faults and all honest pairs, within 45 minutes on two cores
     python -m benchmarks.detection --reduced          a few of either
     python -m benchmarks.detection --faults NAME ...  these faults alone
+    python -m benchmarks.detection --draw 25          so many faults, drawn by a seed
+    python -m benchmarks.detection --pairs 30         pairs of faults planted together
     python -m benchmarks.detection --calibrate        honest pairs of other seeds, and what levels use of their bounds
     python -m benchmarks.detection --random N         faults in experiments drawn at random; the same command goes on
     python -m benchmarks.detection --faults NAME --host "mnist_narrow --steps 20 --lr 0.1"    in one of those alone
+
+Faults that were planted before, by the same code, are not planted again (`--state`): what was stopped goes on. Of each
+visible fault it is also told whether the first divergence is where the fault acts, and whether what the diagnosis says
+is true (benchmarks/campaign.py).
 
 Each fault of benchmarks/faults is planted on one side, whose process replays the checkpoints of the other, clean side;
 the pair is judged by `parity.verdict.judge` and by the rules of benchmarks/rules.py. Whether a fault is visible at all
@@ -26,13 +32,15 @@ from typing import get_args
 
 import numpy as np
 
-from benchmarks import nulls, power
+from benchmarks import nulls, power, together
 from benchmarks.campaign import Campaign, Row, alternating
 from benchmarks.faults import FAULTS, Kind
 from benchmarks.judged import Judgement
+from benchmarks.kept import Kept
 from benchmarks.nulls import Nulls
 from benchmarks.rules import RULES
 from benchmarks.tables import CONFIDENCE, markdown, progress, upper_bound
+from benchmarks.together import PairRow
 from parity.experiment.spec import LABELS
 from parity.verdict.checks import Level
 
@@ -72,6 +80,34 @@ def rules_table(rows: Sequence[Row], honest: Nulls | None) -> str:
     return markdown(head, lines)
 
 
+def figures_table(rows: Sequence[Row], pairs: Sequence[PairRow]) -> str:
+    """Of visible faults: how often the first divergence is where the fault acts, and what is said of it true."""
+    seen = [row for row in rows if row.visible and row.judgement]
+    counts = {
+        "found": sum(row.judgement.found for row in seen if row.judgement),
+        "first divergence at the fault's level, step and tensor": sum(row.in_place for row in seen),
+        "cause or description true": sum(row.described for row in seen),
+        "cause or description false": sum(row.misled for row in seen),
+    }
+    lines = [(name, f"{count} of {len(seen)}") for name, count in counts.items() if seen]
+    if pairs:
+        told = [pair for pair in pairs if not pair.reason]
+        both = sum(all(pair.told) for pair in told)
+        lines.append(("pairs of faults planted together, both told", f"{both} of {len(told)}"))
+    return markdown(("of visible faults", ""), lines)
+
+
+def pairs_table(pairs: Sequence[PairRow]) -> str:
+    """What is said of pairs of faults."""
+    lines = []
+    for pair in pairs:
+        said = pair.reason or "; ".join(pair.said)[:300]
+        cells = ("yes" if told else "no" for told in pair.told) if not pair.reason else ("-", "-")
+        names = (name.replace("|", "\\|") for name in pair.names)
+        lines.append((*names, LABELS[pair.side], *cells, said.replace("|", "\\|")))
+    return markdown(("fault", "another", "side", "first told", "second told", "what is said"), lines)
+
+
 def caused(rows: Sequence[Row]) -> str:
     """Of how many faults that choices express the diagnosis names these choices, and no other."""
     expressed = [row for row in rows if row.planting.fault.cause]
@@ -94,8 +130,22 @@ def faults_table(rows: Sequence[Row]) -> str:
             )
         causes = ", ".join(sorted(row.causes)) or "none" if row.planting.fault.cause else NOTHING
         seen = {True: "yes", False: "no", None: NOTHING}[row.visible]
-        lines.append((name, LABELS[side], row.planting.fault.kind, seen, place, causes, others))
-    return markdown(("fault", "side", "kind", "visible", "found by our verdict", "causes named", "by rules"), lines)
+        told = (row.told[0] if row.told else NOTHING).replace("|", "\\|")
+        marks = {"p": row.in_place, "t": row.described, "f": row.misled}
+        right = "".join(letter for letter, mark in marks.items() if mark)
+        lines.append((name, LABELS[side], row.planting.fault.kind, seen, place, causes, told, right or NOTHING, others))
+    head = (
+        "fault",
+        "side",
+        "kind",
+        "visible",
+        "found by our verdict",
+        "causes named",
+        "told first",
+        "right",
+        "by rules",
+    )
+    return markdown(head, lines)
 
 
 def levels_table(rows: Sequence[Row]) -> str:
@@ -139,6 +189,7 @@ def faults_summary(rows: Sequence[Row]) -> Iterator[str]:
     unshown = [row.planting.name for row in rows if row.visible and row.judgement and not row.shown]
     firsts = [(row.judgement.first, row.planting.fault.level) for row in rows if row.judgement]
     there = sum(first is not None and first.level == level for first, level in firsts)
+    yield "Right: p where the fault is found in its place, t where what is said is true, f where it is false."
     yield f"{len(rows)} faults, of which a choice of the realisation expresses {causes}."
     yield f"{there} of {len(firsts)} are found first at the level that the list of faults names."
     yield f"Invisible in a plain run in float64, and not counted above: {'; '.join(hidden) or 'none'}."
@@ -187,6 +238,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=math.inf, metavar="M", help="begin no draw after so many")
     parser.add_argument("--state", type=Path, metavar="FILE", help="what came of each (default runs/power-SEED.jsonl)")
     parser.add_argument("--host", type=shlex.split, metavar="ARGUMENTS", help="plant --faults in this experiment alone")
+    parser.add_argument("--draw", type=int, metavar="N", help="N faults of the list, drawn by the seed")
+    parser.add_argument("--pairs", type=int, metavar="N", help="N pairs of faults, each planted together on one side")
     options = parser.parse_args()
     if options.host and not options.faults:
         parser.error("--host takes the --faults that are planted in it")
@@ -207,26 +260,41 @@ def at_random(options: argparse.Namespace) -> int:
     return 130 if interrupted else power.status(plants)
 
 
+def in_pairs(options: argparse.Namespace) -> int:
+    """Plant pairs of faults; returns the exit status."""
+    kept = Kept(options.state or Path("runs") / "pairs.jsonl", False)
+    pairs = together.campaign(kept, options.pairs, options.seed, options.threads, 60 * options.minutes, progress())
+    print(f"{figures_table([], pairs)}\n\n{pairs_table(pairs)}")
+    return int(any(pair.reason or not all(pair.told) for pair in pairs))
+
+
 def main() -> None:
     options = parsed()
     # A request to end is taken like Ctrl-C: no process is left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.random is not None:
         raise SystemExit(at_random(options))
+    if options.pairs is not None:
+        raise SystemExit(in_pairs(options))
     names = options.faults or (REDUCED if options.reduced else tuple(FAULTS))
+    if options.draw is not None:
+        names = tuple(power.shuffled(options.seed)[: options.draw])
     plantings = alternating(names, options.both_sides)
     if options.host:
         raise SystemExit(power.given(plantings, options.host, options.threads))
     say, keep = progress(), options.out is not None
+    kept = Kept(options.state or Path("runs") / "detection.jsonl", options.reduced)
     rows: list[Row] = []
     honest: Nulls | None = None
     with nullcontext(options.out) if keep else tempfile.TemporaryDirectory() as place:
         if not options.calibrate:
-            rows = Campaign(Path(place), plantings, options.reduced, options.threads, options.jobs, keep, say).run()
-        if not options.faults:
+            given = options.reduced, options.threads, options.jobs, keep, say, kept
+            rows = Campaign(Path(place), plantings, *given).run()
+        if not options.faults and options.draw is None:
             selection = nulls.REDUCED if options.reduced else nulls.CALIBRATION if options.calibrate else nulls.WHOLE
             honest = nulls.measure(Path(place) / "honest", selection, options.jobs, keep, say)
     sections = [rules_table(rows, honest)]
+    sections += [figures_table(rows, [])] if rows else []
     sections += [*faults_summary(rows)] if rows else []
     sections += [*honest_summary(honest)] if honest else []
     print("\n\n".join(sections))

@@ -35,9 +35,9 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class PlantedJob:
-    """A recording, or replays, made with the fault of that name in the framework's implementation."""
+    """A recording, or replays, made with the faults of these names in the framework's implementation."""
 
-    fault: str
+    faults: tuple[str, ...]
     job: RecordJob | ReplayJob | DiagnoseJob | TensorsJob
 
 
@@ -61,9 +61,9 @@ class Planter(Worker):
     def __init__(self, framework: Framework, threads: int = 1, time_limit: float | None = None) -> None:
         super().__init__(framework, "cpu", threads, time_limit, module="benchmarks.planted")
 
-    def plant(self, fault: str, job: RecordJob | ReplayJob | DiagnoseJob | TensorsJob) -> None:
-        """Do a job with a fault."""
-        self.run(PlantedJob(fault, job), lambda done, steps: None)
+    def plant(self, faults: str | tuple[str, ...], job: RecordJob | ReplayJob | DiagnoseJob | TensorsJob) -> None:
+        """Do a job with a fault, or with several."""
+        self.run(PlantedJob((faults,) if isinstance(faults, str) else faults, job), lambda done, steps: None)
 
     def traces(self, fault: str | None, job: RecordJob, moved: tuple[int, ...]) -> list[dict[str, NDArray[Any]]]:
         """The traces of the run alone, by way of a file."""
@@ -78,16 +78,16 @@ class Planter(Worker):
 
 
 @contextlib.contextmanager
-def planted(framework: Framework, edit: Edit) -> Iterator[SimpleNamespace]:
-    """The implementation with the edit made, which is also what Python finds under its name meanwhile."""
+def planted(framework: Framework, *edits: Edit) -> Iterator[SimpleNamespace]:
+    """The implementation with the edits made, which is also what Python finds under its name meanwhile."""
     package = f"{framework}_impl"
-    file, old, new = edit
     own = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == package}
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / package, Path(folder) / package, ignore=shutil.ignore_patterns("__pycache__"))
-        path = Path(folder) / package / file
-        assert old in path.read_text(), f"{file} does not hold: {old}"
-        path.write_text(path.read_text().replace(old, new, 1))
+        for file, old, new in edits:
+            path = Path(folder) / package / file
+            assert old in path.read_text(), f"{file} does not hold: {old}"
+            path.write_text(path.read_text().replace(old, new, 1))
         try:
             forget(package)
             yield serving.import_side(framework, Path(folder))
@@ -123,11 +123,12 @@ def run_plainly(side: SimpleNamespace, job: PlainJob) -> None:
 def perform(
     side: SimpleNamespace, job: serving.Job | PlantedJob | PlainJob, tell: Tell, last: Task | None
 ) -> Task | None:
-    """Do one job, with its fault where it names one; return its task, where that may serve again."""
+    """Do one job, with its faults where it names any; return its task, where that may serve again."""
     if not isinstance(job, PlantedJob | PlainJob):
         return serving.perform(side, job, tell, last)
-    edit = None if job.fault is None else fault_called(job.fault).edits[side.name]
-    with contextlib.nullcontext(side) if edit is None else planted(side.name, edit) as changed:
+    faults = job.faults if isinstance(job, PlantedJob) else (job.fault,) if job.fault is not None else ()
+    edits = [fault_called(fault).edits[side.name] for fault in faults]
+    with planted(side.name, *edits) if edits else contextlib.nullcontext(side) as changed:
         if isinstance(job, PlainJob):
             run_plainly(changed, job)
         else:

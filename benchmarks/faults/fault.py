@@ -32,7 +32,8 @@ class Fault(NamedTuple):
 
     It is found by a check of the level `level`, whose tensor and step are `tensor` and `step` (None: any). It acts from
     the step `since` on, in `experiment`, a family of benchmarks/families.py. `cause` are the fields of the realisation
-    whose other choice it is; empty where no choice expresses it.
+    whose other choice it is; empty where no choice expresses it. `told` is a pattern of what is true of it: a sentence
+    of the diagnosis that holds it says so.
     """
 
     kind: Kind
@@ -44,6 +45,7 @@ class Fault(NamedTuple):
     experiment: str = "mnist_narrow"
     cause: frozenset[str] = frozenset()
     since: int = 0
+    told: str = ""
 
     @property
     def edits(self) -> dict[Framework, Edit]:

@@ -42,14 +42,23 @@ TORCH_DROPPED = (
 def rounded(step: int) -> Fault:
     """All weights are rounded to seven bits."""
     torch = f"[w.data.copy_(w.data.bfloat16()) for w in model.parameters() if step == {step}]"
-    return Fault("precision", "loop", "", step, loop(TF_ROUNDED.format(step=step)), loop(torch), since=step)
+    return Fault(
+        "precision",
+        "loop",
+        "",
+        step,
+        loop(TF_ROUNDED.format(step=step)),
+        loop(torch),
+        since=step,
+        told="weights/.*rounded through bfloat16",
+    )
 
 
 def moved(step: int) -> Fault:
     """One weight of many is a little larger, behind a pixel that may be always zero."""
     torch = f"next(model.parameters()).data[5, 300] += 1e-4 if step == {step} else 0.0"
     edits = loop(TF_MOVED.format(step=step)), loop(torch)
-    return Fault("optimizer", "loop", "weights/dense_1/kernel", step, *edits, since=step)
+    return Fault("optimizer", "loop", "weights/dense_1/kernel", step, *edits, since=step, told="plus 0.0001")
 
 
 def dropped(step: int) -> Fault:
@@ -58,7 +67,7 @@ def dropped(step: int) -> Fault:
         "backward", "loop", "dense_2/kernel", step,
         ("train.py", "    updater.apply(", f"    {TF_DROPPED.format(step=step)}\n    updater.apply("),
         ("train.py", "    updater.step()\n", f"    {TORCH_DROPPED.format(step=step)}\n    updater.step()\n"),
-        since=step,
+        since=step, told="dense_2/kernel.*zero|nothing were updated",
     )  # fmt: skip
 
 

@@ -4,20 +4,24 @@ Causes are sought by replays of the step that failed, or in what both sides were
 step, the run is recorded again with them aligned and judged again, until nothing is left or nothing is known of it.
 """
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from parity.diagnosis import given, loop, stages
+from parity.diagnosis import consumed, evaluation, given, loop, replay, stages
 from parity.diagnosis.asked import Sides, is_cheap
 from parity.diagnosis.replay import Search
 from parity.diagnosis.value import Cause, Diagnosis, Finding, Residual
 from parity.errors import ParityError
 from parity.experiment.spec import is_read, own_choices
 from parity.recordings.recording import Recording
-from parity.verdict import Verdict, judge, lockstep
+from parity.verdict import Verdict, judge, lockstep, pretraining
 from parity.verdict.checks import Check
 
 # Of the first step as a whole, more may differ than what differs first.
 APART = "python -m parity.record with --reference, the other recording, says which stage of which step differs first"
+STEP = re.compile(r"step (\d+)")
+FOLLOWING = re.compile(r"step (\d+) float64 ([^\s,]+)")
 # So often a run is recorded again.
 TURNS = 3
 MENDED = "what else there may be shows once this is mended"
@@ -48,7 +52,13 @@ def sought(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides | Non
     for level in ("preflight", "consumed"):
         here = [check for check in failed if check.level == level]
         one = given.diagnose(a, b, place(here[0]), here) if here else None
+        if level == "consumed" and here:
+            said, causes = consumed.sentences(a, b, ask)
+            one = replace(one or Finding(place(here[0])), described=tuple(said))
+            one = replace(one, causes=(*one.causes, *causes)) if causes else one
         found += [one] if one is not None else []
+    if ask is not None and any(check.level == "pretraining" for check in failed):
+        found += before(a, b, [check for check in failed if check.level == "pretraining"], ask.before())
     judged = [check for check in failed if check.level == "lockstep"]
     explained = bool(found) and found[0].explained and {check.level for check in failed} <= {"preflight"}
     if judged and ask is None:
@@ -56,9 +66,12 @@ def sought(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides | Non
     search: Search | None = None
     if ask is not None and not any(check.level == "preflight" for check in failed):
         if judged:
-            own, search = stages.findings(a, b, place(judged[0]), ask)
+            own, search = stages.findings(a, b, place(judged[0]), following(judged), ask)
             found += own
         found += loop.findings(a, b, failed, ask)
+        # Where a layer is off by itself, so is what it gives in eval mode.
+        if not any(", forward " in finding.failed or ", loss" in finding.failed for finding in found):
+            found += evaluation.findings(a, b, failed, ask)
         if not found:
             found += later(a, b, failed, ask)
     if search is not None and search.left is None and ask is not None:
@@ -67,7 +80,26 @@ def sought(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides | Non
         note = LONG
     elif found and not explained and ask is not None:
         note = MENDED
+    found.sort(key=moment)
     return Diagnosis(tuple(found), explained, note) if found else None
+
+
+def moment(finding: Finding) -> float:
+    """The step of a finding; what is of no step, as what both were given, comes first."""
+    match = STEP.search(finding.failed)
+    return int(match[1]) if match else -1
+
+
+def before(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides) -> list[Finding]:
+    """What is off in the pre-training of both."""
+    x, y = pretraining.before(a), pretraining.before(b)
+    if x is None or y is None:
+        return []
+    said, _ = consumed.sentences(x, y, None)
+    found = [Finding(place(failed[0]), described=tuple(said))] if said else []
+    search = replay.searched(x, y, ask)
+    found += list(stages.accounts(search, (), ask)) if search is not None else []
+    return found + loop.findings(x, y, failed, ask)
 
 
 def aligned(a: Recording, b: Recording, found: Sequence[Finding], search: Search, ask: Sides, turns: int) -> Diagnosis:
@@ -93,6 +125,12 @@ def later(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides) -> li
             if found is not None:
                 return [found]
     return []
+
+
+def following(judged: Sequence[Check]) -> set[tuple[int, str]]:
+    """The steps and results of stages that failed because of what the step used."""
+    found = (FOLLOWING.match(check.name) for check in judged if check.follows is not None)
+    return {(int(match[1]), match[2]) for match in found if match is not None}
 
 
 def place(check: Check) -> str:

@@ -139,6 +139,8 @@ def of_optimizer(given: Given, seen: Seen, suppositions: Sequence[Supposition]) 
     formula = stage(reduced, "optimizer")
     weights = given.identity.weights
     off = [w for w in weights if not all(few.within(n, formula[n]) for n in few.found if of_weight(n, w))]
+    if not off:
+        return ()
     parts = [tuple(weights)] + [tuple(off)] * (elementwise and 0 < len(off) < len(weights))
     for part in parts:
         here, whole = (s.of([n for n in s.found if any(of_weight(n, w) for w in part)]) for s in (few, seen))

@@ -19,7 +19,7 @@ from parity.experiment.workload import LIMIT, estimated
 from parity.recordings import recording
 from parity.recordings.files import inside, unpack
 from parity.recordings.recording import Arrays, Recording
-from parity.workers.job import DiagnoseJob, RecordJob, ReplayJob, TensorsJob
+from parity.workers.job import DiagnoseJob, RecordJob, ReplayJob, TensorsJob, in_order
 from parity.workers.processes import Progress
 
 
@@ -107,6 +107,11 @@ class Sides:
             self.workers[ours].diagnose(here)
             samples = np.array(len(unpack(given, given.read_bytes())["inputs"]))
             return {"samples": samples, **inside(unpack(file, file.read_bytes()), "0/0/")}
+
+    def before(self) -> "Sides":
+        """Whom to ask about the pre-training of both."""
+        jobs = {name: in_order(replace(job, initial_weights=None))[0] for name, job in self.jobs.items()}
+        return Sides(self.workers, jobs)
 
     @contextmanager
     def again(

@@ -29,7 +29,7 @@ STEP = re.compile(r"step (\d+)")
 BOTH_OF = ("the replay", "the loop")
 CARRIED = (
     "the same step from the same state gives something else the second time: the loop carries over what is no part of "
-    "the state, as gradients that are not reset"
+    "the state (gradients that are not reset? a learning rate that it changes?)"
 )
 SAME = "layers, loss and optimizer by themselves are the same"
 
@@ -88,7 +88,7 @@ def of_step(tensors: Tensors, label: str) -> list[str]:
         head = "its cost is another one: its forward pass or its loss is not what was replayed"
         return [head, *related(given, ["cost"], whole, looped, allowed, BOTH_OF)[0]]
     right = [name for name in names if name not in off and not name.startswith("weights/")]
-    head = "its cost is right" + (f", and so are {kinds(right)}" if len(right) > 1 else "")
+    head = "its cost is right" + (f", and so are {kinds(right)}" if len(right) > 1 else "") + f"; off: {kinds(off)}"
     updated = [name for name in names if name.startswith(("slots/", "weights/"))]
     held = of_optimizer(given, seen.of(updated), list(updates.of_update(given)))
     if held:
@@ -178,12 +178,8 @@ def between_checkpoints(a: Recording, b: Recording, check: Check, ask: Sides) ->
     if step is None:
         return None
     for side in (a, b):
-        before = [at for at in side.checkpoints if at <= step]
         for at in range(max(step - 1, 0), step + 1):
-            start = max([c for c in before if c <= at], default=None)
-            if start is None:
-                continue
-            tensors = ask.tensors(side, side, start, ahead=at - start)
+            tensors = taken_at(side, at, ask)
             sentences = of_step(tensors, side.label) if differs(tensors) else []
             if sentences:
                 return Finding(f"step {at}, {side.label}'s training loop", described=tuple(sentences), beside=SAME)

@@ -1,7 +1,7 @@
 """The findings of lockstep: the choices that explain stages which failed, and accounts of those that none explains."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from parity.diagnosis import replay
@@ -21,8 +21,13 @@ TOLD = 4
 ONE = 1e-3
 
 
-def findings(a: Recording, b: Recording, failed: str, ask: Sides) -> tuple[list[Finding], Search | None]:
-    """What is off in the stages of a step, the choices first, and how these were found; one for each thing."""
+def findings(
+    a: Recording, b: Recording, failed: str, follow: Collection[tuple[int, str]], ask: Sides
+) -> tuple[list[Finding], Search | None]:
+    """What is off in the stages of a step, the choices first, and how these were found; one for each thing.
+
+    `follow` are the steps and results that failed because of what the step used.
+    """
     found = replay.searched(a, b, ask)
     if found is None:
         return [Finding(failed, note=FINER)], None
@@ -30,26 +35,27 @@ def findings(a: Recording, b: Recording, failed: str, ask: Sides) -> tuple[list[
     if found.left is None:
         return [Finding(failed, causes, True, found.residual)], found
     own = [Finding(failed, causes, True)] if causes else []
-    return own + list(accounts(found, ask)), found
+    return own + list(accounts(found, follow, ask)), found
 
 
-def off(found: Search) -> dict[str, dict[int, list[str]]]:
+def off(found: Search, follow: Collection[tuple[int, str]]) -> dict[str, dict[int, list[str]]]:
     """The results that failed, by group of stages and by step; the group that failed first is the first."""
     identity = found.side.manifest.identity
     groups_off: dict[str, dict[int, list[str]]] = {}
     for step in sorted(found.stages):
         for name, stages in groups(identity, [stage.name for stage in found.stages[step]]).items():
             here = [result for stage in found.stages[step] if stage.name in stages for result in stage.off]
+            here = [result for result in here if (step, result) not in follow]
             if here:
                 groups_off.setdefault(name, {})[step] = here
     return groups_off
 
 
-def accounts(found: Search, ask: Sides) -> Iterator[Finding]:
+def accounts(found: Search, follow: Collection[tuple[int, str]], ask: Sides) -> Iterator[Finding]:
     """A finding for each group of stages that failed, those of one kind of layer that say the same as one."""
     identity = found.side.manifest.identity
     told: dict[tuple[str, ...], list[tuple[str, int, list[Account]]]] = {}
-    for name, by_step in off(found).items():
+    for name, by_step in off(found, follow).items():
         here = [of_step(found, name, step, by_step[step], ask) for step in chosen(by_step)]
         told.setdefault(alike(identity, here), []).append((name, min(by_step), here))
     for number, same in enumerate(told.values()):

@@ -71,6 +71,10 @@ def of_slots(given: Given) -> Iterator[Supposition]:
         if isinstance(optimizer, LBFGS) and slot in HISTORIES:
             yield Supposition(f"{slot} were read from the other end", each(names, lambda x: x[::-1]))
     if isinstance(optimizer, LBFGS):
+        size = sum(float(np.abs(g).sum()) for g in gradients(given.identity, given.recorded, clipped=True).values())
+        if not any(given.state[f"slots/previous_step/{name}"].any() for name in given.identity.weights) and size > 1:
+            longer = with_numbers(optimizer, learning_rate=optimizer.learning_rate * size)
+            yield Supposition("the first step were not shortened by the size of the gradient", longer)
         histories = [f"slots/{slot}/{name}" for slot in HISTORIES for name in given.identity.weights]
         if any(given.state[name].any() for name in histories):
             yield Supposition("the history were empty", each(histories, lambda x: 0 * x))

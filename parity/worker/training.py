@@ -252,13 +252,21 @@ def tensors(task: Task, asked: TensorsJob) -> None:
     scales = task.phase.scales(asked.realisation, at.state, given, at.inputs, at.given, "float64")
     parts = {
         "state": at.state, "stages": replayer.step(at, given, "float64"), "whole": whole, "loop": looped,
-        "repeated": repeated,
+        "repeated": repeated, "used": used_by(task, at.step),
         "bounds": {name: tolerance.scale for name, tolerance in scales.items()},
         "loop_bounds": {name: tolerance.scale for name, tolerance in replayer.bounds(at, whole, "float64").items()},
     }  # fmt: skip
     named = {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
-    found = {"inputs": at.inputs, "given": at.given} | named
+    prepared = task.batches.order[task.batches.starts[at.step] : task.batches.stops[at.step]]
+    found = {"inputs": at.inputs, "given": at.given, "indices": prepared} | named
     write_whole(asked.out, safetensors.numpy.save({name: np.asarray(x, order="C") for name, x in found.items()}))
+
+
+def used_by(task: Task, step: int) -> dict[str, np.ndarray]:
+    """The samples of a step as they lie on the device."""
+    side = task.side
+    given = zip(("indices", "inputs", "labels"), side.data.batch(task.on_device, step), strict=True)
+    return {name: side.state.to_array(name, value) for name, value in given}
 
 
 def new_manifest(task: Task, first_state: Arrays) -> Manifest:

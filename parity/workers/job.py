@@ -90,11 +90,12 @@ class DiagnoseJob:
 class TensorsJob:
     """Write, in full and in float64, what a step gives from a checkpoint of the recording in the folder `owner`.
 
-    The file `out` holds `inputs` and `given`; `state/<name>`; `stages/<name>`, each stage fed what was recorded, with
-    `bounds/<name>` (parity/bounds/stages.py), as `realisation` has it; and of a step as a whole, `whole/<name>` as
-    replayed, `loop/<name>` as the training loop takes it, and `repeated/<name>` as it does so again after another step,
-    with `loop_bounds/<name>` (parity/bounds/whole_step.py). With `ahead`, it is all of the step so many further on, to
-    which the training loop goes first, and nothing was recorded there. `record` is the job of the side that is asked.
+    The file `out` holds `indices`, `inputs` and `given`, and as they lie on the device `used/<name>`; `state/<name>`;
+    `stages/<name>`, each stage fed what was recorded, with `bounds/<name>` (parity/bounds/stages.py), as `realisation`
+    has it; and of a step as a whole, `whole/<name>` as replayed, `loop/<name>` as the training loop takes it, and
+    `repeated/<name>` as it does so again after another step, with `loop_bounds/<name>` (parity/bounds/whole_step.py).
+    With `ahead`, it is all of the step so many further on, to which the training loop goes first, and nothing was
+    recorded there. `record` is the job of the side that is asked.
     """
 
     record: RecordJob
