@@ -77,8 +77,8 @@ def explain_difference(id: str, *, no_run: bool = False, time_limit: float | Non
 
 
 def list_differences(word: str = "") -> list[Difference]:
-    """The known differences between Keras and torch whose id has this word in it; without one, all of them."""
-    return [entry for entry in DIFFERENCES.values() if word.lower() in entry.id]
+    """The known differences between Keras and torch with this word in id or title; without one, all of them."""
+    return [entry for entry in DIFFERENCES.values() if word.lower() in f"{entry.id} {entry.title}".lower()]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
         "difference",
         metavar="ID",
         nargs="?",
-        help="one that is listed without it, or a part of several, which lists them",
+        help="one that is listed without it, or a word of ids or titles, which lists those that have it",
     )
     parser.add_argument("--no-run", action="store_true", help="only the text: measure no effect")
     parser.add_argument("--markdown", action="store_true", help="print all of them as Markdown: docs/differences.md")

@@ -142,12 +142,13 @@ def test_explain_lists_all(tmp_path):
 
 
 def test_explain_lists_those_that_fit(tmp_path):
-    """A word that is part of several ids lists these, in any case of letters."""
+    """A word lists the differences that have it in id or title, in any case of letters."""
     done = run("parity.explain", "Adam", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     listed = [line.split()[0] for line in done.stdout.partition("\n\n")[0].splitlines()]
     assert listed == [
-        "adam_epsilon_position", "adam_bias_correction_precision", "adamax_epsilon_position", "nadam_momentum_decay",
+        "tf_cast_python_float", "adam_epsilon_position", "adam_bias_correction_precision", "adamax_epsilon_position",
+        "sparse_gradients", "nadam_momentum_decay",
     ]  # fmt: skip
 
 

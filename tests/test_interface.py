@@ -250,7 +250,7 @@ def test_a_report_of_one_recording_has_no_pictures(mismatch, tmp_path):
 def test_lists():
     assert list(parity.list_experiments()) == list(EXPERIMENTS)
     assert [entry.id for entry in parity.list_differences()] == list(DIFFERENCES)
-    assert len(parity.list_differences("Adam")) == 4
+    assert len(parity.list_differences("Adam")) == 6
     text = str(parity.explain_difference("adam_epsilon_position", no_run=True))
     assert text.startswith("adam_epsilon_position: Adam adds epsilon before the bias correction in Keras")
     with pytest.raises(UsageError, match="unknown difference 'Adam'; there are adam_epsilon_position, "):

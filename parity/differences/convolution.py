@@ -5,10 +5,10 @@ from parity.differences.entry import Difference, side
 ENTRIES = (
     Difference(
         id="flatten_order",
-        title="Flatten gives a map's (height, width, channels) in Keras, its (channels, height, width) in torch",
+        title="Flatten runs through (height, width, channels) in Keras, and through (channels, height, width) in torch",
         kind="authoring trap",
-        does="All shapes fit, and each row of the dense layer behind it multiplies another pixel. Either the map is "
-        "turned before it is flattened, or the kernel's rows are turned once.",
+        does="All shapes fit, and each row of the next dense layer multiplies another pixel. Either the map is "
+        "permuted before it is flattened, or the kernel's rows are permuted once.",
         keras=side(
             formula="row i of the kernel belongs to pixel (h, w, c), i = (h W + w) C + c",
             source="keras/src/layers/reshaping/flatten.py: Flatten, data_format",
@@ -41,12 +41,12 @@ ENTRIES = (
     ),
     Difference(
         id="same_padding_stride",
-        title="'same' at stride 2 puts its zero behind in Keras; padding=1 in torch puts one on every side",
+        title="'same' at stride 2 puts its zero at the end in Keras; padding=1 in torch puts one on either side",
         kind="authoring trap",
         does="The shapes are equal, and every window is one pixel off. At stride 1, and with a kernel of 3 at odd "
         "sizes, the two agree. Pooling with 'same' moves likewise.",
         keras=side(
-            formula="total = max((ceil(n / s) - 1) s + k - n, 0); total // 2 before, the rest behind",
+            formula="total = max((ceil(n / s) - 1) s + k - n, 0); total // 2 before, the rest after",
             source="keras/src/layers/convolutional/conv2d.py: Conv2D, same, padding",
             code="""
                 x = np.arange(4.0).reshape(1, 1, 4, 1) + np.zeros((1, 4, 1, 1))
@@ -61,7 +61,7 @@ ENTRIES = (
             """,
         ),
         torch=side(
-            formula="p before and p behind; padding='same' is refused with strides",
+            formula="p before and p after; padding='same' is refused with strides",
             source="torch/nn/modules/conv.py: Conv2d, padding, strided",
             code="""
                 x = torch.arange(4.0).reshape(1, 1, 1, 4) + torch.zeros(1, 1, 4, 1)
@@ -81,12 +81,12 @@ ENTRIES = (
     ),
     Difference(
         id="same_padding_even_kernel",
-        title="'same' with an even kernel: Keras pads behind, padding=1 in torch both ends, for one output too many",
+        title="'same' with an even kernel: Keras pads the end; padding=1 in torch pads both, for one output too many",
         kind="authoring trap",
         does="With the last output cut off, the shape fits and all is shifted by one pixel. At stride 1, torch's "
         "padding='same' does as Keras does.",
         keras=side(
-            formula="(k - 1) // 2 zeros before, k // 2 behind",
+            formula="(k - 1) // 2 zeros before, k // 2 after",
             source="keras/src/layers/convolutional/conv1d.py: Conv1D, same, padding",
             code="""
                 x = np.arange(1.0, 5.0).reshape(1, 4, 1)
@@ -124,7 +124,7 @@ ENTRIES = (
         kind="authoring trap",
         does="A network that may not see the future sees it, as far as the kernel reaches.",
         keras=side(
-            formula="dilation (k - 1) zeros before, none behind",
+            formula="dilation (k - 1) zeros before, none after",
             source="keras/src/layers/convolutional/base_conv.py: BaseConv, allow_causal",
             code="""
                 x = np.arange(1.0, 5.0).reshape(1, 4, 1)
@@ -139,7 +139,7 @@ ENTRIES = (
             """,
         ),
         torch=side(
-            formula="the same number of zeros before and behind",
+            formula="the same number of zeros before and after",
             source="torch/nn/modules/conv.py: Conv1d, padding",
             code="""
                 x = torch.arange(1.0, 5.0).reshape(1, 1, 4)
@@ -163,7 +163,7 @@ ENTRIES = (
         does="With padding=1 and output_padding=1 the shape is right and all of it is one pixel off. A kernel of 4 at "
         "stride 2 is the same in both with padding=1.",
         keras=side(
-            formula="of the (n - 1) s + k pixels, (k - s) // 2 are cut off in front, the rest behind",
+            formula="of the (n - 1) s + k pixels, (k - s) // 2 are cut off at the start, the rest at the end",
             source="keras/src/layers/convolutional/conv2d_transpose.py: Conv2DTranspose, same, padding",
             code="""
                 x = np.arange(1.0, 3.0).reshape(1, 2, 1)
@@ -182,7 +182,7 @@ ENTRIES = (
             """,
         ),
         torch=side(
-            formula="padding pixels are cut off on both sides, less output_padding behind",
+            formula="padding pixels are cut off on both sides, less output_padding at the end",
             source="torch/nn/modules/conv.py: ConvTranspose1d, output_padding",
             code="""
                 x = torch.arange(1.0, 3.0).reshape(1, 1, 2)

@@ -62,7 +62,7 @@ ENTRIES = (
     ),
     Difference(
         id="gru_reset_after",
-        title="A GRU's reset gate acts before the recurrent product with Keras's reset_after=False, in torch behind it",
+        title="A GRU's reset gate acts before the recurrent product with Keras's reset_after=False, after it in torch",
         kind="authoring trap",
         does="Another layer, whose weights fit. reset_after=False was the default of old Keras and is in its "
         "checkpoints; today's default, True, is what torch computes.",

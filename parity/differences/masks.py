@@ -1,11 +1,11 @@
-"""Differences in masks and padding."""
+"""Differences in masks and padding of sequences."""
 
 from parity.differences.entry import Difference, side
 
 ENTRIES = (
     Difference(
         id="mask_zero_last_step",
-        title="Behind mask_zero a Keras layer ends at the last real step; torch goes on over the padding",
+        title="After mask_zero a Keras layer ends at the last real step; torch goes on over the padding",
         kind="authoring trap",
         does="Short sequences come out wrong, the more so the more zeros follow them.",
         keras=side(
@@ -30,7 +30,7 @@ ENTRIES = (
             """,
         ),
         torch=side(
-            formula="h_t from x_t at every step; out[:, -1] is behind the padding",
+            formula="h_t from x_t at every step; out[:, -1] is after the padding",
             source="torch/nn/utils/rnn.py: pack_padded_sequence, enforce_sorted",
             code="""
                 tokens = torch.tensor([[1, 2, 0, 0]])
@@ -57,7 +57,7 @@ ENTRIES = (
     ),
     Difference(
         id="mask_zero_first_step",
-        title="With zeros in front, as pad_sequences puts them, Keras's state starts at the first word, torch's before",
+        title="With zeros in front, as pad_sequences puts them, Keras starts at the first word, torch at the zeros",
         kind="authoring trap",
         does="The state has moved when the first word arrives. Packing does not help by itself, since it cuts padding "
         "at the end only.",
@@ -103,6 +103,56 @@ ENTRIES = (
                 words = [embedding(row[row != 0]) for row in tokens]
                 _, (h_n, _) = layer(torch.nn.utils.rnn.pack_sequence(words, enforce_sorted=False))
                 print(f"{float(h_n[-1, 0, 0]):.4f}")
+            """,
+        ),
+    ),
+    Difference(
+        id="embedding_padding_row",
+        title="The row of padding: an ordinary one in Keras, with mask_zero too; zeros that never learn in torch",
+        kind="authoring trap",
+        does="Where nothing masks the padding, as in a mean over words, it is trained in Keras and stays put in torch "
+        "with padding_idx.",
+        keras=side(
+            formula="row 0 has a gradient",
+            source="keras/src/layers/core/embedding.py: Embedding, mask_zero",
+            code="""
+                layer = keras.layers.Embedding(2, 1, "ones", mask_zero=True)
+                layer.build((1,))
+                with tf.GradientTape() as tape:
+                    cost = tf.reduce_sum(layer(np.array([0])))
+                weights = layer.trainable_weights
+                keras.optimizers.SGD(0.1).apply(tape.gradient(cost, weights), weights)
+                print(f"{weights[0].numpy()[0, 0]:.1f}")
+            """,
+            prints="0.9",
+            align="""
+                tokens = np.array([0])
+                layer = keras.layers.Embedding(2, 1, "ones", mask_zero=True)
+                layer.build((1,))
+                with tf.GradientTape() as tape:
+                    cost = tf.reduce_sum(layer(tokens) * (tokens != 0)[:, None])
+                weights = layer.trainable_weights
+                keras.optimizers.SGD(0.1).apply(tape.gradient(cost, weights), weights)
+                print(f"{weights[0].numpy()[0, 0]:.1f}")
+            """,
+        ),
+        torch=side(
+            formula="row padding_idx starts at zero and has no gradient",
+            source="torch/nn/modules/sparse.py: Embedding, padding_idx",
+            code="""
+                layer = torch.nn.Embedding(2, 1, padding_idx=0)
+                layer.weight.data.fill_(1.0)
+                layer(torch.tensor([0])).sum().backward()
+                torch.optim.SGD(layer.parameters(), lr=0.1).step()
+                print(f"{float(layer.weight[0, 0]):.1f}")
+            """,
+            prints="1.0",
+            align="""
+                layer = torch.nn.Embedding(2, 1)
+                layer.weight.data.fill_(1.0)
+                layer(torch.tensor([0])).sum().backward()
+                torch.optim.SGD(layer.parameters(), lr=0.1).step()
+                print(f"{float(layer.weight[0, 0]):.1f}")
             """,
         ),
     ),

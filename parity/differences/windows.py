@@ -37,9 +37,9 @@ ENTRIES = (
     ),
     Difference(
         id="max_pool_zero_padding",
-        title="Maximum pooling behind a layer of zeros is not torch's padding, which is minus infinity",
+        title="Maximum pooling after a layer of zeros is not torch's padding, which is minus infinity",
         kind="authoring trap",
-        does="The border differs where all of a window is below zero. Behind a ReLU the two are the same.",
+        does="The border differs where all of a window is below zero. After a ReLU the two are the same.",
         keras=side(
             formula="max(x, zeros), as keras.applications writes it: ZeroPadding2D, then pooling",
             source="keras/src/layers/reshaping/zero_padding2d.py: ZeroPadding2D",
@@ -71,7 +71,7 @@ ENTRIES = (
         id="pool_odd_size",
         title="Pooling an odd size: 'same' in Keras keeps the last pixel, torch drops it unless ceil_mode is set",
         kind="authoring trap",
-        does="The map is smaller by one row and column, which an average behind it hides.",
+        does="The map is smaller by one row and column, which a global average hides.",
         keras=side(
             formula="ceil(n / s) windows",
             source="keras/src/layers/pooling/max_pooling1d.py: MaxPooling1D, same",
