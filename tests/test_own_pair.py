@@ -220,9 +220,8 @@ def test_fewer_digits_in_float32_alone(own_workers, tmp_path):
     paths["torch"].write_text(text)
     paths["data"].write_text(paths["data"].read_text().replace("STEPS = 2", "STEPS = 0"))
     report = checked(request(paths), own_workers, tmp_path / "out")
-    assert report.first_divergence is not None
-    assert report.first_divergence.level == "float32"
-    assert "torch's float32 run has fewer digits" in str(report)
+    assert report.verdict == "parity"
+    assert "float32: torch rounds far more in float32 than the other side: half precision, autocast" in str(report)
 
 
 def test_a_map_reorders_the_rows_behind_a_flattened_map(own_workers, tmp_path):
@@ -250,3 +249,52 @@ def test_a_port_that_reorders_the_rows_is_right(own_workers, tmp_path):
     paths["torch"].write_text(paths["torch"].read_text() + REORDERED)
     report = checked(request(paths), own_workers, tmp_path / "out")
     assert report.verdict == "parity", str(report)
+
+
+BRANCHES = (
+    """
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.shared = layers.Dense(4)
+        self.head = layers.Dense(3)
+        self.score = layers.Dense(1)
+
+    def call(self, x, training=False):
+        a, b = self.shared(x["left"]), self.shared(x["right"])
+        h = keras.ops.relu(a - b)
+        return {"classes": self.head(h), "scores": (self.score(h), keras.ops.sum(h, axis=1))}
+
+def build():
+    return Net()
+""",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.score = nn.Linear(4, 1)
+        self.head = nn.Linear(4, 3)
+        self.shared = nn.Linear(5, 4)
+
+    def forward(self, left, right):
+        h = torch.relu(self.shared(left) - self.shared(right))
+        return {"classes": self.head(h), "scores": (self.score(h), h.sum(1))}
+
+def build():
+    return Net()
+""",
+    "def data(rng, n):\n    return {'left': rng.normal(size=(n, 5)), 'right': rng.normal(size=(n, 5))}\n",
+)
+
+
+def test_several_inputs_and_outputs_of_a_subclassed_model(own_workers, tmp_path):
+    """Nested, a layer that is shared, functions between layers on both sides."""
+    pair = Pair(*BRANCHES, (), loss=("", ""), optimizer=None)
+    report = checked(request(pair.write(tmp_path / "pair")), own_workers, tmp_path / "out")
+    assert report.verdict == "parity", str(report)
+    names = [f.name for f in report.findings if f.level == "forward"]
+    assert {"dense ~ shared", "dense#2 ~ shared#2", "output classes", "output scores/0", "output scores/1"} <= {*names}
+    wrong = replace(pair, torch=pair.torch.replace("self.shared(right)", "self.shared(right.flip(1))"))
+    report = checked(request(wrong.write(tmp_path / "wrong")), own_workers, tmp_path / "other")
+    assert report.first_divergence is not None
+    assert report.first_divergence.name == "dense#2 ~ shared#2", str(report)

@@ -211,7 +211,11 @@ class Judge:
         return next((layout for layout in found if layout.name == "the same"), found[0] if found else None)
 
     def in_float32(self) -> Iterator[Finding]:
-        """Whether float32 rounds either side's forward pass as it does the other's: one has no fewer digits."""
+        """Whether float32 rounds either side's forward pass as it does the other's.
+
+        Where it does not, one may have fewer digits, or a kernel that makes more of rounding: that is said, and is no
+        failure.
+        """
         for stage in self.stages:
             key, other = f"eval/{stage.keras.name}", f"eval/{stage.torch.name}"
             if key not in self.keras.recorded.narrow or other not in self.torch.recorded.narrow:
@@ -223,8 +227,8 @@ class Judge:
             found = Finding("float32", stage.name, "passed", "rounded alike", None, None, None, None, max(moved), bound)
             if max(moved) > bound:
                 who = "Keras" if moved[0] > moved[1] else "torch"
-                reason = f"{who}'s float32 run has fewer digits than float32: half precision, autocast, TF32?"
-                found = replace(found, result="failed", reason=reason)
+                reason = f"{who} rounds far more in float32 than the other side: half precision, autocast, TF32?"
+                found = replace(found, result="not_judged", reason=reason, needed=False)
             yield self.told(found, stage)
 
     def input_layout(self, ours: Array, theirs: Array) -> Layout | None:

@@ -45,7 +45,7 @@ class Report:
         *lines, report, verdict = self.lines()
         room = max(0, MOST_LINES - len(lines) - 2)
         notes = [f"  note: {said}" for said in [*self.pairing.messages, *self.notes]]
-        return "\n".join([*lines, *notes[: min(room, SHOWN)], report, verdict])
+        return "\n".join([*lines[: MOST_LINES - 2], *notes[: min(room, SHOWN)], report, verdict])
 
     @property
     def verdict(self) -> VerdictName:
@@ -79,10 +79,11 @@ class Report:
         if first is None:
             yield self.without_divergence()
         else:
-            yield f"mismatch: Keras and torch part first at {first.name}, {first.level}{self.precision()}"
+            yield f"mismatch: Keras and torch part first at {first.name}, {first.level}, float64"
             yield from self.place(first)
         yield from self.passing()
         yield from self.framework()
+        yield from self.rounding()
         yield f"  report: {self.folder / 'verdict.json'}"
         yield f"verdict: {self.verdict}"
 
@@ -93,11 +94,6 @@ class Report:
             return f"insufficient: nothing differs, but not everything could be judged: {'; '.join(lacking[:SHOWN])}"
         counts = sum(finding.result == "passed" for finding in self.findings)
         return f"Keras and torch compute the same: all of {counts} checks pass, in float64"
-
-    def precision(self) -> str:
-        """In which precision the first divergence is seen."""
-        first = self.first_divergence
-        return "" if first is not None and first.level == "float32" else ", float64"
 
     def place(self, first: Finding) -> Iterator[str]:
         """Both names, the worst element, the settings that differ there, how far the whole results are apart."""
@@ -150,6 +146,13 @@ class Report:
         if random:
             more = f" and {len(random) - SHOWN} more" if len(random) > SHOWN else ""
             yield f"  taken out, not judged: {', '.join(random[:SHOWN])}{more}"
+
+    def rounding(self) -> Iterator[str]:
+        """Where one side's float32 run rounds far more than the other's."""
+        for finding in self.findings:
+            if finding.level == "float32" and finding.result == "not_judged":
+                yield f"  float32: {finding.reason} First in {finding.name}"
+                return
 
     def framework(self) -> Iterator[str]:
         """What has fewer digits than float64, and whose that is."""
