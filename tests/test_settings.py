@@ -9,7 +9,8 @@ from tests.described_models import batch_norm, conv, keras, keras_batch_norm, ke
 
 def said(ours, theirs):
     """The findings on a pair of layers, with a ? after what is no more than a note."""
-    return [f"{finding}{'' if finding.certain else '?'}" for finding in compared(pair(keras(*ours), torch(*theirs)))]
+    found = compared(pair(keras(*ours), torch(*theirs)))
+    return [f"{finding}{'' if finding.certain else '?'}" for finding in found if finding.level is None]
 
 
 def test_equal_settings_have_no_findings():
@@ -38,6 +39,15 @@ def test_equal_settings_have_no_findings():
 )  # fmt: skip
 def test_batch_norm(ours, theirs, expected):
     assert said([keras_batch_norm("b", 4, **ours)], [batch_norm("b", 4, **theirs)]) == expected
+
+
+def test_what_stock_batch_norms_keep_shows_in_the_buffers_alone():
+    ours, theirs = keras_batch_norm("b", 4, epsilon=1e-5, momentum=0.9), batch_norm("b", 4)
+    (found,) = compared(pair(keras(ours), torch(theirs)))
+    assert (
+        str(found) == "b: torch's own batch norm keeps the unbiased variance of a batch, Keras's layer the biased one"
+    )
+    assert (found.level, found.certain) == ("buffers", False)
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,16 @@ Get = Callable[[Settings], Any]
 
 @dataclass(frozen=True)
 class Finding:
-    """A setting in which two paired layers differ, by the paths of both; without `certain` it is a note."""
+    """A setting in which two paired layers differ, by the paths of both; without `certain` it is a note.
+
+    Where it shows at one level alone, `level` is its name.
+    """
 
     keras: str
     torch: str
     says: str
     certain: bool = True
+    level: str | None = None
 
     def __str__(self) -> str:
         name = self.keras if self.keras == self.torch else f"{self.keras} / {self.torch}"
@@ -83,6 +87,7 @@ ATTENTION = (
     Setting("heads", key("num_heads"), key("num_heads")),
     DROPOUT,
 )
+UNBIASED = "torch's own batch norm keeps the unbiased variance of a batch, Keras's layer the biased one"
 # What torch's LSTM and GRU compute and Keras's need not.
 FIXED = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 # The slopes of functions that are the argument `activation` of a Keras layer.
@@ -96,6 +101,8 @@ def compared(pairing: Pairing) -> list[Finding]:
         keras, torch = pairing.keras.layer(pair.keras), pairing.torch.layer(pair.torch)
         for says, certain in differences(pair, keras, torch):
             found[Finding(pair.keras, pair.torch, says, certain)] = None
+        if pair.form == "batch_norm" and pair.links:
+            found[Finding(pair.keras, pair.torch, UNBIASED, False, "buffers")] = None
     return list(found)
 
 

@@ -110,7 +110,8 @@ class Report:
             )
         else:
             yield f"  {first.reason}"
-        said = [setting.says for setting in compared(self.pairing) if setting.keras in self.near(first)]
+        near = [setting for setting in compared(self.pairing) if setting.keras in self.near(first)]
+        said = [setting.says for setting in near if setting.level in (None, first.level)]
         if said:
             yield f"  settings that differ there: {'; '.join(said[:2])}"
         apart = [f for f in self.findings if f.level == "forward" and f.name.startswith("output") and f.measured]
