@@ -30,6 +30,9 @@ def test_densenet(own_workers, tmp_path):
     assert report.first_divergence is not None
     assert report.first_divergence.level == "forward"
     assert report.first_divergence.name == "conv1_bn ~ features.norm0", str(report)
+    alone = [finding.name for finding in report.alone if finding.result == "failed"]
+    assert len(alone) == 121
+    assert all("bn ~" in name for name in alone)
     report = compared("DenseNet121", "densenet121", "equal", own_workers, tmp_path / "equal")
     assert report.verdict == "parity", str(report)
     assert sum(finding.level == "forward" for finding in report.findings) > 400
