@@ -21,6 +21,7 @@ from parity.verdict.checks import Check
 # Of the first step as a whole, more may differ than what differs first.
 APART = "python -m parity.record with --reference, the other recording, says which stage of which step differs first"
 STEP = re.compile(r"step (\d+)")
+FORWARD = re.compile(r", (forward|running statistics|loss)\b")
 FOLLOWING = re.compile(r"step (\d+) float64 ([^\s,]+)")
 # So often a run is recorded again.
 TURNS = 3
@@ -70,7 +71,7 @@ def sought(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides | Non
             found += own
         found += loop.findings(a, b, failed, ask)
         # Where a layer is off by itself, so is what it gives in eval mode.
-        if not any(", forward " in finding.failed or ", loss" in finding.failed for finding in found):
+        if not any(check.level == "lockstep" and FORWARD.search(check.where or "") for check in failed):
             found += evaluation.findings(a, b, failed, ask)
         if not found:
             found += later(a, b, failed, ask)

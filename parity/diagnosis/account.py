@@ -141,17 +141,37 @@ def of_optimizer(given: Given, seen: Seen, suppositions: Sequence[Supposition]) 
     off = [w for w in weights if not all(few.within(n, formula[n]) for n in few.found if of_weight(n, w))]
     if not off:
         return ()
-    parts = [tuple(weights)] + [tuple(off)] * (elementwise and 0 < len(off) < len(weights))
-    for part in parts:
+
+    def of_part(part: Sequence[str]) -> list[Held]:
         here, whole = (s.of([n for n in s.found if any(of_weight(n, w) for w in part)]) for s in (few, seen))
-        found = [
-            replace(held, weights=() if len(part) == len(weights) else part)
+        return [
+            replace(held, weights=() if len(part) == len(weights) else tuple(part))
             for held in simplest(suppositions, reduced, here)
             if whole.holds(by_name[held.says].gives(given, held.number))
         ]
-        if found:
+
+    for part in [tuple(weights)] + [tuple(off)] * (elementwise and len(off) < len(weights)):
+        if found := of_part(part):
             return tuple(found)
-    return ()
+    return tuple(of_their_own([held for weight in off for held in of_part([weight])], len(off))) if elementwise else ()
+
+
+def of_their_own(found: Sequence[Held], count: int) -> list[Held]:
+    """What holds of weights one by one, those with the same supposition and number as one; nothing if not of all."""
+    if len({weight for held in found for weight in held.weights}) < count:
+        return []
+    groups: dict[str, list[Held]] = {}
+    for held in found:
+        groups.setdefault(replace(held, weights=()).sentence, []).append(held)
+    # The fewest that account for every weight: those of most weights first.
+    chosen: list[Held] = []
+    left = {weight for held in found for weight in held.weights}
+    for same in sorted(groups.values(), key=len, reverse=True):
+        here = tuple(weight for held in same for weight in held.weights)
+        if left & {*here}:
+            chosen.append(replace(same[0], weights=here))
+            left -= {*here}
+    return chosen
 
 
 def simplest(suppositions: Sequence[Supposition], given: Given, seen: Seen) -> tuple[Held, ...]:

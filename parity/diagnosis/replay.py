@@ -4,7 +4,7 @@ The side that replays is asked for its own code under other realisations; where 
 side recorded, within rounding, the other side acts as that realisation says, whatever its own settings say.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -102,9 +102,10 @@ def staged(replay: lockstep.Replay) -> list[Stage]:
     return found
 
 
-def first_failed(stages: Mapping[int, Sequence[Stage]]) -> Stage | None:
-    """The first stage that failed, at the earliest step."""
-    return next((stage for step in sorted(stages) for stage in stages[step] if stage.failed), None)
+def first_failed(stages: Mapping[int, Sequence[Stage]], but: Collection[str] = ()) -> Stage | None:
+    """The first stage that failed, at the earliest step, but for those of these names."""
+    failed = (stage for step in sorted(stages) for stage in stages[step] if stage.failed)
+    return next((stage for stage in failed if stage.name not in but), None)
 
 
 def search(
@@ -114,8 +115,12 @@ def search(
     replays: Sequence[lockstep.Replay],
     ask: Sides,
 ) -> Search:
-    """Explain the first failing stage by as few choices as possible, then the first that still fails, and so on."""
+    """Explain the first failing stage by as few choices as possible, then the first that still fails, and so on.
+
+    One that no choice explains is left, and hides no other.
+    """
     choices: Choices = {}
+    left: dict[str, tuple[Stage, tuple[str, ...]]] = {}
     stages, by_step = before, {replay.step: replay for replay in replays}
 
     def replayed(steps: Sequence[int], sets: Sequence[Choices]) -> list[list[list[Stage]]]:
@@ -126,13 +131,17 @@ def search(
             for row in summaries
         ]
 
-    while (stage := first_failed(stages)) is not None:
+    while (stage := first_failed(stages, left)) is not None:
         fields = [field for field in candidates(stage.name, side, owner) if field not in choices]
-        extended = smallest(choices, fields, stage, side, replayed)
+        extended = smallest(choices, fields, stage, side, left, replayed)
         if extended is None:
-            return Search(side, owner, choices, stage, tuple(fields), None, stages)
+            left[stage.name] = stage, tuple(fields)
+            continue
         choices = extended
         stages = dict(zip(before, replayed(list(before), [choices])[0], strict=True))
+    if left:
+        first, tried = next(iter(left.values()))
+        return Search(side, owner, choices, first, tried, None, stages)
     return Search(side, owner, choices, None, (), residual(before, stages), stages)
 
 
@@ -141,14 +150,15 @@ def smallest(
     fields: Sequence[str],
     stage: Stage,
     side: Recording,
+    left: Collection[str],
     replayed: Callable[[Sequence[int], Sequence[Choices]], list[list[list[Stage]]]],
 ) -> Choices | None:
-    """The smallest set of choices that holds `around` under which a stage passes, and all before it in its step."""
+    """The smallest set that holds `around` under which a stage passes, and all before it in its step but those `left`."""
     for size in range(1, len(fields) + 1):
         sets = [around | {f: other_value(f, side.manifest.realisation) for f in c} for c in combinations(fields, size)]
         for changes, (stages,) in zip(sets, replayed([stage.step], sets), strict=True):
             names = [found.name for found in stages]
-            if not any(found.failed for found in stages[: names.index(stage.name) + 1]):
+            if not any(f.failed and f.name not in left for f in stages[: names.index(stage.name) + 1]):
                 return changes
     return None
 

@@ -34,7 +34,7 @@ def findings(
     causes = replay.causes(found)
     if found.left is None:
         return [Finding(failed, causes, True, found.residual)], found
-    own = [Finding(failed, causes, True)] if causes else []
+    own = [Finding("known choices", causes, True)] if causes else []
     return own + list(accounts(found, follow, ask)), found
 
 
@@ -103,9 +103,11 @@ def said(accounts: Sequence[Account]) -> list[str]:
     if first.odd is not None and common:
         plain = [held for held in common if held.neutral is None]
         steady = [held for held in common if any(same_number(held, other) for other in last.held)]
-        chosen = plain or steady or common
+        # Of different weights, each does its own.
+        apart = len({held.weights for held in common}) > 1
+        chosen = common if apart else plain or steady or common
         ways = [with_steps(held, first, last) for held in chosen]
-        return [f"{first.odd} does as if {' or '.join(ways)}"]
+        return [f"{first.odd} does as if {(' and ' if apart else ' or ').join(ways)}"]
     told = [sentences(account) for account in accounts]
     always = [sentence for sentence in told[0] if all(shape(sentence) in map(shape, others) for others in told)]
     # What one step alone says comes with it; where only numbers differ, one step stands for both.
@@ -124,7 +126,9 @@ def shape(sentence: str) -> str:
 
 def sentences(account: Account) -> list[str]:
     """What the account of one step says."""
-    ways = " or ".join(held.sentence for held in account.held)
+    # Of different weights, each does its own.
+    apart = len({held.weights for held in account.held}) > 1
+    ways = (" and " if apart else " or ").join(held.sentence for held in account.held)
     return ([f"{account.odd} does as if {ways}"] if ways else []) + list(account.relations)
 
 
