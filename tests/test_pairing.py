@@ -113,6 +113,14 @@ def test_a_chain_of_equal_layers_pairs_in_its_order():
     assert found.messages == ()
 
 
+def test_a_convolution_in_groups_is_no_convolution_of_fewer_channels():
+    """Their kernels have one shape."""
+    shapes = {"depthwise_kernel": (3, 3, 2, 1), "pointwise_kernel": (1, 1, 2, 2), "bias": (2,)}
+    ours = keras(keras_conv("c", 1, 2), layer("s", "SeparableConv2D", shapes))
+    theirs = torch(conv("x", 1, 2), conv("y", 2, 2, groups=2), conv("z", 2, 2, 1))
+    assert set(names(pair(ours, theirs))) == {("c", "x"), ("s:depthwise", "y"), ("s:pointwise", "z")}
+
+
 def test_order_alone_is_a_guess_and_said_to_be():
     ours, theirs = [keras_dense(f"d{n}", 6, 6) for n in range(2)], [linear(f"m{n}x", 6, 6) for n in ("a", "b")]
     found = pair(keras(*ours), torch(*theirs))

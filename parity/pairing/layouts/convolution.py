@@ -12,10 +12,20 @@ def keras_convolution(dimensions: int) -> Row:
     """A kernel of one pixel is a dense layer, too."""
     space = SPACES[dimensions]
     ones = " ".join("1" * dimensions)
-    return row(
-        Reading(f"conv{dimensions}d", {"kernel": spot("kernel", f"{space} i o"), "bias": spot("bias", "o")}),
-        Reading("dense", {"kernel": spot("kernel", f"{ones} i o"), "bias": spot("bias", "o")}),
-    )
+
+    def readings(layer: Layer) -> Iterator[Reading]:
+        groups = layer.settings.get("groups", 1)
+        bias = spot("bias", "o")
+        yield Reading(form(dimensions, groups), {"kernel": spot("kernel", f"{space} i o"), "bias": bias})
+        if groups == 1:
+            yield Reading("dense", {"kernel": spot("kernel", f"{ones} i o"), "bias": bias})
+
+    return readings
+
+
+def form(dimensions: int, groups: int) -> str:
+    """One with groups has the kernel of one without them, of fewer channels."""
+    return f"conv{dimensions}d" + (f" in {groups} groups" if groups > 1 else "")
 
 
 def torch_convolution(dimensions: int) -> Row:
@@ -26,7 +36,7 @@ def torch_convolution(dimensions: int) -> Row:
     def readings(layer: Layer) -> Iterator[Reading]:
         groups = layer.settings["groups"]
         bias = spot("bias", "o")
-        yield Reading(f"conv{dimensions}d", {"kernel": spot("weight", f"o i {space}"), "bias": bias})
+        yield Reading(form(dimensions, groups), {"kernel": spot("weight", f"o i {space}"), "bias": bias})
         if groups == layer.settings["in_channels"]:
             tensors = {"kernel": spot("weight", f"(c m) 1 {space}"), "bias": spot("bias", "(c m)")}
             yield Reading(f"depthwise{dimensions}d", tensors, "", {"c": groups})
