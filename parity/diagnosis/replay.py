@@ -153,7 +153,7 @@ def smallest(
     left: Collection[str],
     replayed: Callable[[Sequence[int], Sequence[Choices]], list[list[list[Stage]]]],
 ) -> Choices | None:
-    """The smallest set that holds `around` under which a stage passes, and all before it in its step but those `left`."""
+    """The smallest set that holds `around` under which a stage passes, and all before it in its step but `left`."""
     for size in range(1, len(fields) + 1):
         sets = [around | {f: other_value(f, side.manifest.realisation) for f in c} for c in combinations(fields, size)]
         for changes, (stages,) in zip(sets, replayed([stage.step], sets), strict=True):
