@@ -23,9 +23,8 @@ from parity.worker.neighbours import noise
 from parity.worker.programs import Program
 from parity.worker.replays import Checkpoint, segment_stops
 from parity.worker.task import Task
+from parity.worker.watch import watched
 from parity.workers.job import DiagnoseJob, TensorsJob
-
-from .watch import watched
 
 
 class Trained(NamedTuple):
