@@ -78,7 +78,7 @@ class Row(NamedTuple):
         fault = self.planting.fault
         if fault.cause:
             return self.causes == fault.cause
-        return any(re.search(fault.told, sentence) for sentence in self.told)
+        return bool(fault.told) and any(re.search(fault.told, sentence) for sentence in self.told)
 
     @property
     def misled(self) -> bool:

@@ -121,7 +121,7 @@ def is_told(name: str, diagnosis: Diagnosis) -> bool:
     fault = FAULTS[name]
     if fault.cause:
         return fault.cause <= causes(diagnosis)
-    return any(re.search(fault.told, sentence) for sentence in sentences(diagnosis))
+    return bool(fault.told) and any(re.search(fault.told, sentence) for sentence in sentences(diagnosis))
 
 
 def status(rows: Sequence[PairRow]) -> int:

@@ -4,6 +4,7 @@ And that the verdict has none of the defects that public tools were seen to have
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -92,6 +93,33 @@ def test_the_list_of_faults():
     assert min(Counter(fault.kind for fault in FAULTS.values()).values()) >= 5
     assert len(set(Counter(fault.kind for fault in FAULTS.values()))) == 9
     assert {fault.experiment for fault in FAULTS.values()} <= set(FAMILIES)
+
+
+def test_a_fault_says_what_is_true_of_it():
+    """By the choices that make it, or by a pattern that holds of some sentence and not of any."""
+    for name, fault in FAULTS.items():
+        assert fault.cause or fault.told, name
+        assert not re.search(fault.told or "nothing", "what else there may be shows once this is mended"), name
+
+
+def row_told(name, causes=(), told=()):
+    judged = judgement(
+        "mismatch", found=[checks.Check("step 0 float64 x", "lockstep", "failed", None, None, "step 0", "")]
+    )
+    return Row(Planting(name, "torch"), True, judged, causes=frozenset(causes), told=tuple(told))
+
+
+def test_what_is_said_of_a_fault_is_true_or_false():
+    right = row_told("beta_2 is 0.9991", told=["torch does as if beta_2 were 0.9991 and not 0.999"])
+    wrong = row_told("beta_2 is 0.9991", told=["torch does as if beta_1 were 0.8 and not 0.9"])
+    silent = row_told("beta_2 is 0.9991", told=["slots/second_moment/dense_1/kernel: torch's is Keras's, times 2"])
+    blamed = row_told("beta_2 is 0.9991", causes=["adam_epsilon"])
+    named = row_told("epsilon in the wrong place", causes=["adam_epsilon"])
+    half = row_told("stock Keras Adam", causes=["adam_epsilon"])
+    assert [(row.described, row.misled) for row in (right, wrong, silent, blamed, named, half)] == [
+        (True, False), (False, True), (False, False), (False, True), (True, False), (False, False),
+    ]  # fmt: skip
+    assert not right.in_place
 
 
 def test_a_cause_is_a_choice_of_the_realisation():

@@ -94,7 +94,15 @@ FAULTS = {
     **{at(kind, 7): fault(7) for kind, fault in KINDS.items()},
     # In what the replay has as well, so that the other side alone can tell.
     "the optimizer's steps are a tenth from step 30 on": Fault(
-        "optimizer", "lockstep", "weights/", None, *scaled("taken >= 30"), since=30
+        "optimizer",
+        "lockstep",
+        "weights/",
+        None,
+        *scaled("taken >= 30"),
+        told="learning_rate were 0.0001|divided by 10",
+        since=30,
     ),
-    "the optimizer's steps are a tenth at step 6 only": Fault("optimizer", "loop", "costs", 7, *scaled("taken == 6")),
+    "the optimizer's steps are a tenth at step 6 only": Fault(
+        "optimizer", "loop", "costs", 7, *scaled("taken == 6"), told="learning_rate were 0.0001|divided by 10"
+    ),
 }
