@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from commands import run
 
-from benchmarks import campaign, detection, nulls, visibility
+from benchmarks import campaign, detection, nulls, together, visibility
 from benchmarks.campaign import Campaign, Planters, Planting, Row, alternating
 from benchmarks.families import FAMILIES, family
 from benchmarks.faults import FAULTS, PARTS
 from benchmarks.judged import jobs
+from benchmarks.kept import Kept
 from benchmarks.planted import Planter
 from benchmarks.rules import RULES, Run, found_by
 from parity.bounds import measure
@@ -354,3 +355,30 @@ def test_the_command():
     assert ours.startswith("| ours | 5 of 5 | 0 of ")
     assert ours.endswith(" | 1 of 1 |")
     assert "Not recorded: none." in done.stdout
+
+
+def test_pairs_of_faults_go_together():
+    pairs = together.drawn(30, 0)
+    assert len(set(pairs)) == 30
+    assert pairs == together.drawn(30, 0) != together.drawn(30, 1)
+    for (one, other), side in pairs:
+        assert one != other
+        assert FAULTS[one].experiment == FAULTS[other].experiment
+        assert side in FAULTS[one].edits
+        assert side in FAULTS[other].edits
+
+
+def test_what_was_planted_before_is_kept_with_its_code(tmp_path, monkeypatch):
+    row = row_told("beta_2 is 0.9991", told=["torch does as if beta_2 were 0.9991 and not 0.999"])
+    Kept(tmp_path / "state", False).keep("torch: beta_2 is 0.9991", campaign.content(row))
+    plantings = [Planting("beta_2 is 0.9991", "torch")]
+
+    def known(reduced):
+        kept = Kept(tmp_path / "state", reduced)
+        return Campaign(tmp_path, plantings, reduced, 1, 1, False, lambda text: None, kept).known(plantings[0])
+
+    assert known(False) == row
+    # Of shorter runs, and of other code, it is not the same.
+    assert known(True) is None
+    monkeypatch.setattr("benchmarks.kept.code", lambda: "another")
+    assert known(False) is None
