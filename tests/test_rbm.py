@@ -242,3 +242,15 @@ def test_the_weights_it_gave_are_kept_for_others(pair):
     given, state = x.load(PRETRAINED), x.state(STEPS)
     np.testing.assert_array_equal(given["layers.1.kernel"], state["weights/dense_2/kernel"])
     np.testing.assert_array_equal(pair[0].state(0)["weights/dense_2/kernel"], state["weights/dense_2/kernel"])
+
+
+def test_a_mean_may_underflow():
+    """Its bound is no denormal number, which torch's process would take for zero; what is made of zeros has none."""
+    v1, p1 = np.full((69, 3), 1e-296), np.ones((69, 2))
+    v1[1:], v1[:, 0], none = 0.0, 0.0, np.zeros((69, 2))
+    kernel, _, visible = rbm.gradient_scales(np.zeros((69, 3)), none, v1, p1, UNIT_ROUNDOFF["float64"])
+    smallest = np.finfo(np.float64).tiny
+    assert (kernel[1:] >= smallest).all()
+    assert (visible[1:] >= smallest).all()
+    assert (kernel[0] == 0).all()
+    assert visible[0] == 0

@@ -149,13 +149,17 @@ def sigmoid_scale(z: Array, u: float) -> Array:
 
 def gradient_scales(v0: Array, p0: Array, v1: Array, p1: Array, u: float) -> tuple[Array, Array, Array]:
     """How far the gradients of kernel, bias and visible bias may be off: means over the batch of both phases."""
-    n, positive, negative = len(v0), v0.T @ p0, v1.T @ p1
-    both = positive + negative
+    n, both, hidden, visible = len(v0), v0.T @ p0 + v1.T @ p1, (p0 + p1).sum(axis=0), (v0 + v1).sum(axis=0)
     return (
-        (dot_bound(v0.T, p0, u) + dot_bound(v1.T, p1, u) + 2 * u * both) / n,
-        (sum_bound(np.concatenate([p0, p1]), u) + u * (p0 + p1).sum(axis=0)) / n,
-        (sum_bound(np.concatenate([v0, v1]), u) + u * (v0 + v1).sum(axis=0)) / n,
+        mean_bound(dot_bound(v0.T, p0, u) + dot_bound(v1.T, p1, u) + 2 * u * both, both, n, u),
+        mean_bound(sum_bound(np.concatenate([p0, p1]), u) + u * hidden, hidden, n, u),
+        mean_bound(sum_bound(np.concatenate([v0, v1]), u) + u * visible, visible, n, u),
     )
+
+
+def mean_bound(bound: Array, magnitudes: Array, n: int, u: float) -> Array:
+    """How far a sum divided by n may be off, whose terms' magnitudes add up so: the quotient may be taken for zero."""
+    return bound / n + np.where(magnitudes > 0, smallest_normal(u), 0.0)
 
 
 def update_errors(
