@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from parity.models.calls import Call
-from parity.models.described import Layer, Model, Weight
+from parity.models.calls import Call, Part, in_order
+from parity.models.described import Model, Weight
 
 CONTAINERS = (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict, torch.nn.Module)
 # These have modules inside whose weights they use directly.
@@ -65,22 +65,15 @@ def variables(model: Any) -> dict[str, Any]:
 def described(model: Any, calls: Sequence[Call], sources: Mapping[int, str | None]) -> Model:
     """The model as layers in the order of `calls`; `sources` says where each was made, by its identity."""
     names = {id(variable): name for name, variable in variables(model).items()}
-    called: dict[str, list[Call]] = {}
-    for call in calls:
-        if call.layer is not None and not call.number:
-            called.setdefault(call.layer, []).append(call)
-    found, taken = {}, set()
+    parts = []
     for path, layer in members(model):
-        own = [(role, v) for role, v in own_variables(layer) if id(v) in names and id(v) not in taken]
-        if not own and not (path in called and is_leaf(layer)):
-            continue
-        taken |= {id(v) for _, v in own}
         weights = [
-            Weight(names[id(v)], role, tuple(v.shape), str(v.dtype).removeprefix("torch."), bool(v.requires_grad))
-            for role, v in own
+            (
+                id(v),
+                Weight(names[id(v)], role, tuple(v.shape), str(v.dtype).removeprefix("torch."), bool(v.requires_grad)),
+            )
+            for role, v in own_variables(layer)
+            if id(v) in names
         ]
-        made = called.get(path, [])
-        reads, writes = made[0].reads if made else (), tuple(call.name for call in made)
-        found[path] = Layer(path, kind(layer), settings(layer), tuple(weights), sources.get(id(layer)), reads, writes)
-    order = [path for path in called if path in found]
-    return Model("torch", tuple(found[path] for path in [*order, *(path for path in found if path not in called)]))
+        parts.append(Part(path, kind(layer), is_leaf(layer), settings(layer), sources.get(id(layer)), weights))
+    return in_order("torch", parts, calls)

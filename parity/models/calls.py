@@ -1,14 +1,15 @@
 """What a model did in one pass: every tensor that a layer or a function made, of which others, and its value."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parity.experiment.validation import STRICT
+from parity.models.described import Layer, Model, Side, Weight
 from parity.models.places import asked
 
 
@@ -51,8 +52,7 @@ class Leak:
 class Trace:
     """A pass as it is written down; `array` makes a NumPy array of a framework's tensor.
 
-    Tensors are known by their identity, so all of them are kept as long as the trace is. With `changed`, a function
-    (name, tensor) that gives what is used in the tensor's place, the pass can be led away from what the model computed.
+    Tensors are known by their identity, so all of them are kept as long as the trace is.
     """
 
     array: Callable[[Any], NDArray[Any]]
@@ -116,3 +116,35 @@ class Trace:
 def largest(arrays: Iterable[NDArray[Any]]) -> float:
     """The largest size of any finite value."""
     return max((float(np.max(np.abs(a[np.isfinite(a)]), initial=0)) for a in arrays), default=0.0)
+
+
+class Part(NamedTuple):
+    """A layer as its framework tells of it; each of its weights comes with the identity of the framework's own."""
+
+    path: str
+    kind: str
+    leaf: bool
+    settings: Mapping[str, Any]
+    source: str | None
+    weights: Sequence[tuple[int, Weight]]
+
+
+def in_order(framework: Side, parts: Iterable[Part], calls: Sequence[Call]) -> Model:
+    """The model of these parts, in the order of `calls`; a weight that several have belongs to the first of them."""
+    called: dict[str, list[Call]] = {}
+    for call in calls:
+        if call.layer is not None and not call.number:
+            called.setdefault(call.layer, []).append(call)
+    found: dict[str, Layer] = {}
+    taken: set[int] = set()
+    for part in parts:
+        own = [(identity, weight) for identity, weight in part.weights if identity not in taken]
+        if not own and not (part.path in called and part.leaf):
+            continue
+        taken |= {identity for identity, _ in own}
+        made = called.get(part.path, [])
+        reads, writes = made[0].reads if made else (), tuple(call.name for call in made)
+        weights = tuple(weight for _, weight in own)
+        found[part.path] = Layer(part.path, part.kind, part.settings, weights, part.source, reads, writes)
+    order = [path for path in called if path in found]
+    return Model(framework, tuple(found[path] for path in [*order, *(path for path in found if path not in called)]))
