@@ -93,7 +93,8 @@ def fed(given: Given, node: Node) -> kinds.Given:
     """What the node is given."""
     names = [other.name for other in given.identity.model]
     position, x = names.index(node.name), given.input_of(node.name)
-    factor = factors(given.identity, given.state, len(x)).get(node.name)
+    # All masks of the step are drawn at once, and only dropouts use any.
+    factor = factors(given.identity, given.state, len(x))[node.name] if node in given.identity.dropouts else None
     before = names[position - 1] if position else None
     return kinds.Given(node, given.realisation, given.state, x, factor=factor, before=before)
 
