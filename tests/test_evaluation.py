@@ -49,7 +49,7 @@ def test_predictions_follow_from_a_single_output(record_pair, tmp_path):
     """Also at even odds, where another rule gives another class: on either side, it is named."""
     ours, theirs = record_pair(shortened("xor_sigmoid", 2), tmp_path)
     names = ["predictions by the outputs, Keras", "predictions by the outputs, torch", "predictions of equal outputs"]
-    even = np.array([0.5, 0.4, 0.6, 0.5], np.float32)
+    even = np.array([[0.5], [0.4], [0.6], [0.5]], np.float32)
     sides = [with_trace(side, test_output=even, predictions=np.array([0, 0, 1, 0])) for side in (ours, theirs)]
     for pair in ((ours, theirs), sides):
         found = {check.name: check for check in evaluation.checks(*pair)}
@@ -72,5 +72,36 @@ def with_trace(side, **arrays):
     return replace(side, trace=side.trace | arrays)
 
 
-def test_of_many_outputs_predictions_are_not_asked_for_theirs(clean_pair):
-    assert not any("outputs," in check.name for check in evaluation.checks(*clean_pair) if "predictions" in check.name)
+@pytest.mark.parametrize("number", [0, 1])
+def test_predictions_follow_from_many_outputs(number, clean_pair):
+    """The first of the largest: another rule is named on either side; NaN and denormal numbers decide nothing."""
+    equal = np.zeros_like(clean_pair[0].trace["test_output"])
+    equal[:, 0], equal[0, 1:3], equal[1, 4] = -1, (1e-40, 2e-40), np.nan
+    predictions = np.ones(len(equal), np.int64)
+    predictions[1] = 3
+    sides = [with_trace(side, test_output=equal, predictions=predictions) for side in clean_pair]
+    rules = ["predictions by the outputs, Keras", "predictions by the outputs, torch"]
+    found = {check.name: check for check in evaluation.checks(*sides)}
+    assert [found[name].result for name in rules] == ["passed"] * 2
+    # The last of the equal ones, as another argmax has it.
+    sides[number] = with_trace(sides[number], predictions=np.where(predictions == 1, 9, predictions))
+    found = {check.name: check for check in evaluation.checks(*sides)}
+    assert [found[name].result for name in rules] == [["failed", "passed"], ["passed", "failed"]][number]
+    assert "not the first of the largest outputs, first of sample 0: 9, and not 2" in found[rules[number]].reason
+    assert found["predictions of equal outputs"].result == "failed"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_accuracy_may_be_off_by_the_samples_that_rounding_decides(number, clean_pair):
+    """And by none besides: accuracy and predictions come of two computations."""
+    sides = list(clean_pair)
+    trace = sides[number].trace
+    name = f"accuracy of the predictions, {sides[number].label}"
+    size = trace["predictions"].size
+    for moved, decided, result in ((2, 0, "failed"), (2, 2, "passed"), (3, 2, "failed")):
+        sides[number] = with_trace(
+            clean_pair[number], accuracy=trace["accuracy"] + moved / size, undecided=np.arange(size) < decided
+        )
+        found = {check.name: check for check in evaluation.checks(*sides)}
+        assert found[name].result == result
+        assert ("rounding decides 2 of them" in found[name].reason) == bool(decided)

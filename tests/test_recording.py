@@ -123,7 +123,9 @@ def resave(folder, name, **arrays):
         ("accuracy", np.zeros(1, np.float32), "accuracy is float32"),
         ("consumed/labels", np.zeros(40, np.int32), "consumed/labels is int32"),
         ("test_labels", np.zeros(7, np.int64), "not as many labels and outputs as predictions"),
-        ("test_output", np.zeros(7, np.float32), "not as many labels and outputs as predictions"),
+        ("test_output", np.zeros((7, 10), np.float32), "not as many labels and outputs as predictions"),
+        ("test_output", np.zeros(1000, np.float32), "test_output is float32 .1000,. and must be float32 .1000, 10."),
+        ("undecided", np.zeros(7, np.bool_), "not as many labels and outputs as predictions"),
         ("extra", np.zeros(1), "holds"),
     ],
 )

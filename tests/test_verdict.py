@@ -339,7 +339,7 @@ def test_outputs_in_eval_mode(ours, theirs, bound, result, where, clean_pair):
 
 def test_both_sides_evaluate_every_checkpoint(clean_pair):
     found = evaluation.checks(*clean_pair)
-    assert len({check.name for check in found}) == len(found) == 12
+    assert len({check.name for check in found}) == len(found) == 15
     assert {check.result for check in found} == {"passed"}
 
 

@@ -156,8 +156,7 @@ def infer(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
 def tested(model: keras.Model, data: OnDevice, threshold: float) -> Trace:
     """The model's results on the test set.
 
-    `predictions` [test samples] int64, each sample's class; of a single unit, `test_output` [test samples], else [0].
+    `predictions` [test samples] int64, each sample's class, and `test_output` [test samples, units], what it rests on.
     """
     outputs = infer(model, data.test_inputs)
-    single = outputs[:, 0] if outputs.shape[1] == 1 else outputs[:0, 0]
-    return {"predictions": predicted_classes(outputs, threshold).numpy(), "test_output": single.numpy()}
+    return {"predictions": predicted_classes(outputs, threshold).numpy(), "test_output": outputs.numpy()}

@@ -141,8 +141,7 @@ def infer(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 def tested(model: torch.nn.Module, data: OnDevice, threshold: float) -> Trace:
     """The model's results on the test set.
 
-    `predictions` [test samples] int64, each sample's class; of a single unit, `test_output` [test samples], else [0].
+    `predictions` [test samples] int64, each sample's class, and `test_output` [test samples, units], what it rests on.
     """
     outputs = infer(model, data.test_inputs)
-    single = outputs[:, 0] if outputs.shape[1] == 1 else outputs[:0, 0]
-    return {"predictions": predicted_classes(outputs, threshold).cpu().numpy(), "test_output": single.cpu().numpy()}
+    return {"predictions": predicted_classes(outputs, threshold).cpu().numpy(), "test_output": outputs.cpu().numpy()}

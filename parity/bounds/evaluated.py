@@ -14,7 +14,7 @@ from parity.bounds.nodes.kind import Given
 from parity.bounds.nodes.table import kind
 from parity.bounds.running_error import UNIT_ROUNDOFF
 from parity.bounds.whole_step import BOTH, loss
-from parity.experiment.spec import Identity, Realisation
+from parity.experiment.spec import Dtype, Identity, Realisation
 
 Array = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
@@ -29,18 +29,19 @@ class Outputs(NamedTuple):
     errors: Array
 
 
-def outputs(identity: Identity, realisation: Realisation, state: Arrays, inputs: Array) -> Outputs:
-    """The outputs of a state's model for inputs [samples, features] in eval mode, in float64."""
+def outputs(
+    identity: Identity, realisation: Realisation, state: Arrays, inputs: Array, dtype: Dtype = "float64"
+) -> Outputs:
+    """The outputs of a state's model for inputs [samples, features] in eval mode, all float64; errors are `dtype`'s."""
     parts = [
-        some_outputs(identity, realisation, state, inputs[first : first + AT_ONCE])
+        some_outputs(identity, realisation, state, inputs[first : first + AT_ONCE], UNIT_ROUNDOFF[dtype])
         for first in range(0, len(inputs), AT_ONCE)
     ]
     return Outputs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def some_outputs(identity: Identity, realisation: Realisation, state: Arrays, inputs: Array) -> Outputs:
-    """The same of so few samples that all fits into memory."""
-    u = UNIT_ROUNDOFF["float64"]
+def some_outputs(identity: Identity, realisation: Realisation, state: Arrays, inputs: Array, u: float) -> Outputs:
+    """The same of so few samples that all fits into memory, with the unit roundoff that errors are made of."""
     x, error = inputs, np.zeros(inputs.shape)
     with np.errstate(all="ignore"):
         for node in identity.model:
@@ -49,19 +50,24 @@ def some_outputs(identity: Identity, realisation: Realisation, state: Arrays, in
     return Outputs(x, error)
 
 
-def measured_bounds(identity: Identity, found: Outputs, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """How far two measurements of accuracy and of loss may be apart, made of what a model gives for these labels."""
+def undecided(identity: Identity, found: Outputs) -> NDArray[np.bool_]:
+    """[samples]: whether rounding decides the class that is predicted: another computation may find another one."""
     values, errors = found
     with np.errstate(all="ignore"):
         if values.shape[1] == 1:
-            undecided = np.abs(values[:, 0] - identity.threshold) <= errors[:, 0]
-        else:
-            # The two best may change places; so may any that are as near to the best.
-            best = np.argmax(np.where(np.isfinite(values), values, -np.inf), axis=1)[:, None]
-            gaps = np.take_along_axis(values, best, 1) - values
-            near = gaps <= np.take_along_axis(errors, best, 1) + errors
-            undecided = np.count_nonzero(near, axis=1) > 1
-        return float(np.count_nonzero(undecided) / len(labels)), loss_bound(identity, found, labels)
+            return np.abs(values[:, 0] - identity.threshold) <= errors[:, 0]
+        # The two best may change places; so may any that are as near to the best.
+        best = np.argmax(np.where(np.isfinite(values), values, -np.inf), axis=1)[:, None]
+        gaps = np.take_along_axis(values, best, 1) - values
+        near = gaps <= np.take_along_axis(errors, best, 1) + errors
+        return np.count_nonzero(near, axis=1) > 1
+
+
+def measured_bounds(identity: Identity, found: Outputs, labels: NDArray[np.int64]) -> tuple[float, float]:
+    """How far two measurements of accuracy and of loss may be apart, made of what a model gives for these labels."""
+    with np.errstate(all="ignore"):
+        share = float(np.count_nonzero(undecided(identity, found)) / len(labels))
+        return share, loss_bound(identity, found, labels)
 
 
 def loss_bound(identity: Identity, found: Outputs, labels: NDArray[np.int64]) -> float:

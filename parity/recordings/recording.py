@@ -12,8 +12,8 @@ A recording is a folder:
                                 the mean of its samples'; [0] where the schedule does not ask for it
                                 `predictions`, `test_labels` [test samples] int64: classes predicted at the end of the
                                 run, and the true ones
-                                `test_output` [test samples] of the run's dtype: what a model of one unit makes of them;
-                                [0] for others
+                                `undecided` [test samples] bool: whether rounding decides that class
+                                `test_output` [test samples, units] of the run's dtype: what the model makes of them
     states/<step>.safetensors   weights, slots and step after that many updates (see tf_impl/state.py), at checkpoints
     loop.safetensors            the loop's own step from each checkpoint against the replayed one (bounds/measure.py)
     watch.safetensors           the steps between checkpoints, taken again by replayed steps (worker/watch.py): `stops`
@@ -24,7 +24,7 @@ A recording is a folder:
     twins.safetensors           of reruns whose weights were moved by rounding's size at every step, the last one's by
                                 more (parity/worker/twins.py):
                                 `cost` [twins, steps], `epoch_cost`, `accuracy`, `test_loss` [twins, epochs],
-                                `predictions`, `test_output` [twins, test samples] as in the trace, and `cost_rounding`
+                                `predictions`, `test_output` [twins, ...] as in the trace, and `cost_rounding`
                                 [checkpoints] float64, how far the run's precision moved each checkpoint's cost
     flow.safetensors            each dense layer's gradient norm and dead units at checkpoints (worker/gradient_flow.py)
     segments/<key>.safetensors  what the loop's steps from such a checkpoint cost here in float64: `costs` [steps]; and
@@ -72,7 +72,7 @@ from parity.recordings.files import read_file, unpack, write_whole
 from parity.steps import layout, phases
 from parity.steps.phases import Phase, PhaseName
 
-FORMAT = 9
+FORMAT = 10
 MANIFEST = "manifest.json"
 TRACE = "trace.safetensors"
 LOOP = "loop.safetensors"

@@ -12,6 +12,8 @@ from parity.experiment.nodes import Embedding
 from parity.experiment.spec import DTYPES, Identity, Schedule
 
 Shape = tuple[int, ...]
+# A shape and dtype, where None is a length that is nowhere said.
+Traced = tuple[tuple[int | None, ...], str]
 # What is kept of a twin, as of the run.
 OF_TWINS = ("cost", "epoch_cost", "accuracy", "test_loss", "predictions", "test_output")
 
@@ -56,28 +58,30 @@ def require_whole(where: str, known: Mapping[str, Shape], arrays: Mapping[str, N
         raise IncomparableError(f"{where}: {min(lacking)} is missing; record the run again")
 
 
-def traced(dtype: str, consumed: Sequence[str], steps: int, epochs: int) -> dict[str, tuple[int | None, str]]:
-    """The length and dtype of what every trace holds."""
-    costs: dict[str, tuple[int | None, str]] = {"cost": (steps, dtype), "epoch_cost": (epochs, "float64")}
-    return costs | {f"consumed/{name}": (steps, "int64") for name in consumed}
+def traced(dtype: str, consumed: Sequence[str], steps: int, epochs: int) -> dict[str, Traced]:
+    """The shape and dtype of what every trace holds."""
+    costs: dict[str, Traced] = {"cost": ((steps,), dtype), "epoch_cost": ((epochs,), "float64")}
+    return costs | {f"consumed/{name}": ((steps,), "int64") for name in consumed}
 
 
 def check_trace(
     where: str,
     schedule: Schedule,
-    expected: Mapping[str, tuple[int | None, str]],
+    expected: Mapping[str, Traced],
     trace: Mapping[str, NDArray[Any]],
 ) -> None:
-    """Refuse a trace whose arrays have the wrong dtype or not the length that the schedule asks for."""
+    """Refuse a trace whose arrays have the wrong dtype or not the shape that the schedule asks for."""
     if set(trace) != set(expected):
         raise IncomparableError(f"{where} holds {sorted(trace)}, not {sorted(expected)}")
-    steps, epochs = expected["cost"][0], expected["epoch_cost"][0]
+    (steps,), (epochs,) = expected["cost"][0], expected["epoch_cost"][0]
     if {"steps": steps, "epochs": epochs}[schedule.unit] != schedule.duration:
         raise IncomparableError(f"{where}: {steps} steps in {epochs} epochs, not {schedule.duration} {schedule.unit}")
-    for name, (length, dtype) in expected.items():
-        check_array(where, name, trace[name], (trace[name].size if length is None else length,), dtype)
-    tested = {trace[name].size for name in ("predictions", "test_labels") if name in trace}
-    if len(tested) > 1 or ("test_output" in trace and trace["test_output"].size not in {0, *tested}):
+    for name, (lengths, dtype) in expected.items():
+        found = trace[name].shape[:1]
+        shape = tuple((*found, 0)[0] if length is None else length for length in lengths)
+        check_array(where, name, trace[name], shape, dtype)
+    tested = ("predictions", "test_labels", "test_output", "undecided")
+    if len({len(trace[name]) for name in tested if name in trace}) > 1:
         raise IncomparableError(f"{where} has not as many labels and outputs as predictions; record the run again")
 
 

@@ -59,8 +59,8 @@ class Phase(ABC):
         """How far a run of the whole step may be off in what is looped, elementwise."""
 
     @abstractmethod
-    def traced(self, steps: int, epochs: int) -> dict[str, tuple[int | None, str]]:
-        """The length and dtype of each array of a trace; a length that is nowhere said is None."""
+    def traced(self, steps: int, epochs: int) -> dict[str, layout.Traced]:
+        """The shape and dtype of each array of a trace; a length that is nowhere said is None."""
 
 
 class Training(Phase):
@@ -93,15 +93,16 @@ class Training(Phase):
         followed = {**replay, "inputs": inputs, "labels": given}
         return whole_step.step_bounds(self.identity, realisation, state, followed, dtype)
 
-    def traced(self, steps: int, epochs: int) -> dict[str, tuple[int | None, str]]:
+    def traced(self, steps: int, epochs: int) -> dict[str, layout.Traced]:
         return layout.traced(self.identity.dtype, self.consumed, steps, epochs) | {
-            "accuracy": (epochs, "float64"),
-            "test_loss": (epochs, "float64"),
-            "train_accuracy": (epochs * self.schedule.evaluate_training, "float64"),
-            "train_loss": (epochs * self.schedule.evaluate_training, "float64"),
-            "predictions": (None, "int64"),
-            "test_labels": (None, "int64"),
-            "test_output": (None, self.identity.dtype),
+            "accuracy": ((epochs,), "float64"),
+            "test_loss": ((epochs,), "float64"),
+            "train_accuracy": ((epochs * self.schedule.evaluate_training,), "float64"),
+            "train_loss": ((epochs * self.schedule.evaluate_training,), "float64"),
+            "predictions": ((None,), "int64"),
+            "test_labels": ((None,), "int64"),
+            "undecided": ((None,), "bool"),
+            "test_output": ((None, self.identity.layers[-1].units), self.identity.dtype),
         }
 
 
@@ -143,7 +144,7 @@ class Pretraining(Phase):
         layer = self.layer(int(state["step"]))
         return rbm.step_bounds(self.identity, realisation, layer, state, replay, inputs, given, dtype)
 
-    def traced(self, steps: int, epochs: int) -> dict[str, tuple[int | None, str]]:
+    def traced(self, steps: int, epochs: int) -> dict[str, layout.Traced]:
         return layout.traced(self.identity.dtype, self.consumed, steps, epochs)
 
 

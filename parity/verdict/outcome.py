@@ -35,7 +35,7 @@ def checks(a: Recording, b: Recording) -> list[Check]:
     """Predictions that differ, the gaps of accuracy and losses after the last epoch, and of a single unit's outputs."""
     for key in ("predictions", "accuracy", "epoch_cost", "test_loss", "test_output"):
         x, y = a.trace[key], b.trace[key]
-        if x.shape != y.shape or (x.size == 0 and key != "test_output"):
+        if x.shape != y.shape or x.size == 0:
             return [Check(key, "outcome", "failed", None, None, None, f"{a.label} has {len(x)}, {b.label} {len(y)}")]
     return [judged(a, b, name, figure) for name, figure in figures(a).items()]
 
@@ -49,7 +49,7 @@ def figures(a: Recording) -> dict[str, Figure]:
         "test loss": Figure(gap("test_loss"), rounding_of("test_loss"), ended("test_loss", " in eval mode")),
         "epoch cost": Figure(gap("epoch_cost"), rounding_of("epoch_cost"), ended("epoch_cost", " in the last epoch")),
     }
-    if a.trace["test_output"].size:
+    if a.manifest.identity.layers[-1].units == 1:
         unit, probability = UNIT_ROUNDOFF[a.manifest.identity.dtype], probabilities(a.manifest.identity.threshold)
 
         def largest(x: Arrays, y: Arrays) -> float:
@@ -113,7 +113,7 @@ def probabilities(threshold: float) -> Callable[[Arrays], NDArray[np.float64]]:
     """[test samples]: a run's probabilities of class 1, whose outputs are logits where the threshold is 0."""
 
     def probability(run: Arrays) -> NDArray[np.float64]:
-        output = run["test_output"].astype(np.float64)
+        output = run["test_output"][:, 0].astype(np.float64)
         with np.errstate(over="ignore"):
             return output if threshold else 1 / (1 + np.exp(-output))
 

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import safetensors.numpy
 
+from parity.bounds import evaluated
+from parity.bounds.running_error import UNIT_ROUNDOFF
 from parity.errors import IncomparableError
 from parity.experiment.spec import Dtype, digest
 from parity.recordings import recording, start
@@ -21,10 +23,13 @@ from parity.worker.chunks import STOPPING, Tell, chunks, join
 from parity.worker.gradient_flow import flow
 from parity.worker.neighbours import noise
 from parity.worker.programs import Program
-from parity.worker.replays import Checkpoint, segment_stops
+from parity.worker.replays import Checkpoint, convert, convert_all, segment_stops
 from parity.worker.task import Task
 from parity.worker.watch import watched
 from parity.workers.job import DiagnoseJob, TensorsJob
+
+# How many times as far off as the outputs that were recorded another computation of them may be.
+MARGIN = 8.0
 
 
 class Trained(NamedTuple):
@@ -54,6 +59,7 @@ def record(task: Task, tell: Tell) -> None:
         trace = join(trained.pieces, batches, task.phase)
         if program.tested is not None:
             trace |= program.tested() | {"test_labels": task.content.test_labels}
+            trace["undecided"] = undecided(task, program.read(len(batches)), trace["test_output"])
         else:
             recorder.save(recording.PRETRAINED, start.named_weights(identity, program.read(len(batches))))
         recorder.save(recording.TRACE, trace)
@@ -74,6 +80,23 @@ def record(task: Task, tell: Tell) -> None:
         "twins": time.perf_counter() - replayed,
     }  # fmt: skip
     recorder.finish("complete", seconds=seconds, peak_memory_bytes=peak_memory(), twins=count, without_twins=without)
+
+
+def undecided(task: Task, state: Arrays, measured: np.ndarray) -> np.ndarray:
+    """[test samples] bool: the samples of the test set that a state's model classifies by rounding, in the run's dtype.
+
+    The loop's accuracy and its predictions come of two computations, and may differ in these. `measured` [test samples,
+    units] are the outputs that one of them had: the other is taken to be no further than MARGIN times as far off, nor
+    further than rounding can take it at all.
+    """
+    dtype = task.identity.dtype
+    inputs = convert(task.content.test_inputs, "float64")
+    given = task.identity, task.job.realisation, convert_all(state, "float64")
+    values, errors = evaluated.outputs(*given, inputs, dtype)
+    with np.errstate(all="ignore"):
+        off = np.abs(measured - values)
+        seen = off[np.isfinite(off)].max(initial=0) + UNIT_ROUNDOFF[dtype] * np.abs(values)
+        return evaluated.undecided(task.identity, evaluated.Outputs(values, np.minimum(errors, MARGIN * seen)))
 
 
 def train(
