@@ -148,13 +148,32 @@ def predict(model: Any, function: Callable[..., Any] | None, x: Any) -> Any:
 
 
 def slots(updater: Any, model: Any) -> dict[str, dict[str, np.ndarray]]:
-    """What the optimizer keeps of each weight: by the slot's name, then the weight's."""
+    """What the optimizer keeps of each weight: by the slot's name, then the weight's.
+
+    Where a stock optimizer keeps what Keras does but for a constant, it is taken in, and the name says how.
+    """
     found: dict[str, dict[str, np.ndarray]] = {}
+    groups = {id(variable): group for group in updater.param_groups for variable in group["params"]}
     for name, variable in variables(model).items():
         for slot, value in updater.state.get(variable, {}).items():
             if isinstance(value, torch.Tensor) and value.shape == variable.shape:
-                found.setdefault(slot, {})[name] = capture.array(value)
+                called, kept = as_keras(updater, groups[id(variable)], slot, capture.array(value))
+                found.setdefault(called, {})[name] = kept
     return found
+
+
+def as_keras(updater: Any, group: Mapping[str, Any], slot: str, value: np.ndarray) -> tuple[str, np.ndarray]:
+    """A slot as Keras's optimizer of the same name has it: the name, and the values.
+
+    Keras's momentum is of what is added to a weight; torch's largest gradient has its first step's epsilon in it.
+    """
+    if slot == "momentum_buffer" and isinstance(updater, torch.optim.SGD):
+        return f"-lr * {slot}", -float(group["lr"]) * value
+    if slot == "momentum_buffer" and isinstance(updater, torch.optim.RMSprop):
+        return f"lr * {slot}", float(group["lr"]) * value
+    if slot == "exp_inf" and isinstance(updater, torch.optim.Adamax):
+        return f"{slot} - eps", value - group["eps"]
+    return slot, value
 
 
 class Exact(TorchFunctionMode):

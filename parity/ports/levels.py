@@ -12,10 +12,20 @@ from parity.ports.judge import Array, Judge, Side
 from parity.ports.stages import matched
 from parity.verdict.checks import Result
 
-# Keras's and torch's names of the same thing that an optimizer keeps.
 TRAIN_MODE: tuple[Level, ...] = ("training forward", "buffers")
 TRAINING: tuple[Level, ...] = ("optimizer step", "steps", "forward after training")
-SLOTS = {"momentum": "exp_avg", "velocity": "exp_avg_sq"}
+# What an optimizer of Keras's keeps of a weight, and torch's names of the same thing; where torch's stock optimizer has
+# it otherwise, its side says what makes it Keras's.
+SLOTS = {
+    "momentum": ("exp_avg", "-lr * momentum_buffer", "lr * momentum_buffer"),
+    "velocity": ("exp_avg_sq", "square_avg"),
+    "velocity_hat": ("max_exp_avg_sq",),
+    "average_gradient": ("grad_avg",),
+    "accumulator": ("sum",),
+    "accumulated_grad": ("square_avg",),
+    "accumulated_delta_var": ("acc_delta",),
+    "norm": ("exp_inf - eps", "exp_inf"),
+}
 
 
 def judge_of(keras: Side, torch: Side, pairing: Pairing) -> Judge:
@@ -174,8 +184,8 @@ def steps(judge: Judge) -> Iterator[Finding]:
 def slots(judge: Judge, slot: str) -> Iterator[Finding]:
     """One thing that the optimizer keeps of each weight, where both sides keep it."""
     kept = {name.split("/")[0] for name in judge.torch.names("slots/")}
-    other = SLOTS.get(slot)
-    if other is None or other not in kept:
+    other = next((name for name in SLOTS.get(slot, ()) if name in kept), None)
+    if other is None:
         reason = f"torch keeps {', '.join(sorted(kept)) or 'nothing'}, which is not known to be the same"
         yield Finding("optimizer step", f"slot {slot}", "not_judged", reason, needed=False)
         return
