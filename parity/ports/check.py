@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from parity.errors import IncomparableError, UsageError
 from parity.models.described import Side as Framework
 from parity.pairing.given import from_toml, to_toml
@@ -24,6 +26,7 @@ from parity.ports.levels import alone, judge_of, judged, to_force
 from parity.ports.recording import Opened
 from parity.ports.report import Report
 from parity.ports.session import Arrays
+from parity.ports.sides import unloaded
 from parity.recordings.files import write_whole
 from parity.workers.pairs import at_once, raise_together
 from parity.workers.processes import Worker, silent
@@ -89,13 +92,15 @@ class Check:
         if self.weights() == "port":
             # A port may have reordered the rows behind a flattened map, as it should where torch flattens otherwise.
             pairing = with_flattening(pairing, self.start["keras"], self.start["torch"])
+        untouched = self.untouched()
         # Of a large model this is memory that running it needs.
         self.built.clear()
         self.record(steps)
         sides = {side: self.side(side) for side in KINDS}
         proofs = proven(pairing, self.start["keras"], self.start["torch"])
         judge = judge_of(sides["keras"], sides["torch"], pairing)
-        findings = [*judged(judge, proofs), *self.uncovered(pairing)]
+        findings = [unloaded(finding, untouched, self.start["torch"]) for finding in judged(judge, proofs)]
+        findings += self.uncovered(pairing)
         report = Report(sides["keras"], sides["torch"], pairing, tuple(findings), tuple(self.notes), self.out)
         report = replace(report, strict=self.request.strict)
         if any(finding.result == "failed" and finding.level == "forward" for finding in findings):
@@ -195,6 +200,16 @@ class Check:
         if self.frozen:
             names = ", ".join(self.frozen)
             self.notes.append(f"{names} held fixed, Keras has one bias there: do so in yours, requires_grad_(False)")
+
+    def untouched(self) -> set[str]:
+        """The weights that the user's port() left as they were built."""
+        if self.weights() != "port":
+            return set()
+        built, start = self.built["torch"], self.start["torch"]
+        found = {name for name in start if np.array_equal(built[name], start[name])}
+        if found >= {name for name, weight in self.opened["torch"].model.weights().items() if weight.trainable}:
+            self.notes.append("port() changes no weight of torch's model: does it fill this one, or a copy?")
+        return found
 
     def record(self, steps: int) -> None:
         """Run both models."""

@@ -8,7 +8,7 @@ from parity.verdict.checks import Result, VerdictName
 
 Level = Literal[
     "settings", "inputs", "weights", "forward", "predict", "training forward", "buffers", "loss", "backward",
-    "optimizer step", "steps", "forward after training", "float32",
+    "optimizer step", "steps", "forward after training", "each side alone", "float32",
 ]  # fmt: skip
 LEVELS: tuple[Level, ...] = get_args(Level)
 

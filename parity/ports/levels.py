@@ -7,6 +7,7 @@ import numpy as np
 
 from parity.pairing.pairs import Pairing
 from parity.pairing.proof import Proof
+from parity.ports import sides
 from parity.ports.findings import Finding, Level
 from parity.ports.judge import Array, Judge, Side
 from parity.ports.stages import matched
@@ -51,6 +52,7 @@ def judged(judge: Judge, proofs: Sequence[Proof]) -> list[Finding]:
     found += loss(judge)
     found += backward(judge)
     found += steps(judge)
+    found += sides.alone(judge)
     found += judge.in_float32()
     return found
 

@@ -22,6 +22,7 @@ from parity.experiment.validation import STRICT
 from parity.models.calls import Call, Leak
 from parity.models.described import Model
 from parity.ports.job import RecordJob
+from parity.ports.probes import probe
 from parity.ports.session import Arrays, Plan, Session
 from parity.recordings.files import write_whole
 from parity.worker.training import peak_memory
@@ -153,6 +154,7 @@ def record(session: Session, job: RecordJob) -> None:
     session.watch = True
     rounds = session.run("float64", plan, base.__setitem__)
     session.watch = False
+    probe(session, plan, base.__setitem__)
     first = time.perf_counter()
     constants, nudges, narrow = Moved(base), Moved(base), Moved(base)
     if rounds:

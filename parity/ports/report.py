@@ -81,6 +81,7 @@ class Report:
         else:
             yield f"mismatch: Keras and torch part first at {first.name}, {first.level}, float64"
             yield from self.place(first)
+        yield from self.one_sided()
         yield from self.passing()
         yield from self.framework()
         yield from self.rounding()
@@ -119,6 +120,16 @@ class Report:
             size = max(float(np.max(np.abs(v))) for n, v in self.keras.arrays.items() if n.startswith("outputs/eval/"))
             worst = max(f.measured or 0.0 for f in apart)
             yield f"  results of the whole models in eval mode: {worst:.2g} apart, of values up to {size:.2g}"
+
+    def one_sided(self) -> Iterator[str]:
+        """What either side does by itself and should not, or the other does not."""
+        said = [
+            f
+            for f in self.findings
+            if f.level == "each side alone" and f.result != "passed" and f is not self.first_divergence
+        ]
+        for finding in sorted(said, key=lambda finding: finding.result != "failed")[:SHOWN]:
+            yield f"  {finding.name}: {finding.reason}"
 
     def near(self, first: Finding) -> set[str]:
         """The paths of the layers that a finding is of."""

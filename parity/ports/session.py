@@ -190,10 +190,13 @@ class Session:
         """What the user calls for inference, where they say what that is on this side."""
         if self.source.predict is None:
             return
-        with telling(f"{self.name}: predict()"):
-            tree = self.side.own.predict(model, self.source.predict, self.own_inputs(batch))
-        for name, tensor in self.named_outputs(tree).items():
+        for name, tensor in self.named_outputs(self.predicted(model, batch)).items():
             sink(f"outputs/predict/{name}", self.side.capture.array(tensor))
+
+    def predicted(self, model: Any, batch: Batch) -> Any:
+        """What the user's own predict() gives."""
+        with telling(f"{self.name}: predict()"):
+            return self.side.own.predict(model, self.source.predict, self.own_inputs(batch))
 
     def train_pass(self, model: Any, batch: Batch, sink: Sink, plan: Plan) -> None:
         """A pass in train mode, what it does to the buffers, and what is differentiated in it."""
@@ -211,10 +214,7 @@ class Session:
         """The loss of a pass, and gradients of its results, each weighted at random."""
         side, results = self.side, self.named_outputs(done.outputs)
         if self.source.loss is not None and batch.y is not None:
-            with telling(f"{self.name}: loss()"):
-                _, value, by_output = side.own.loss(done, self.source.loss, self.targets(batch))
-            if value.shape != ():
-                raise UsageError(f"{self.name}: loss() gives a tensor of shape {value.shape}, not one number")
+            _, value, by_output = self.lost(done, batch)
             sink("loss", value)
             for name, value in by_output.items():
                 sink(f"loss-gradient/{name}", value)
@@ -235,6 +235,14 @@ class Session:
             sink(f"gradient/{name}", value)
         for name, value in by_weight.items():
             sink(f"weight-gradient/{name}", value)
+
+    def lost(self, done: Any, batch: Batch) -> tuple[Any, NDArray[Any], Arrays]:
+        """The user's loss of a pass: the tensor, its value, and its gradients by the model's results."""
+        with telling(f"{self.name}: loss()"):
+            found: tuple[Any, NDArray[Any], Arrays] = self.side.own.loss(done, self.source.loss, self.targets(batch))
+        if found[1].shape != ():
+            raise UsageError(f"{self.name}: loss() gives a tensor of shape {found[1].shape}, not one number")
+        return found
 
     def cotangent(self, number: int, shape: tuple[int, ...], other: tuple[int, ...] | None) -> NDArray[np.float64]:
         """By what the result `number` is weighted: at random, the same on both sides, of which `other` is Keras's."""
