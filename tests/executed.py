@@ -83,7 +83,7 @@ def own_model(side: Framework, loaded: Any, name: str, folder: Path) -> None:
     for job in (
         InputsJob(folder / "in", data=str(paths["data"])),
         OpenJob(source, folder / "in", folder / "side"),
-        OwnRecordJob(folder / "side" / "weights.safetensors", folder / "side", 1, 1),
+        OwnRecordJob(folder / "side" / "weights.arrays", folder / "side", 1, 1),
     ):
         session = own_worker.perform(loaded, job, lambda message: None, session)
 

@@ -41,14 +41,16 @@ def forward(
     x: Any,
     training: bool,
     sources: Mapping[int, str | None],
+    keep: Callable[[str, np.ndarray], None] | None = None,
     watch: bool = False,
     forced: Mapping[str, np.ndarray] | None = None,
 ) -> Pass:
     """Call the model on `x`; `sources` says where each layer was made. With `watch`, leaks of float64 are noted.
 
-    What is made is written down, and where `forced` has an array of its name, that goes on in its place.
+    What is made is written down, and `keep` takes its values by name. Where `forced` has an array of a name, that goes
+    on in its place.
     """
-    done = Pass(model, None, Trace(array), tf.GradientTape(persistent=True))
+    done = Pass(model, None, Trace(array, keep), tf.GradientTape(persistent=True))
     for name, tensor in leaves(x).items():
         done.trace.known(tensor, f"input {name}".rstrip())
     watching = narrower(done.trace.leak) if watch else nullcontext()
@@ -158,14 +160,14 @@ def tensors(tree: Any) -> list[Any]:
     return list({id(t): t for t in found}.values())
 
 
-def gradients(done: Pass, cost: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def gradients(done: Pass, cost: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The cost's gradients by each tensor of a pass, and by each weight that is trained."""
     weights = {name: v for name, v in variables(done.model).items() if v.trainable}
     made = {name: t for name, t in done.trace.tensors.items() if t.dtype.is_floating}
     found = done.tape.gradient(cost, [*made.values(), *(v.value for v in weights.values())])
-    arrays = [None if g is None else array(tf.convert_to_tensor(g)) for g in found]
-    by_tensor = {name: g for name, g in zip(made, arrays, strict=False) if g is not None}
-    by_weight = {name: g for name, g in zip(weights, arrays[len(made) :], strict=True) if g is not None}
+    dense = [None if g is None else tf.convert_to_tensor(g) for g in found]
+    by_tensor = {name: g for name, g in zip(made, dense, strict=False) if g is not None}
+    by_weight = {name: g for name, g in zip(weights, dense[len(made) :], strict=True) if g is not None}
     return by_tensor, by_weight
 
 

@@ -50,9 +50,10 @@ def complete(model: Any, x: Any) -> None:
         model(x, training=False)
 
 
-def read(model: Any) -> dict[str, np.ndarray]:
-    """All weights by name."""
-    return {name: np.array(variable.value) for name, variable in variables(model).items()}
+def read(model: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """All weights by name, one after the other."""
+    for name, variable in variables(model).items():
+        yield name, np.array(variable.value)
 
 
 def write(model: Any, values: Mapping[str, np.ndarray]) -> None:

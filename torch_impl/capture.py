@@ -25,7 +25,7 @@ class Pass:
     model: Any
     outputs: Any
     trace: Trace
-    found: dict[str, np.ndarray] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 def array(tensor: Any) -> np.ndarray:
@@ -38,14 +38,16 @@ def forward(
     x: Any,
     training: bool,
     sources: Mapping[int, str | None],
+    keep: Callable[[str, np.ndarray], None] | None = None,
     watch: bool = False,
     forced: Mapping[str, np.ndarray] | None = None,
 ) -> Pass:
     """Call the model on `x`; `sources` says where each layer was made. With `watch`, leaks of float64 are noted.
 
-    What is made is written down, and where `forced` has an array of its name, that goes on in its place.
+    What is made is written down, and `keep` takes its values by name. Where `forced` has an array of a name, that goes
+    on in its place.
     """
-    done = Pass(model, None, Trace(array))
+    done = Pass(model, None, Trace(array, keep))
     for name, tensor in leaves(x).items():
         done.trace.known(tensor, f"input {name}".rstrip())
     model.train(training)
@@ -124,9 +126,9 @@ def recording(done: Pass, sources: Mapping[int, str | None], forced: Mapping[str
         for own in done.trace.add(path, name, paths.get(id(module)), number, read, made, source):
             tensor = done.trace.tensors[own]
             if tensor.requires_grad:
-                tensor.register_hook(lambda g, own=own: done.found.__setitem__(own, array(g)))
+                tensor.register_hook(lambda g, own=own: done.found.__setitem__(own, g.detach().clone()))
             if own in forced:
-                value = torch.from_numpy(forced[own]).to(tensor.dtype)
+                value = torch.from_numpy(np.require(forced[own], requirements="W")).to(tensor.dtype)
                 if any(tensor is other for other in read):
                     # Changed in place, so whoever goes on may use what was read.
                     tensor.data.copy_(value)
@@ -168,14 +170,14 @@ def tensors(tree: Any) -> list[Any]:
     return list({id(t): t for t in found}.values())
 
 
-def gradients(done: Pass, cost: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def gradients(done: Pass, cost: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The cost's gradients by each tensor of a pass, and by each weight that is trained."""
     weights = {name: v for name, v in variables(done.model).items() if v.requires_grad}
     done.found.clear()
     if not cost.requires_grad:
         return {}, {}
     found = torch.autograd.grad(cost, list(weights.values()), retain_graph=True, allow_unused=True)
-    by_weight = {n: g.to_dense().cpu().numpy() for n, g in zip(weights, found, strict=True) if g is not None}
+    by_weight = {n: g.to_dense() for n, g in zip(weights, found, strict=True) if g is not None}
     return dict(done.found), by_weight
 
 

@@ -55,17 +55,19 @@ def complete(model: Any, x: Any) -> None:
             capture.called(model, x)
 
 
-def read(model: Any) -> dict[str, np.ndarray]:
-    """All weights by name."""
-    return {name: capture.array(variable) for name, variable in variables(model).items()}
+def read(model: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """All weights by name, one after the other."""
+    for name, variable in variables(model).items():
+        yield name, capture.array(variable)
 
 
 def write(model: Any, values: Mapping[str, np.ndarray]) -> None:
-    """Set the weights that are given by name."""
+    """Set the weights that are given by name; no gradients are left of an earlier run."""
     known = variables(model)
+    model.zero_grad(set_to_none=True)
     with torch.no_grad():
         for name, value in values.items():
-            known[name].copy_(torch.from_numpy(np.array(value)))
+            known[name].copy_(torch.from_numpy(np.require(value, requirements=("C", "W"))))
 
 
 def freeze(model: Any, names: list[str]) -> None:
@@ -118,8 +120,7 @@ def loss(done: capture.Pass, function: Callable[..., Any], y: Any) -> tuple[Any,
 
 
 def optimizer(make: Callable[..., Any], model: Any) -> Any:
-    """The user's optimizer, new, as is the model: no gradients are left of an earlier run."""
-    model.zero_grad(set_to_none=True)
+    """The user's optimizer, new."""
     return make(model.parameters())
 
 

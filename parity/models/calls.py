@@ -50,14 +50,14 @@ class Leak:
 
 @dataclass
 class Trace:
-    """A pass as it is written down; `array` makes a NumPy array of a framework's tensor.
+    """A pass as it is written down; `array` makes a NumPy array of a framework's tensor, which `keep` takes by name.
 
     Tensors are known by their identity, so all of them are kept as long as the trace is.
     """
 
     array: Callable[[Any], NDArray[Any]]
+    keep: Callable[[str, NDArray[Any]], None] | None = None
     calls: list[Call] = field(default_factory=list)
-    values: dict[str, NDArray[Any]] = field(default_factory=dict)
     tensors: dict[str, Any] = field(default_factory=dict)
     kept: list[Any] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
@@ -81,6 +81,11 @@ class Trace:
             Leak(self.calls[n].name if n < len(self.calls) else last, dtype, where, is_own)
             for n, dtype, where, is_own in self.narrow
         ]
+
+    def release(self) -> None:
+        """Let go of all tensors, once nothing is differentiated any more."""
+        self.kept.clear()
+        self.tensors.clear()
 
     def known(self, tensor: Any, name: str) -> None:
         """Give a tensor that no call made, an input's, its name."""
@@ -106,7 +111,8 @@ class Trace:
             own = base if len(made) == 1 else f"{base}[{part}]"
             shape = tuple(int(n) for n in tensor.shape)
             self.calls.append(Call(own, kind, layer, number, part, shape, reads, shapes, source))
-            self.values[own] = self.array(tensor)
+            if self.keep is not None:
+                self.keep(own, self.array(tensor))
             self.tensors[own] = tensor
             self.known(tensor, own)
             given.append(own)

@@ -18,6 +18,7 @@ from parity.pairing.rules import pair
 from parity.pairing.transfer import moved
 from parity.pairing.tying import with_flattening
 from parity.ports import batch, recording
+from parity.ports.arrays import Arrays, load_arrays, save_arrays
 from parity.ports.findings import Finding
 from parity.ports.generic import generic
 from parity.ports.job import ForceJob, InputsJob, OpenJob, PortJob, RecordJob
@@ -25,7 +26,6 @@ from parity.ports.judge import Judge, Side
 from parity.ports.levels import alone, judge_of, judged, to_force
 from parity.ports.recording import Opened
 from parity.ports.report import Report
-from parity.ports.session import Arrays
 from parity.ports.sides import unloaded
 from parity.recordings.files import write_whole
 from parity.workers.pairs import at_once, raise_together
@@ -34,8 +34,8 @@ from parity.workers.processes import Worker, silent
 Weights = Literal["port", "keras", "torch", "as-is"]
 # Steps of the optimizer, and runs that are a rounding away, on each side.
 STEPS, RERUNS = 5, 2
-INPUTS, START, MAP = "inputs", "start.safetensors", "map.toml"
-FORCED, ALONE = "forced.safetensors", "alone.safetensors"
+INPUTS, START, MAP = "inputs", "start.arrays", "map.toml"
+FORCED, ALONE = "forced.arrays", "alone.arrays"
 KINDS: dict[Framework, Literal["tf", "torch"]] = {"keras": "tf", "torch": "torch"}
 
 
@@ -142,7 +142,7 @@ class Check:
         self.opened[side], self.built[side] = recording.load_opened(self.out / side)
         if self.opened[side].model.framework != side:
             raise UsageError(f"{source} is a recording of torch's side: give Keras's side first, torch's second")
-        self.start[side] = recording.load_arrays(self.out / side / START)
+        self.start[side] = load_arrays(self.out / side / START)
 
     def paired(self) -> Pairing:
         """Which layer is which."""
@@ -186,11 +186,11 @@ class Check:
         if owner == "torch":
             # What torch has as a sum is added up, and must not be rounded to float32 for it.
             self.start[owner] = {n: w.astype("f8") if w.dtype.kind == "f" else w for n, w in self.start[owner].items()}
-        recording.save_arrays(self.out / owner / START, self.start[owner])
+        save_arrays(self.out / owner / START, self.start[owner])
         if chosen == "port":
             target = self.out / other / START
             self.workers["torch"].run(PortJob(self.out / owner / START, target), silent, "port() took")
-            self.start[other] = recording.load_arrays(target)
+            self.start[other] = load_arrays(target)
             return
         found = moved(pairing, self.start[owner], owner)
         self.start[other] = {**generic(self.built[other], ())[0], **found.values}
@@ -216,7 +216,7 @@ class Check:
         jobs = []
         shapes = self.opened["keras"].outputs
         for side in self.live():
-            recording.save_arrays(self.out / side / START, self.start[side])
+            save_arrays(self.out / side / START, self.start[side])
             frozen = tuple(self.frozen) if side == "torch" else ()
             job = RecordJob(self.out / side / START, self.out / side, steps, RERUNS, frozen, shapes)
             jobs.append(partial(self.workers[KINDS[side]].run, job, silent, "recording took"))
@@ -226,10 +226,10 @@ class Check:
         """Each stage of the forward pass by itself, on the other side's tensors."""
         side: Framework = "torch" if "torch" in self.live() else "keras"
         forced, made = self.out / side / FORCED, self.out / side / ALONE
-        recording.save_arrays(forced, to_force(judge, side))
+        save_arrays(forced, to_force(judge, side))
         job = ForceJob(self.out / side / START, forced, made)
         self.workers[KINDS[side]].run(job, silent, "judging stages alone took")
-        return list(alone(judge, side, recording.load_arrays(made)))
+        return list(alone(judge, side, load_arrays(made)))
 
     def side(self, side: Framework) -> Side:
         """A side as it was recorded."""
@@ -262,7 +262,7 @@ def record_side(
     worker.run(InputsJob(out / INPUTS, asked.data, asked.inputs, dict(asked.shapes), asked.samples), silent)
     worker.run(OpenJob(source, out / INPUTS, out), silent)
     _, built = recording.load_opened(out)
-    recording.save_arrays(out / START, generic(built, built)[0])
+    save_arrays(out / START, generic(built, built)[0])
     said = batch.load(out / INPUTS).steps
     steps = next(n for n in (asked.steps, said, STEPS) if n is not None)
     worker.run(RecordJob(out / START, out, steps, RERUNS), silent)

@@ -54,7 +54,9 @@ def mixed(tree: Any, count: int) -> Any:
 def called(session: Session, model: Any, batch: Batch, way: str) -> dict[str, Any]:
     """The model's results in eval mode, or what the user's own predict() gives."""
     if way == "eval":
-        return session.named_outputs(session.forward(model, session.inputs(batch), False).outputs)
+        done = session.forward(model, session.inputs(batch), False)
+        done.trace.release()
+        return session.named_outputs(done.outputs)
     return session.named_outputs(session.predicted(model, batch))
 
 
@@ -85,4 +87,5 @@ def part_loss(session: Session, model: Any, batch: Batch) -> NDArray[Any]:
     """The user's loss of a batch."""
     done = session.forward(model, session.inputs(batch), False)
     value: NDArray[Any] = session.lost(done, batch)[1]
+    done.trace.release()
     return value

@@ -1,19 +1,18 @@
 """What is kept of one side of a user's pair: its model, its weights, and all tensors of its runs.
 
-A folder with `model.json` and `weights.safetensors` (the opened model), `recording.json` and `arrays.safetensors` (what
-it did), and the inputs. Of the runs that are a rounding away, and of float32, only by how much each tensor moved.
+A folder with `model.json` and `weights.arrays` (the opened model), `recording.json` and `run.arrays` (what it did), and
+the inputs. Of the runs that are a rounding away, and of float32, only by how much each tensor moved.
 """
 
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,16 +20,17 @@ from parity.errors import IncomparableError
 from parity.experiment.validation import STRICT
 from parity.models.calls import Call, Leak
 from parity.models.described import Model
+from parity.ports.arrays import Arrays, Writer, load_arrays, save_arrays
 from parity.ports.job import RecordJob
 from parity.ports.probes import probe
-from parity.ports.session import Arrays, Plan, Session
+from parity.ports.session import Plan, Session
 from parity.recordings.files import write_whole
 from parity.worker.training import peak_memory
 
-FORMAT = 1
+FORMAT = 2
 # Elements that are compared at once.
 BLOCK = 2**20
-OPENED, WEIGHTS, RECORDED, ARRAYS = "model.json", "weights.safetensors", "recording.json", "arrays.safetensors"
+OPENED, WEIGHTS, RECORDED, ARRAYS = "model.json", "weights.arrays", "recording.json", "run.arrays"
 
 
 @dataclass(frozen=True)
@@ -100,25 +100,10 @@ def distance(a: NDArray[Any], b: NDArray[Any]) -> float:
     return largest
 
 
-def save_opened(folder: Path, opened: Opened, values: Arrays) -> None:
+def save_opened(folder: Path, opened: Opened, values: Iterable[tuple[str, NDArray[Any]]]) -> None:
     """Keep an opened model, and the weights that it was built with."""
     write_whole(folder / OPENED, json.dumps(asdict(opened)).encode())
     save_arrays(folder / WEIGHTS, values)
-
-
-def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Keep arrays in their order."""
-    ordered = {f"{i:06} {name}": np.asarray(value, order="C") for i, (name, value) in enumerate(arrays.items())}
-    write_whole(path, safetensors.numpy.save(ordered))
-
-
-def load_arrays(path: Path) -> Arrays:
-    """What `save_arrays` kept, in its order."""
-    try:
-        found = safetensors.numpy.load(path.read_bytes())
-    except Exception as error:
-        raise IncomparableError(f"{path} cannot be read ({error}); record it again") from error
-    return {name.partition(" ")[2]: found[name] for name in sorted(found)}
 
 
 def load_opened(folder: Path) -> tuple[Opened, Arrays]:
@@ -147,14 +132,15 @@ def record(session: Session, job: RecordJob) -> None:
     """Run a model from given weights, and keep what it did."""
     began = time.perf_counter()
     plan = Plan(load_arrays(job.weights), job.steps, job.frozen, job.output_shapes)
-    base: Arrays = {}
     session.calls.clear()
     session.leaks.clear()
     session.lacking.clear()
     session.watch = True
-    rounds = session.run("float64", plan, base.__setitem__)
-    session.watch = False
-    probe(session, plan, base.__setitem__)
+    with Writer(job.out / ARRAYS) as write:
+        rounds = session.run("float64", plan, write)
+        session.watch = False
+        probe(session, plan, write)
+    base = load_arrays(job.out / ARRAYS)
     first = time.perf_counter()
     constants, nudges, narrow = Moved(base), Moved(base), Moved(base)
     if rounds:
@@ -162,7 +148,6 @@ def record(session: Session, job: RecordJob) -> None:
     for number in range(job.reruns):
         session.run("float64", plan, nudges, nudge=number)
     session.run("float32", plan, narrow)
-    save_arrays(job.out / ARRAYS, base)
     recorded = Recorded(
         format=FORMAT,
         steps=job.steps,

@@ -16,12 +16,12 @@ from parity.experiment.spec import Dtype
 from parity.models.calls import Call, Leak
 from parity.models.described import Model
 from parity.models.trees import leaves, mapped
+from parity.ports.arrays import Arrays
 from parity.ports.batch import Batch
 from parity.ports.source import Source, telling
 
 # Numbers that are nudged at once.
 PATTERN = 2**20
-Arrays = dict[str, NDArray[Any]]
 # Takes each array of a run by name, as soon as it is there.
 Sink = Callable[[str, NDArray[Any]], None]
 
@@ -105,14 +105,15 @@ class Session:
         done = self.forward(model, self.inputs(self.batch.in_precision("float64")), False)
         assert self.built is not None
         shapes = tuple(tuple(int(n) for n in value.shape) for value in self.named_outputs(done.outputs).values())
+        done.trace.release()
         return self.side.describe.described(model, done.trace.calls, self.built[2]), done.trace.calls, shapes
 
-    def forward(self, model: Any, x: Any, training: bool) -> Any:
-        """One pass."""
+    def forward(self, model: Any, x: Any, training: bool, keep: Sink | None = None) -> Any:
+        """One pass; `keep` takes all tensors of it."""
         assert self.built is not None
         mode = "train" if training else "eval"
         with telling(f"{self.name}: calling the model in {mode} mode"):
-            done = self.side.capture.forward(model, x, training, self.built[2], self.watch)
+            done = self.side.capture.forward(model, x, training, self.built[2], keep, self.watch)
         if self.watch:
             self.leaks.setdefault(mode, done.trace.leaks())
         return done
@@ -148,43 +149,39 @@ class Session:
         side.own.write(model, start)
         side.own.freeze(model, list(plan.frozen))
         with side.own.exact_constants() if exact else nullcontext([]) as rounded:
-            done = self.evaluate(model, batch, sink, "eval")
-            if not plan.steps:
-                self.differentiate(done, batch, sink, plan)
+            self.evaluate(model, batch, sink, "eval", None if plan.steps else plan)
             self.predict(model, batch, sink)
             side.own.write(model, start)
             if plan.steps:
-                self.train_pass(model, batch, sink, plan)
+                self.train_pass(model, batch, sink, plan, start)
                 side.own.write(model, start)
                 self.train(model, batch, plan.steps, sink)
-                self.evaluate(model, batch, sink, "after")
+                self.evaluate(model, batch, sink, "after", None)
                 side.own.write(model, start)
         return bool(rounded)
 
-    def evaluate(self, model: Any, batch: Batch, sink: Sink, level: str) -> Any:
-        """A pass in eval mode: all tensors of the first, the results alone of the one after training."""
-        done = self.forward(model, self.inputs(batch), False)
-        if level == "eval":
-            self.pass_on(done, sink, level)
+    def evaluate(self, model: Any, batch: Batch, sink: Sink, level: str, plan: Plan | None) -> None:
+        """A pass in eval mode: all tensors of the first, the results alone of the one after training.
+
+        With a plan it is differentiated, too.
+        """
+        keep = below(sink, level) if level == "eval" else None
+        done = self.forward(model, self.inputs(batch), False, keep)
+        self.calls.setdefault(level, done.trace.calls)
         for name, tensor in self.named_outputs(done.outputs).items():
             sink(f"outputs/{level}/{name}", self.side.capture.array(tensor))
-        return done
+        if plan is not None:
+            self.differentiate(done, batch, sink, plan)
+        done.trace.release()
 
-    def forced(self, plan: Plan, tensors: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    def forced(self, plan: Plan, tensors: Mapping[str, NDArray[Any]], sink: Sink) -> None:
         """What each stage makes in eval mode when `tensors` go on in place of what the stages before it made."""
         model = self.model("float64")
         self.side.own.write(model, Start(plan.weights, "float64", None))
         x = self.inputs(self.batch.in_precision("float64"))
         assert self.built is not None
         with self.side.own.exact_constants(), telling(f"{self.name}: calling the model in eval mode"):
-            done = self.side.capture.forward(model, x, False, self.built[2], forced=tensors)
-        return done.trace.values
-
-    def pass_on(self, done: Any, sink: Sink, level: str) -> None:
-        """Give the tensors of a pass to the sink, and keep what is said of them."""
-        self.calls.setdefault(level, done.trace.calls)
-        for name, value in done.trace.values.items():
-            sink(f"{level}/{name}", value)
+            self.side.capture.forward(model, x, False, self.built[2], sink, forced=tensors).trace.release()
 
     def predict(self, model: Any, batch: Batch, sink: Sink) -> None:
         """What the user calls for inference, where they say what that is on this side."""
@@ -198,17 +195,17 @@ class Session:
         with telling(f"{self.name}: predict()"):
             return self.side.own.predict(model, self.source.predict, self.own_inputs(batch))
 
-    def train_pass(self, model: Any, batch: Batch, sink: Sink, plan: Plan) -> None:
-        """A pass in train mode, what it does to the buffers, and what is differentiated in it."""
-        before = self.side.own.read(model)
-        done = self.forward(model, self.inputs(batch), True)
-        self.pass_on(done, sink, "train")
+    def train_pass(self, model: Any, batch: Batch, sink: Sink, plan: Plan, start: Start) -> None:
+        """A pass in train mode, what it does to the buffers of `start`, and what is differentiated in it."""
+        done = self.forward(model, self.inputs(batch), True, below(sink, "train"))
+        self.calls.setdefault("train", done.trace.calls)
         for name, tensor in self.named_outputs(done.outputs).items():
             sink(f"outputs/train/{name}", self.side.capture.array(tensor))
-        for name, value in self.side.own.read(model).items():
-            if not np.array_equal(value, before[name], equal_nan=value.dtype.kind == "f"):
+        for name, value in self.side.own.read(model):
+            if not np.array_equal(value, start[name].astype(value.dtype), equal_nan=value.dtype.kind == "f"):
                 sink(f"buffers/{name}", value)
         self.differentiate(done, batch, sink, plan)
+        done.trace.release()
 
     def differentiate(self, done: Any, batch: Batch, sink: Sink, plan: Plan) -> None:
         """The loss of a pass, and gradients of its results, each weighted at random."""
@@ -232,9 +229,9 @@ class Session:
             self.lacking["backward"] = str(error)
             return
         for name, value in by_tensor.items():
-            sink(f"gradient/{name}", value)
+            sink(f"gradient/{name}", side.capture.array(value))
         for name, value in by_weight.items():
-            sink(f"weight-gradient/{name}", value)
+            sink(f"weight-gradient/{name}", side.capture.array(value))
 
     def lost(self, done: Any, batch: Batch) -> tuple[Any, NDArray[Any], Arrays]:
         """The user's loss of a pass: the tensor, its value, and its gradients by the model's results."""
@@ -268,13 +265,18 @@ class Session:
                     costs.append(own.step(model, updater, source.loss, self.inputs(batch), y))
             if number in (0, steps - 1):
                 level = "steps" if number else "step"
-                for name, value in own.read(model).items():
+                for name, value in own.read(model):
                     sink(f"{level}/{name}", value)
             if not number:
                 for slot, values in own.slots(updater, model).items():
                     for name, value in values.items():
                         sink(f"slots/{slot}/{name}", value)
         sink("costs", np.array(costs).reshape(steps))
+
+
+def below(sink: Sink, level: str) -> Sink:
+    """A sink that writes every name below a level."""
+    return lambda name, value: sink(f"{level}/{name}", value)
 
 
 def nudged(array: NDArray[Any], number: int, position: int) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from parity.errors import UsageError
 from parity.experiment.randomness import generator
 from parity.ports import batch, recording
+from parity.ports.arrays import Writer, load_arrays, save_arrays
 from parity.ports.job import ForceJob, InputsJob, Job, OpenJob, PortJob
 from parity.ports.session import Plan, Session
 from parity.ports.source import Source, modules_of, split, telling
@@ -71,13 +72,13 @@ def functions(source: Source) -> list[str]:
 
 def port(session: Session, job: PortJob) -> None:
     """Let the user's port() fill the model."""
-    given = recording.load_arrays(job.weights)
+    given = load_arrays(job.weights)
     model = session.model("float64")
     if session.source.port is None:
         raise UsageError(f"{session.name} has no port()")
     with telling(f"{session.name}: port()"):
         session.source.port(model, [w.astype("float64") if w.dtype.kind == "f" else w for w in given.values()])
-    recording.save_arrays(job.out, session.side.own.read(model))
+    save_arrays(job.out, session.side.own.read(model))
 
 
 def perform(side: SimpleNamespace, job: Job, tell: Tell, session: Session | None = None) -> Session | None:
@@ -91,8 +92,9 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, session: Session | None
         if isinstance(job, PortJob):
             port(session, job)
         elif isinstance(job, ForceJob):
-            plan = Plan(recording.load_arrays(job.weights), 0)
-            recording.save_arrays(job.out, session.forced(plan, recording.load_arrays(job.forced)))
+            plan = Plan(load_arrays(job.weights), 0)
+            with Writer(job.out) as write:
+                session.forced(plan, load_arrays(job.forced), write)
         else:
             recording.record(session, job)
     return session
