@@ -16,7 +16,7 @@ from parity.commands import folders
 from parity.commands import options as opts
 from parity.errors import UsageError
 from parity.experiment.spec import Framework
-from parity.ports import check, template
+from parity.ports import check, converted, template
 from parity.ports.report import Report
 from parity.ports.source import split
 from parity.workers.installed import require_frameworks
@@ -48,6 +48,7 @@ def check_models(
     map: str | Path | None = None,
     steps: int | None = None,
     strict: bool = False,
+    save_weights: str | Path | None = None,
     out: str | Path | None = None,
     time_limit: float | None = None,
 ) -> Report:
@@ -68,8 +69,11 @@ def check_models(
         map=None if map is None else Path(map),
         steps=steps,
         strict=strict,
+        save_weights=None if save_weights is None else Path(save_weights),
     )
     require_inputs(request)
+    if request.save_weights is not None:
+        converted.require(request.save_weights, weights)
     for side in check.KINDS:
         if side not in request.recorded():
             split(request.source(side))
@@ -113,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
     report = check_models(
         options.keras, options.torch, data=options.data, inputs=options.inputs, shapes=dict(options.shape or []),
         samples=options.samples, weights=options.weights, map=options.map, steps=options.steps, strict=options.strict,
-        out=options.out, time_limit=options.time_limit,
+        save_weights=options.save_weights, out=options.out, time_limit=options.time_limit,
     )  # fmt: skip
     print(f"verdict: {report.verdict}" if options.quiet else report)
     if options.junit is not None:
@@ -190,6 +194,12 @@ def parser() -> opts.Parser:
     add("--strict", action="store_true", help="call it a mismatch where a framework's own constants are rounded")
     add("--new", type=Path, metavar="DIR", help="write commented files to start with, which run as they are")
     add("--record-side", choices=list(SIDES), help="record the one side that is given, to stand in for it elsewhere")
+    add(
+        "--save-weights",
+        type=Path,
+        metavar="FILE",
+        help="write what was moved, if it is proven: torch's state_dict (.safetensors) or Keras's .weights.h5",
+    )
     add("--out", type=Path, metavar="DIR", help="default runs/check-TIME; must be new or empty")
     add("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML, one test case each")
     add("--time-limit", type=float, metavar="SECONDS", help="end a framework that takes longer")

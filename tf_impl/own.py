@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from sys import _getframe
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -61,6 +63,13 @@ def write(model: Any, values: Mapping[str, np.ndarray]) -> None:
     known = variables(model)
     for name, value in values.items():
         known[name].assign(value)
+
+
+def save(model: Any, file: Path, said: str) -> None:
+    """Write the weights as `model.load_weights` takes them; what is `said` of them is the attribute `parity`."""
+    model.save_weights(file)
+    with h5py.File(file, "a") as written:
+        written.attrs["parity"] = said
 
 
 def freeze(model: Any, names: list[str]) -> None:

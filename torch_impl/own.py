@@ -3,10 +3,12 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from sys import _getframe
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from torch.overrides import TorchFunctionMode
 
@@ -68,6 +70,17 @@ def write(model: Any, values: Mapping[str, np.ndarray]) -> None:
     with torch.no_grad():
         for name, value in values.items():
             known[name].copy_(torch.from_numpy(np.require(value, requirements=("C", "W"))))
+
+
+def save(model: Any, file: Path, said: str) -> None:
+    """Write the `state_dict`, as `load_state_dict` takes it; what is `said` of it is the metadata's `parity`."""
+    state = model.state_dict()
+    strange = [name for name, value in state.items() if not isinstance(value, torch.Tensor)]
+    if strange:
+        raise UsageError(f"the state_dict has {strange[0]}, which is no tensor: a safetensors file cannot hold it")
+    # Copies, since weights that are tied lie in one memory, which the format refuses.
+    kept = {name: value.detach().clone().contiguous() for name, value in state.items()}
+    safetensors.torch.save_file(kept, file, {"format": "pt", "parity": said})
 
 
 def freeze(model: Any, names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What is asked of a side's process: to draw inputs, to open a model, and to record what it does."""
+"""What is asked of a side's process: to draw inputs, to open a model, to record what it does, to save weights."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,10 +33,14 @@ class OpenJob:
 
 @dataclass(frozen=True)
 class PortJob:
-    """Let the user's own port() fill the model that is open with the other side's weights; write what it has then."""
+    """Let the user's own port() fill the model that is open with the other side's weights; write what it has then.
+
+    The model has the weights `onto` before, else those of its last run.
+    """
 
     weights: Path
     out: Path
+    onto: Path | None = None
     kind: Literal["port"] = "port"
     __pydantic_config__ = STRICT
 
@@ -70,4 +74,15 @@ class ForceJob:
     __pydantic_config__ = STRICT
 
 
-Job = InputsJob | OpenJob | PortJob | RecordJob | ForceJob
+@dataclass(frozen=True)
+class SaveJob:
+    """Write weights as the framework's own format, in float32, with what is `said` of them in the file."""
+
+    weights: Path
+    out: Path
+    said: str
+    kind: Literal["save"] = "save"
+    __pydantic_config__ = STRICT
+
+
+Job = InputsJob | OpenJob | PortJob | RecordJob | ForceJob | SaveJob

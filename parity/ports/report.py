@@ -37,6 +37,8 @@ class Report:
     strict: bool = False
     # Each stage of the forward pass by itself, given the other side's tensors; where that pass differs.
     alone: tuple[Finding, ...] = ()
+    # What came of the wish to have the weights as the other side's own file.
+    saved: str = ""
 
     def __bool__(self) -> bool:
         return self.verdict == "parity"
@@ -45,7 +47,8 @@ class Report:
         *lines, report, verdict = self.lines()
         room = max(0, MOST_LINES - len(lines) - 2)
         notes = [f"  note: {said}" for said in [*self.pairing.messages, *self.notes]]
-        return "\n".join([*lines[: MOST_LINES - 2], *notes[: min(room, SHOWN)], report, verdict])
+        saved = [f"  {self.saved}"] if self.saved else []
+        return "\n".join([*lines[: MOST_LINES - 2], *notes[: min(room, SHOWN)], *saved, report, verdict])
 
     @property
     def verdict(self) -> VerdictName:
@@ -198,6 +201,7 @@ class Report:
             ],
             "messages": self.pairing.messages,
             "notes": self.notes,
+            "saved_weights": self.saved,
             "framework_constants": {
                 "keras": {name: by for side, name, by in self.constants() if side is self.keras},
                 "torch": {name: by for side, name, by in self.constants() if side is self.torch},

@@ -16,7 +16,7 @@ from parity.errors import UsageError
 from parity.experiment.randomness import generator
 from parity.ports import batch, recording
 from parity.ports.arrays import Writer, load_arrays, save_arrays
-from parity.ports.job import ForceJob, InputsJob, Job, OpenJob, PortJob
+from parity.ports.job import ForceJob, InputsJob, Job, OpenJob, PortJob, SaveJob
 from parity.ports.session import Plan, Session
 from parity.ports.source import Source, modules_of, split, telling
 from parity.worker import serving
@@ -76,6 +76,8 @@ def port(session: Session, job: PortJob) -> None:
     model = session.model("float64")
     if session.source.port is None:
         raise UsageError(f"{session.name} has no port()")
+    if job.onto is not None:
+        session.side.own.write(model, load_arrays(job.onto))
     with telling(f"{session.name}: port()"):
         session.source.port(model, [w.astype("float64") if w.dtype.kind == "f" else w for w in given.values()])
     save_arrays(job.out, session.side.own.read(model))
@@ -95,6 +97,8 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, session: Session | None
             plan = Plan(load_arrays(job.weights), 0)
             with Writer(job.out) as write:
                 session.forced(plan, load_arrays(job.forced), write)
+        elif isinstance(job, SaveJob):
+            session.save(load_arrays(job.weights), job.out, job.said)
         else:
             recording.record(session, job)
     return session

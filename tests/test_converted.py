@@ -1,0 +1,171 @@
+"""Weights that are moved become the other side's own files: what stock loaders make of them, and when none is there."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from own_pairs import PAIRS
+
+from benchmarks.user_pairs import KERAS, TORCH
+from parity.errors import UsageError
+from parity.ports import converted
+from parity.ports.check import Request, checked
+
+# Convolution, batch norm, embedding, attention and LSTM; the weights are drawn, so that a build() in any process and
+# precision has the same.
+KERAS_NET = """
+def build():
+    image, tokens = keras.Input((6, 5, 3), name="image"), keras.Input((4,), dtype="int32", name="tokens")
+    a = layers.BatchNormalization(epsilon=1e-5)(layers.Conv2D(4, 3)(image))
+    a = layers.GlobalAveragePooling2D()(a)
+    b = layers.Embedding(7, 6)(tokens)
+    b = layers.MultiHeadAttention(2, 3)(b, b)
+    b = layers.LSTM(5)(b)
+    model = keras.Model({"image": image, "tokens": tokens}, layers.Dense(2)(layers.Concatenate()([a, b])))
+    rng = np.random.default_rng(3)
+    model.set_weights([np.abs(rng.normal(0, 0.4, w.shape)) + 0.01 for w in model.get_weights()])
+    return model
+"""
+TORCH_NET = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        self.embed = nn.Embedding(7, 6)
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+        self.lstm = nn.LSTM(6, 5, batch_first=True)
+        self.head = nn.Linear(9, 2)
+
+    def forward(self, image, tokens):
+        a = self.norm(self.conv(image)).mean((2, 3))
+        b = self.embed(tokens)
+        b, _ = self.attention(b, b, b, need_weights=False)
+        return self.head(torch.cat([a, self.lstm(b)[0][:, -1]], 1))
+
+def build():
+    return Net()
+
+def inputs(x):
+    return {"image": torch.from_numpy(x["image"]).permute(0, 3, 1, 2), "tokens": torch.from_numpy(x["tokens"]).long()}
+"""
+DATA = """
+STEPS = 0
+
+def data(rng, n):
+    return {"image": rng.normal(size=(n, 6, 5, 3)).astype("f4"), "tokens": rng.integers(0, 7, (n, 4)).astype("i4")}
+"""
+# What a user writes who has the files.
+IN_KERAS = """
+import sys, numpy as np
+sys.path.insert(0, ".")
+import my_keras
+x = dict(np.load("x.npz"))
+model = my_keras.build()
+if len(sys.argv) > 1:
+    model.set_weights([0 * w for w in model.get_weights()])
+    model.load_weights(sys.argv[1])
+np.savez("keras.npz", y=model(x, training=False), **{str(i): w for i, w in enumerate(model.get_weights())})
+"""
+IN_TORCH = """
+import sys, numpy as np, torch
+sys.path.insert(0, ".")
+import my_torch
+from safetensors.torch import load_file
+model = my_torch.build()
+model.load_state_dict(load_file(sys.argv[1]), strict=True)
+model.eval()
+with torch.no_grad():
+    np.savez("torch.npz", y=model(**my_torch.inputs(dict(np.load("x.npz")))))
+"""
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A folder with both sides and inputs for them."""
+    for name, text in (("keras", KERAS + KERAS_NET), ("torch", TORCH + TORCH_NET)):
+        (tmp_path / f"my_{name}.py").write_text(text)
+    (tmp_path / "data.py").write_text(DATA)
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "x.npz", image=rng.normal(size=(3, 6, 5, 3)).astype("f4"), tokens=rng.integers(0, 7, (3, 4)))
+    return tmp_path
+
+
+def plain(folder, code, *arguments):
+    """Run it in a process that has nothing of this project, and load what it saved."""
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(np.load(folder / ("keras.npz" if code is IN_KERAS else "torch.npz")))
+
+
+def request(folder, **settings):
+    sides = str(folder / "my_keras.py"), str(folder / "my_torch.py")
+    return Request(*sides, data=str(folder / "data.py"), **settings)
+
+
+@pytest.mark.ci
+def test_both_directions_through_stock_loaders(pair, own_workers):
+    file = pair / "port.safetensors"
+    report = checked(request(pair, save_weights=file), own_workers, pair / "out")
+    assert report.verdict == "parity", str(report)
+    assert f"{file} written" in str(report)
+    ours = plain(pair, IN_KERAS)
+    np.testing.assert_allclose(plain(pair, IN_TORCH, "port.safetensors")["y"], ours["y"], rtol=1e-5, atol=1e-6)
+    with safetensors.safe_open(file, "np") as written:
+        said = json.loads(written.metadata()["parity"])
+    assert (said["verdict"], said["moved_from"]) == ("parity", "keras")
+    assert said["levels"]["weights"] == {"passed": sum(f.level == "weights" for f in report.findings)}
+    assert said["sha256"]["weights"] == converted.digest(safetensors.numpy.load_file(file))
+    # And back: torch's module is now what that file says.
+    text = (pair / "my_torch.py").read_text()
+    loading = "def build():\n    from safetensors.torch import load_file\n    net = Net()\n"
+    loading += f"    net.load_state_dict(load_file({str(file)!r}))\n    return net\n"
+    (pair / "my_torch.py").write_text(text.replace("def build():\n    return Net()\n", loading))
+    back = pair / "back.weights.h5"
+    report = checked(request(pair, save_weights=back), own_workers, pair / "again")
+    assert report.verdict == "parity", str(report)
+    theirs = plain(pair, IN_KERAS, "back.weights.h5")
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    # Of the very checkpoints, which now somebody else has converted.
+    assert checked(request(pair, weights="as-is"), own_workers, pair / "as-is").verdict == "parity"
+
+
+PORT = """
+def port(module, weights):
+    kernel, bias = map(torch.from_numpy, weights)
+    module.weight.data.copy_(kernel.T)
+    module.bias.data.copy_(bias)
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "written"), [("", "", True), ("copy_(bias)", "copy_(2 * bias)", False)])
+def test_only_what_is_proven_is_written(old, new, written, own_workers, tmp_path):
+    """By the user's own port, which is right or forgets a factor."""
+    paths = PAIRS["rounding"].write(tmp_path / "pair")
+    paths["torch"].write_text(paths["torch"].read_text() + PORT.replace(old, new))
+    paths["keras"].write_text(paths["keras"].read_text().replace("Dense(1)", "Dense(1, bias_initializer='ones')"))
+    file = tmp_path / "port.safetensors"
+    sides = str(paths["keras"]), str(paths["torch"])
+    report = checked(Request(*sides, data=str(paths["data"]), save_weights=file), own_workers, tmp_path / "out")
+    assert file.exists() == written, str(report)
+    if written:
+        assert safetensors.numpy.load_file(file)["bias"].tolist() == [1]
+    else:
+        assert f"{file} not written: sequential/dense/bias ~ bias: " in str(report)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "said"),
+    [
+        ("weights.pt", None, "ends in neither"),
+        ("a.safetensors", "as-is", "nothing is moved"),
+        ("a.safetensors", "torch", "let the file end in .weights.h5"),
+        ("a.weights.h5", "port", "let the file end in .safetensors"),
+        ("no/a.safetensors", None, "there is no folder"),
+    ],
+)
+def test_what_cannot_be_written(name, weights, said, tmp_path):
+    with pytest.raises(UsageError, match=said):
+        converted.require(tmp_path / name, weights)
