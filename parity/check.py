@@ -33,14 +33,15 @@ and may have loss, optimizer, step and predict; torch's side also inputs, output
 port: docs/own-pair.md explains each
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient, 4 a worker failed, 130 interrupted
 """
+Source = str | Path | Callable[..., Any]
 SIDES: Mapping[str, Framework] = {"keras": "tf", "torch": "torch"}
 
 
 def check_models(
-    keras: str | Path | Callable[..., Any],
-    torch: str | Path | Callable[..., Any],
+    keras: Source,
+    torch: Source,
     *,
-    data: str | Path | Callable[..., Any] | None = None,
+    data: Source | None = None,
     inputs: str | Path | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     samples: int = 16,
@@ -58,6 +59,33 @@ def check_models(
     `python -m parity.check --help`, by the same names. Raises UsageError where the request cannot be carried out, which
     what the user's own code raises is, and WorkerError where a framework's process crashed or ran out of memory.
     """
+    request = requested(
+        keras, torch, data=data, inputs=inputs, shapes=shapes, samples=samples, weights=weights, map=map, steps=steps,
+        strict=strict, save_weights=save_weights,
+    )  # fmt: skip
+    live = [SIDES[side] for side in check.KINDS if side not in request.recorded()]
+    require_frameworks(live)
+    with folders.written_to(None if out is None else Path(out), "check") as folder:
+        threads = max(1, available_cpus() // len(live)) if live else 1
+        with started("cpu", threads, time_limit, live, MODULE) as workers:
+            return check.checked(request, workers, folder)
+
+
+def requested(
+    keras: Source,
+    torch: Source,
+    *,
+    data: Source | None = None,
+    inputs: str | Path | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    samples: int = 16,
+    weights: check.Weights | None = None,
+    map: str | Path | None = None,
+    steps: int | None = None,
+    strict: bool = False,
+    save_weights: str | Path | None = None,
+) -> check.Request:
+    """What `check_models` is asked for, looked at; raises UsageError where it cannot be carried out."""
     request = check.Request(
         keras=named(keras),
         torch=named(torch),
@@ -77,12 +105,7 @@ def check_models(
     for side in check.KINDS:
         if side not in request.recorded():
             split(request.source(side))
-    require_frameworks()
-    with folders.written_to(None if out is None else Path(out), "check") as folder:
-        live = [SIDES[side] for side in check.KINDS if side not in request.recorded()]
-        threads = max(1, available_cpus() // len(live)) if live else 1
-        with started("cpu", threads, time_limit, live, MODULE) as workers:
-            return check.checked(request, workers, folder)
+    return request
 
 
 def named(side: str | Path | Callable[..., Any]) -> str:

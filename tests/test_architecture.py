@@ -33,7 +33,8 @@ ARROWS = {
     "models": ("experiment/validation.py",),
     "pairing": ("errors.py", "models"),
     "ports": (
-        "errors.py", "experiment", "recordings/files.py", "workers", "worker", "models", "pairing", "verdict/checks.py",
+        "errors.py", "__init__.py", "experiment", "recordings/files.py", "workers", "worker", "models", "pairing",
+        "verdict/checks.py",
     ),
     "verdict": ("experiment", "bounds", "recordings"),
     # Formulas tell which side is off; workers are asked for replays.

@@ -39,6 +39,8 @@ class Purpose(IntEnum):
     NUDGE = 10
     GENERIC = 11
     INPUTS = 12
+    SKETCH = 13
+    GOLDEN = 14
 
 
 # Philox4x32-10: the factors of its products, what is added to its key in each round, and the low half of a product.

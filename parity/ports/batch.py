@@ -71,15 +71,25 @@ def save(folder: Path, batch: Batch) -> None:
                 raise UsageError(f"the inputs hold {array.dtype}, not numbers")
             arrays[f"{part}/{name}" if name else part] = np.ascontiguousarray(array)
     shape = {"x": structure(batch.x, "x"), "y": structure(batch.y, "y"), "steps": batch.steps}
-    write_whole(folder / ARRAYS, safetensors.numpy.save(arrays))
-    write_whole(folder / STRUCTURE, json.dumps(shape).encode())
+    put(folder, arrays, shape)
 
 
 def load(folder: Path) -> Batch:
     """The batch that `save` kept."""
-    arrays = safetensors.numpy.load((folder / ARRAYS).read_bytes())
-    shape = json.loads((folder / STRUCTURE).read_text())
+    arrays, shape = contents(folder)
     return Batch(rebuilt(shape["x"], arrays), rebuilt(shape["y"], arrays), shape["steps"])
+
+
+def contents(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays of a batch that `save` kept, and their structure."""
+    arrays = safetensors.numpy.load((folder / ARRAYS).read_bytes())
+    return arrays, json.loads((folder / STRUCTURE).read_text())
+
+
+def put(folder: Path, arrays: dict[str, NDArray[Any]], shape: dict[str, Any]) -> None:
+    """Keep a batch of which `contents` gave arrays and structure."""
+    write_whole(folder / ARRAYS, safetensors.numpy.save(arrays))
+    write_whole(folder / STRUCTURE, json.dumps(shape).encode())
 
 
 def drawn(returned: Any, steps: int | None) -> Batch:

@@ -85,4 +85,16 @@ class SaveJob:
     __pydantic_config__ = STRICT
 
 
-Job = InputsJob | OpenJob | PortJob | RecordJob | ForceJob | SaveJob
+@dataclass(frozen=True)
+class SketchJob:
+    """Run the model that is open as a RecordJob does, and keep a few numbers of each tensor; `reruns` may be 0."""
+
+    weights: Path
+    out: Path
+    steps: int
+    reruns: int
+    kind: Literal["sketch"] = "sketch"
+    __pydantic_config__ = STRICT
+
+
+Job = InputsJob | OpenJob | PortJob | RecordJob | ForceJob | SaveJob | SketchJob

@@ -14,9 +14,9 @@ from pydantic import TypeAdapter
 
 from parity.errors import UsageError
 from parity.experiment.randomness import generator
-from parity.ports import batch, recording
+from parity.ports import batch, recording, sketch
 from parity.ports.arrays import Writer, load_arrays, save_arrays
-from parity.ports.job import ForceJob, InputsJob, Job, OpenJob, PortJob, SaveJob
+from parity.ports.job import ForceJob, InputsJob, Job, OpenJob, PortJob, SaveJob, SketchJob
 from parity.ports.session import Plan, Session
 from parity.ports.source import Source, modules_of, split, telling
 from parity.worker import serving
@@ -99,6 +99,8 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, session: Session | None
                 session.forced(plan, load_arrays(job.forced), write)
         elif isinstance(job, SaveJob):
             session.save(load_arrays(job.weights), job.out, job.said)
+        elif isinstance(job, SketchJob):
+            sketch.record(session, job)
         else:
             recording.record(session, job)
     return session
