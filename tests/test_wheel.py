@@ -88,6 +88,28 @@ def test_the_readmes_python_from_an_empty_folder(installed):
 
 
 @pytest.mark.ci
+def test_the_readmes_test_in_an_empty_project(installed, tmp_path):
+    """The plugin is found by its entry point alone, and the port that --new writes is right; then it is not."""
+    _, environment = installed
+    (code,) = re.findall(r"a test -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (tmp_path / "test_port.py").write_text(code)
+    new = [sys.executable, "-m", "parity.check", "--new", "."]
+    subprocess.run(new, cwd=tmp_path, env=environment, capture_output=True, check=True)
+
+    def tested():
+        called = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+        return subprocess.run(called, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+
+    done = tested()
+    assert "1 passed" in done.stdout, done.stdout
+    side = tmp_path / "my_torch.py"
+    side.write_text(side.read_text().replace("BatchNorm2d(5)", "BatchNorm2d(5, eps=1e-4)"))
+    done = tested()
+    assert "mismatch: Keras and torch part first at batch_normalization ~ norm, forward" in done.stdout, done.stdout
+    assert "1 failed" in done.stdout
+
+
+@pytest.mark.ci
 def test_the_console_script(installed):
     folder, environment = installed
     script = folder.parent / PLACE / "bin/keras-torch-parity"
