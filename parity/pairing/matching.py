@@ -1,4 +1,4 @@
-"""Which layers correspond by what they are and where they stand: rules 3 to 5 of pairing.
+"""Which layers correspond by what they are and where they stand: rules 3 and 4 of pairing.
 
 Layers that fit one another and stand between the same pairs form a group. A group of one on each side is a pair. In a
 larger one, what its members read and who reads them tells them apart, then their names; then their order, if what the
@@ -6,16 +6,13 @@ one gives reaches the next. Where all of that fails, order alone is a guess, whi
 same tensor, as queries, keys and values do, have no order: they stay unpaired.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from parity.pairing.groups import Group, chained, fitting, groups, in_order, parallel, segments, told
 from parity.pairing.items import Item, Side
 from parity.pairing.pairs import Rule
 from parity.pairing.surroundings import surroundings
-
-# Whether what two layers give looks alike, by their paths.
-Alike = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,6 @@ class Matcher:
     """
 
     sides: tuple[Side, Side]
-    alike: Alike | None = None
     left_out: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
     found: dict[int, Found] = field(default_factory=dict)
 
@@ -55,7 +51,6 @@ class Matcher:
             self.single_between,
             self.by_names,
             self.by_chain,
-            self.by_tensors,
             self.by_order,
             self.by_elimination,
         )
@@ -183,20 +178,6 @@ class Matcher:
             if agree and not parallel(self.sides, group) and (said is None or in_order(said)):
                 return self.pair(group, tuple(range(len(group[0]))), "structure", guess=True)
         return False
-
-    def by_tensors(self) -> bool:
-        """Rule 5: what they give looks like what one other gives."""
-        for ours, theirs in self.groups() if self.alike else ():
-            for item in ours:
-                like = [other for other in theirs if self.looks_like(item, other)]
-                if len(like) == 1 and [i for i in ours if self.looks_like(i, like[0])] == [item]:
-                    self.found[item.position] = Found(like[0], "tensors")
-                    return True
-        return False
-
-    def looks_like(self, keras: Item, torch: Item) -> bool:
-        """Whether two items fit and give what looks alike."""
-        return self.alike is not None and self.fit(keras, torch) and self.alike(keras.layer.path, torch.layer.path)
 
     def partners(self, positions: frozenset[int] | None, side: int) -> Hashable:
         """Items that are all paired, by the positions of Keras's; None if one is not, or they are not known."""

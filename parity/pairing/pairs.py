@@ -7,7 +7,7 @@ from typing import Literal
 from parity.models.described import Model, Side
 from parity.pairing.links import Alone, Link
 
-Rule = Literal["map", "values", "structure", "names", "tensors"]
+Rule = Literal["map", "values", "structure", "names"]
 
 
 @dataclass(frozen=True)

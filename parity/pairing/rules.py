@@ -1,7 +1,8 @@
-"""Which layer is which: five rules, in this order, and what each of them leaves.
+"""Which layer is which: four rules, in this order, and what each of them leaves.
 
 1 the user's map, 2 equal weights, up to a transform, 3 the only ones of their kind and shape where they stand,
-4 names, 5 tensors that look alike. A pair is never made against one that a rule before made.
+4 names. A pair is never made against one that a rule before made. A fifth, equal results, pairs tensors between layers
+(parity/ports/stages.py): it needs weights that are paired already.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from parity.errors import UsageError
 from parity.models.described import Model
 from parity.pairing.given import resolved, selected
 from parity.pairing.items import Item, Side
-from parity.pairing.matching import Alike, Found, Matcher
+from parity.pairing.matching import Found, Matcher
 from parity.pairing.messages import messages
 from parity.pairing.pairs import Pair, Pairing, PairingMap
 from parity.pairing.tying import tied_pair, with_flattening
@@ -34,18 +35,16 @@ def pair(
     torch_values: Values | None = None,
     given: PairingMap | None = None,
     made_of: tuple[MadeOf, MadeOf] | None = None,
-    alike: Alike | None = None,
 ) -> Pairing:
     """Pair the layers of two models.
 
-    `made_of` says for each side of tensors that no layer made, but a function, which tensors they were made of;
-    `alike` says of two layers, by their paths, whether what they give looks alike. Raises UsageError for a map that
-    names what is not there.
+    `made_of` says for each side of tensors that no layer made, but a function, which tensors they were made of. Raises
+    UsageError for a map that names what is not there.
     """
     given = given or PairingMap()
     made = made_of or ({}, {})
     sides = Side(keras, made[0]), Side(torch, made[1])
-    matcher = Matcher(sides, alike, left_out(given, sides))
+    matcher = Matcher(sides, left_out(given, sides))
     fixed = list(resolved(given, sides[0].items, sides[1].items))
     matcher.found |= {own.position: Found(other, "map") for own, other in fixed if own.part and other.part}
     if keras_values and torch_values:
