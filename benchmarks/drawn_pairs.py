@@ -214,6 +214,21 @@ def attention(chain: Chain) -> None:
     chain.faults.append(Fault(old, old.replace("batch_first=True", "batch_first=False"), "forward", f"block{number}"))
 
 
+def stacked(chain: Chain) -> None:
+    """The same, where torch has queries, keys and values in one layer."""
+    features = chain.shape[-1]
+    if features % 2:
+        dense(chain, 4)
+        features = 4
+    chain.add(
+        f"layers.MultiHeadAttention(2, {features // 2})",
+        f"Stacked({features}, 2, order=(0, 1, 2))",
+        "{m}(x)",
+        wrong=("order=(0, 1, 2)", chain.pick(["order=(1, 0, 2)", "order=(0, 1, 2), scale=0.5"])),
+    )
+    chain.keras[-1] = chain.keras[-1].replace(")(x)", ")(x, x)")
+
+
 def dense(chain: Chain, units: int | None = None) -> None:
     """A dense layer with its activation inside."""
     units = units or int(chain.rng.integers(2, 7))
@@ -232,7 +247,7 @@ IMAGE_BLOCKS: tuple[Callable[[Chain], None], ...] = (
     conv, conv, depthwise, transposed, batch_norm, layer_norm, group_norm, function, pooling, residual,
 )  # fmt: skip
 SEQUENCE_BLOCKS: tuple[Callable[[Chain], None], ...] = (
-    recurrent, recurrent, bidirectional, attention, layer_norm, function, dense,
+    recurrent, recurrent, bidirectional, attention, stacked, layer_norm, function, dense,
 )  # fmt: skip
 LOSSES = (
     ("def loss(targets, outputs):\n    return keras.losses.MeanSquaredError()(targets, outputs)\n",
@@ -248,6 +263,18 @@ OPTIMIZERS = (
     None,
 )  # fmt: skip
 FORWARD = """
+class Stacked(nn.Module):
+    def __init__(self, features, heads, order, scale=None):
+        super().__init__()
+        self.heads, self.order, self.scale = heads, order, scale
+        self.qkv, self.out = nn.Linear(features, 3 * features), nn.Linear(features, features)
+
+    def forward(self, x):
+        parts = [a.unflatten(2, (self.heads, -1)).transpose(1, 2) for a in self.qkv(x).chunk(3, dim=2)]
+        y = F.scaled_dot_product_attention(*(parts[n] for n in self.order), scale=self.scale)
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()

@@ -89,6 +89,7 @@ ONE_SIDED = {
     "lbfgs.slots": "torch's stock class keeps vectors of all weights together",
     "lbfgs.restore": "torch's stock class keeps vectors of all weights together",
     "losses.clipped": "Keras's clip, which its stock losses do themselves",
+    "describe.aliases": "torch's paths are those of attributes",
     "own.Exact": "torch's functions can be replaced by a mode",
     "own.as_keras": "what an optimizer keeps is told in Keras's terms",
     "optimizers.TorchAdam": TORCH_FORMULA,

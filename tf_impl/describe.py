@@ -47,6 +47,18 @@ def members(model: Any, inside: str = "") -> Iterator[tuple[str, Any]]:
             yield from members(layer, f"{path}/")
 
 
+def aliases(model: Any) -> dict[str, str]:
+    """Of each layer by its path, the path by attributes of the layers that hold it: Keras numbers names no one gave."""
+    found, inside = {"": ""}, {"": model}
+    for path, layer in members(model):
+        above = max((p for p in inside if not p or path.startswith(f"{p}/")), key=len)
+        held = next((name for name, value in vars(inside[above]).items() if value is layer), None)
+        own = held if held is not None and not held.startswith("_") else path.removeprefix(above).strip("/")
+        found[path] = f"{found[above]}/{own}".strip("/")
+        inside[path] = layer
+    return found
+
+
 def settings(layer: Any) -> dict[str, Any]:
     """A layer's configuration, as JSON can hold it."""
     if not is_leaf(layer):
@@ -91,7 +103,7 @@ def variables(model: Any) -> dict[str, Any]:
 def described(model: Any, calls: Sequence[Call], sources: Mapping[int, str | None]) -> Model:
     """The model as layers in the order of `calls`; `sources` says where each was made, by its identity."""
     names = {id(variable): name for name, variable in variables(model).items()}
-    parts = []
+    parts, called = [], aliases(model)
     for path, layer in members(model):
         weights = [
             (
@@ -101,5 +113,6 @@ def described(model: Any, calls: Sequence[Call], sources: Mapping[int, str | Non
             for role, v in own_variables(layer)
             if id(v) in names
         ]
-        parts.append(Part(path, kind(layer), is_leaf(layer), settings(layer), sources.get(id(layer)), weights))
+        source = sources.get(id(layer))
+        parts.append(Part(path, kind(layer), is_leaf(layer), settings(layer), source, weights, called[path]))
     return in_order("keras", parts, calls)

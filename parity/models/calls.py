@@ -133,6 +133,7 @@ class Part(NamedTuple):
     settings: Mapping[str, Any]
     source: str | None
     weights: Sequence[tuple[int, Weight]]
+    alias: str = ""
 
 
 def in_order(framework: Side, parts: Iterable[Part], calls: Sequence[Call]) -> Model:
@@ -151,6 +152,6 @@ def in_order(framework: Side, parts: Iterable[Part], calls: Sequence[Call]) -> M
         made = called.get(part.path, [])
         reads, writes = made[0].reads if made else (), tuple(call.name for call in made)
         weights = tuple(weight for _, weight in own)
-        found[part.path] = Layer(part.path, part.kind, part.settings, weights, part.source, reads, writes)
+        found[part.path] = Layer(part.path, part.kind, part.settings, weights, part.source, reads, writes, part.alias)
     order = [path for path in called if path in found]
     return Model(framework, tuple(found[path] for path in [*order, *(path for path in found if path not in called)]))

@@ -47,6 +47,8 @@ class Layer:
 
     `reads` and `writes` name the tensors of its first call: two layers that name the same one read the same tensor,
     or one reads what the other writes. Where they are not known they are empty.
+
+    `alias` is the path by the attributes of the user's own code, where the framework's path may have other names.
     """
 
     path: str
@@ -56,6 +58,7 @@ class Layer:
     source: str | None = None
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    alias: str = ""
     __pydantic_config__ = STRICT
 
 

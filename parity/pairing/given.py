@@ -95,9 +95,10 @@ def whole_layers(pairing: Pairing) -> Iterator[tuple[tuple[str, str], str]]:
     names, else the parts."""
     seen = set()
     for pair in pairing.pairs:
-        same = [other for other in pairing.pairs if other.keras == pair.keras and other.torch == pair.torch]
+        same = [other for other in pairing.pairs if other.keras == pair.keras or other.torch == pair.torch]
         rule = pair.rule + (", a guess" if pair.guess else "")
-        if pair.parts == ("", "") or all(other.parts[0] == other.parts[1] for other in same):
+        alone = all((other.keras, other.torch) == (pair.keras, pair.torch) for other in same)
+        if pair.parts == ("", "") or (alone and all(other.parts[0] == other.parts[1] for other in same)):
             if (pair.keras, pair.torch) not in seen:
                 seen.add((pair.keras, pair.torch))
                 yield (pair.keras, pair.torch), rule

@@ -83,8 +83,9 @@ def parallel(sides: tuple[Side, Side], group: Group) -> bool:
 
 
 def told(group: Group) -> Told | None:
-    """What the names of a group's members say."""
-    return matched([item.path for item in group[0]], [item.path for item in group[1]])
+    """What the names of a group's members say: those that their frameworks know, or else those of the user's code."""
+    names = [[item.path for item in items] for items in group], [[item.alias for item in items] for items in group]
+    return matched(*names[0]) or matched(*names[1])
 
 
 def in_order(said: Told) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from parity.models.described import Layer, Model
-from parity.pairing.layouts import KINDS, parts_by
+from parity.pairing.layouts import KINDS, linear, parts_by
 from parity.pairing.layouts.form import Part
 from parity.pairing.meanings import fused_activation, meaning
 
@@ -28,16 +28,28 @@ class Item:
         """The layer's path, with the part's name where there are several."""
         return f"{self.layer.path}:{self.name}" if self.name else self.layer.path
 
+    @property
+    def alias(self) -> str:
+        """The same as the user's own code calls it."""
+        layer = self.layer.alias or self.layer.path
+        return f"{layer}:{self.name}" if self.name else layer
+
 
 class Side:
-    """One model's items. `made_of` says of tensors that no layer made which others they were made of."""
+    """One model's items. `made_of` says of tensors that no layer made which others they were made of.
 
-    def __init__(self, model: Model, made_of: Mapping[str, Iterable[str]]) -> None:
+    `stacked` are the paths of dense layers that are taken as three: queries, keys and values.
+    """
+
+    def __init__(
+        self, model: Model, made_of: Mapping[str, Iterable[str]], stacked: frozenset[str] = frozenset()
+    ) -> None:
         self.model = model
         self.made_of = made_of
+        self.stacked = stacked
         self.items: list[Item] = []
         for layer in model.layers:
-            for name, part, said in pieces(model.framework, layer):
+            for name, part, said in pieces(model.framework, layer, layer.path in stacked):
                 self.items.append(Item(len(self.items), layer, name, part, said))
         self.weighted = [item for item in self.items if item.part is not None]
         self.weightless = [item for item in self.items if item.part is None]
@@ -65,12 +77,13 @@ class Side:
     def beside(self) -> dict[int, frozenset[int]]:
         """For each item with weights, the positions of those that read the same tensor.
 
-        The parts of one layer do in an attention alone.
+        The parts of one layer do in an attention alone, or where they are stacked.
         """
         found: dict[int, frozenset[int]] = {}
         for item in self.weighted:
             same = [i for i in self.weighted if i is not item and set(i.layer.reads) & set(item.layer.reads)]
-            kept = [i for i in same if i.layer is not item.layer or "Attention" in item.layer.kind.title()]
+            attends = "Attention" in item.layer.kind.title() or item.layer.path in self.stacked
+            kept = [i for i in same if i.layer is not item.layer or attends]
             found[item.position] = frozenset(i.position for i in kept)
         return found
 
@@ -114,9 +127,9 @@ class Side:
         return first.layer.path == last.layer.path
 
 
-def pieces(framework: str, layer: Layer) -> Iterator[tuple[str, Part | None, str | None]]:
+def pieces(framework: str, layer: Layer, stacked: bool) -> Iterator[tuple[str, Part | None, str | None]]:
     """A layer's parts with weights, or the layer itself if it has none, and then the activation inside it."""
-    parts = parts_by(KINDS[framework], layer)
+    parts = parts_by({layer.kind: linear.stacked} if stacked else KINDS[framework], layer)
     for part in parts:
         yield part.name, part, None
     if not parts:

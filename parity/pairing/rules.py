@@ -19,6 +19,7 @@ from parity.pairing.items import Item, Side
 from parity.pairing.matching import Found, Matcher
 from parity.pairing.messages import messages
 from parity.pairing.pairs import Pair, Pairing, PairingMap
+from parity.pairing.stacked import stacked
 from parity.pairing.tying import tied_pair, with_flattening
 from parity.pairing.views import Array
 from parity.pairing.weightless import pair_weightless
@@ -43,7 +44,8 @@ def pair(
     """
     given = given or PairingMap()
     made = made_of or ({}, {})
-    sides = Side(keras, made[0]), Side(torch, made[1])
+    plain = Side(keras, made[0]), Side(torch, made[1])
+    sides = Side(keras, made[0], stacked(*plain)), Side(torch, made[1], stacked(*reversed(plain)))
     matcher = Matcher(sides, left_out(given, sides))
     fixed = list(resolved(given, sides[0].items, sides[1].items))
     matcher.found |= {own.position: Found(other, "map") for own, other in fixed if own.part and other.part}

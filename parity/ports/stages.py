@@ -201,11 +201,16 @@ def made_by(call: Call) -> str | None:
 def whole_layers(pairing: Pairing) -> Iterable[tuple[str, str, str]]:
     """The pairs of layers, or activations inside of them, whose results are the same tensor, with the rule of each.
 
-    Of a layer in parts, the result is what the last of its partners makes.
+    Of a layer in parts, the result is what the last of its partners makes; what is stacked in one dense layer is told
+    apart by its values.
     """
     orders = [{layer.path: n for n, layer in enumerate(model.layers)} for model in (pairing.keras, pairing.torch)]
     by_keras: dict[str, tuple[str, str, str, int]] = {}
     for pair in sorted(pairing.pairs, key=lambda pair: orders[1][pair.torch]):
+        if pairing.torch.layer(pair.torch).kind == "Linear" and pair.parts[1]:
+            continue
+        if pairing.keras.layer(pair.keras).kind == "Dense" and pair.parts[0] not in ("", ACTIVATION):
+            continue
         own = f"{pair.keras}:{ACTIVATION}" if pair.parts[0] == ACTIVATION else pair.keras
         by_keras[own] = own, pair.torch, pair.rule, orders[0][pair.keras]
     by_torch = {other: (own, other, rule) for own, other, rule, _ in sorted(by_keras.values(), key=lambda e: e[3])}

@@ -31,6 +31,14 @@ def flattened(layer: Layer, channels: int) -> Reading | None:
     return Reading("dense", {"kernel": spot(*text), "bias": spot("bias", "o")}, "", {"c": channels})
 
 
+def stacked(layer: Layer) -> Iterator[Reading]:
+    """A dense layer of either framework that makes queries, keys and values, one third of its outputs each."""
+    kernel = ("kernel", "i (p o)") if layer.kind == "Dense" else ("weight", "(p o) i")
+    for number, part in enumerate(("query", "key", "value")):
+        tensors = {"kernel": spot(*kernel, p=number), "bias": spot("bias", "(p o)", p=number)}
+        yield Reading("dense", tensors, part, {"p": 3})
+
+
 KERAS = {
     "Dense": row(dense("i o")),
     "EinsumDense": einsum_dense,
