@@ -35,7 +35,9 @@ ARROWS = {
     "ports": (
         "errors.py", "__init__.py", "experiment", "recordings/files.py", "workers", "worker", "models", "pairing",
         "verdict/checks.py",
+        "causes",
     ),
+    "causes": ("experiment", "bounds", "pairing"),
     "verdict": ("experiment", "bounds", "recordings"),
     # Formulas tell which side is off; workers are asked for replays.
     "diagnosis": ("errors.py", "experiment", "data", "bounds", "recordings", "workers", "differences", "verdict"),
@@ -80,6 +82,9 @@ ONE_SIDED = {
     "capture.Functions": "Keras's functions are operations of a graph, which its hook sees",
     "capture.Narrower": "TensorFlow tells of its operations by a callback",
     "capture.called": "torch's models take several inputs as several arguments",
+    "costs.Stock": "torch's functions can be replaced by a mode",
+    "costs.changed": "torch's stock losses are functions, and Keras's are objects with settings",
+    "costs.alike": "Keras squeezes targets by itself",
     "clipping.clipped_by_norm": "torch's formula, a stock function there",
     "clipping.clip_by_norm": "Keras's formula, a stock method there",
     "layers.TorchBatchNorm": TORCH_FORMULA,

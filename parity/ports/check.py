@@ -28,6 +28,7 @@ from parity.ports.levels import alone, judge_of, judged, to_force
 from parity.ports.recording import Opened
 from parity.ports.report import Report
 from parity.ports.sides import unloaded
+from parity.ports.why import causes
 from parity.recordings.files import write_whole
 from parity.workers.pairs import at_once, raise_together
 from parity.workers.processes import Worker, silent
@@ -110,6 +111,10 @@ class Check:
             report = replace(report, alone=tuple(self.alone(judge)))
         if self.request.save_weights is not None:
             report = replace(report, saved=self.saved(report, pairing, proofs, self.request.save_weights))
+        if len(self.live()) == len(KINDS):
+            starts = {side: self.out / side / START for side in KINDS}
+            found, excluded = causes(judge, self.workers, self.out, starts, tuple(self.frozen), findings)
+            report = replace(report, causes=tuple(found), excluded=tuple(excluded))
         report.write()
         return report
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from parity.experiment.validation import STRICT
 
@@ -97,4 +97,30 @@ class SketchJob:
     __pydantic_config__ = STRICT
 
 
-Job = InputsJob | OpenJob | PortJob | RecordJob | ForceJob | SaveJob | SketchJob
+@dataclass(frozen=True)
+class LossJob:
+    """Take the user's loss of given results, once for each variant; `out` gets the arrays, and beside it JSON."""
+
+    weights: Path
+    outputs: Path
+    variants: tuple[dict[str, Any], ...]
+    steps: int
+    out: Path
+    kind: Literal["loss"] = "loss"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class TraceJob:
+    """Take steps of the user's training, from the weights in `visits` if there are some; `out` as of LossJob."""
+
+    weights: Path
+    steps: int
+    out: Path
+    visits: Path | None = None
+    frozen: tuple[str, ...] = ()
+    kind: Literal["trace"] = "trace"
+    __pydantic_config__ = STRICT
+
+
+Job = InputsJob | OpenJob | PortJob | RecordJob | ForceJob | SaveJob | SketchJob | LossJob | TraceJob

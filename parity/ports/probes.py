@@ -9,6 +9,7 @@ from parity.errors import UsageError
 from parity.models.trees import leaves, mapped
 from parity.ports.batch import Batch
 from parity.ports.session import Plan, Session, Sink, Start
+from parity.ports.source import telling
 
 # Into how many parts a batch is cut.
 PARTS = (1, 2, 4)
@@ -37,7 +38,21 @@ def probe(session: Session, plan: Plan, sink: Sink) -> None:
                 for name, tensor in results.items():
                     sink(f"alone/{kind}/{way}/{name}", session.side.capture.array(tensor))
         session.side.own.write(model, Start(plan.weights, "float64", None))
+        if session.source.predict is not None:
+            inference(session, model, batch, sink)
+            session.side.own.write(model, Start(plan.weights, "float64", None))
         losses(session, model, batch, sink)
+
+
+def inference(session: Session, model: Any, batch: Batch, sink: Sink) -> None:
+    """The user's predict() in eval mode, "alone/settled/RESULT", and how many layers drop numbers: "alone/dropping"."""
+    modes, function = session.side.modes, session.source.predict
+    with telling(f"{session.name}: predict()"):
+        results = session.named_outputs(modes.settled(model, function, session.own_inputs(batch)))
+        dropping = modes.dropping(model, function, session.own_inputs(batch))
+    for name, tensor in results.items():
+        sink(f"alone/settled/{name}", session.side.capture.array(tensor))
+    sink("alone/dropping", np.array(len(dropping)))
 
 
 def samples(batch: Batch) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from parity.causes.cause import Cause
 from parity.pairing.pairs import Pairing
 from parity.pairing.settings import compared
 from parity.ports.findings import LEVELS, Finding, conclude, first_divergence
@@ -39,6 +40,9 @@ class Report:
     alone: tuple[Finding, ...] = ()
     # What came of the wish to have the weights as the other side's own file.
     saved: str = ""
+    # Why they part, each confirmed by a replay, and what was tried in vain.
+    causes: tuple[Cause, ...] = ()
+    excluded: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.verdict == "parity"
@@ -84,6 +88,7 @@ class Report:
         else:
             yield f"mismatch: Keras and torch part first at {first.name}, {first.level}, float64"
             yield from self.place(first)
+        yield from self.why()
         yield from self.one_sided()
         yield from self.passing()
         yield from self.framework()
@@ -123,6 +128,16 @@ class Report:
             size = max(float(np.max(np.abs(v))) for n, v in self.keras.arrays.items() if n.startswith("outputs/eval/"))
             worst = max(f.measured or 0.0 for f in apart)
             yield f"  results of the whole models in eval mode: {worst:.2g} apart, of values up to {size:.2g}"
+
+    def why(self) -> Iterator[str]:
+        """The causes: a sentence, the lines, what to write instead."""
+        for cause in self.causes[:SHOWN]:
+            at = " and ".join(place for place in (cause.keras, cause.torch) if place)
+            yield f"  cause: {cause.says}{f' ({at})' if at else ''}"
+            more = f" (python -m parity.explain {cause.entry})" if cause.entry else ""
+            yield f"    {'write' if cause.whose == 'port' else 'a convention; to align'}: {cause.fix}{more}"
+        if not self.causes:
+            yield from (f"  no cause found: {said}" for said in self.excluded)
 
     def one_sided(self) -> Iterator[str]:
         """What either side does by itself and should not, or the other does not."""
@@ -195,6 +210,8 @@ class Report:
             "first_divergence": None if first is None else asdict(first),
             "findings": [asdict(finding) for finding in self.findings],
             "alone": [asdict(finding) for finding in self.alone],
+            "causes": [asdict(cause) for cause in self.causes],
+            "excluded": self.excluded,
             "settings": [asdict(setting) for setting in compared(self.pairing)],
             "pairs": [
                 {"keras": p.keras, "torch": p.torch, "rule": p.rule, "guess": p.guess} for p in self.pairing.pairs

@@ -264,12 +264,8 @@ class Session:
             updater = own.optimizer(source.optimizer, model)
         costs = []
         for number in range(steps):
-            y = self.targets(batch)
             with telling(f"{self.name}: training step {number}"):
-                if source.step is not None:
-                    costs.append(own.own_step(model, updater, source.step, self.own_inputs(batch), y))
-                else:
-                    costs.append(own.step(model, updater, source.loss, self.inputs(batch), y))
+                costs.append(self.step(model, updater, batch))
             if number in (0, steps - 1):
                 level = "steps" if number else "step"
                 for name, value in own.read(model):
@@ -279,6 +275,15 @@ class Session:
                     for name, value in values.items():
                         sink(f"slots/{slot}/{name}", value)
         sink("costs", np.array(costs).reshape(steps))
+
+    def step(self, model: Any, updater: Any, batch: Batch) -> NDArray[Any]:
+        """Train on a batch, by the user's own step() where they wrote one; the loss."""
+        own, source, y = self.side.own, self.source, self.targets(batch)
+        if source.step is not None:
+            cost: NDArray[Any] = own.own_step(model, updater, source.step, self.own_inputs(batch), y)
+        else:
+            cost = own.step(model, updater, source.loss, self.inputs(batch), y)
+        return cost
 
 
 def below(sink: Sink, level: str) -> Sink:

@@ -3,7 +3,7 @@
 None of it is a fault where both sides do the same. It is said, and fails only where one side alone does it.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +40,9 @@ def alone(judge: Judge) -> Iterator[Finding]:
         mixed = [same(judge, side, "mixed", way) if once else None for once, side in zip(again, both, strict=True)]
         hangs = [f"hangs on the others of its batch: {families(side)}" for side in both]
         yield from agreed(f"a sample's result {where}", mixed, hangs)
+        if way == "predict":
+            still = [not dropping(side) for side in both]
+            yield from agreed("dropout in predict()", still, ["is in force: is eval() forgotten?"] * 2)
         if way == "eval" and mixed == [True, True]:
             yield from reductions([reduction(judge, side) for side in both])
 
@@ -58,7 +61,7 @@ def unloaded(finding: Finding, untouched: Collection[str], start: Mapping[str, A
     return replace(finding, reason="; ".join([finding.reason, *said]))
 
 
-def agreed(name: str, right: list[bool | None], wrong: list[str], needed: bool = False) -> Iterator[Finding]:
+def agreed(name: str, right: Sequence[bool | None], wrong: list[str], needed: bool = False) -> Iterator[Finding]:
     """A finding, unless a side could not be asked; a failure where one side alone is right."""
     if None in right:
         return
@@ -90,6 +93,11 @@ def same(judge: Judge, side: Side, kind: str, way: str) -> bool | None:
     if kind == "again":
         return all(repeated(*two) for _, *two in pairs)
     return all(any(unmoved(judge, side, key, *every_second(axis, *two)) for axis in axes(two)) for key, *two in pairs)
+
+
+def dropping(side: Side) -> int:
+    """How many layers of a side drop numbers in its predict()."""
+    return int(side.arrays.get("alone/dropping", np.zeros(())))
 
 
 def axes(two: list[Array]) -> list[int]:

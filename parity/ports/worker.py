@@ -6,6 +6,7 @@ It takes jobs as parity.worker.serving does. Between two of them the model stays
 import importlib
 import importlib.util
 import itertools
+import json
 import os
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -14,11 +15,23 @@ from pydantic import TypeAdapter
 
 from parity.errors import UsageError
 from parity.experiment.randomness import generator
-from parity.ports import batch, recording, sketch
+from parity.ports import batch, recording, sketch, tracing
 from parity.ports.arrays import Writer, load_arrays, save_arrays
-from parity.ports.job import ForceJob, InputsJob, Job, OpenJob, PortJob, SaveJob, SketchJob
+from parity.ports.job import (
+    ForceJob,
+    InputsJob,
+    Job,
+    LossJob,
+    OpenJob,
+    PortJob,
+    RecordJob,
+    SaveJob,
+    SketchJob,
+    TraceJob,
+)
 from parity.ports.session import Plan, Session
 from parity.ports.source import Source, modules_of, split, telling
+from parity.recordings.files import write_whole
 from parity.worker import serving
 from parity.worker.chunks import Tell
 
@@ -83,6 +96,17 @@ def port(session: Session, job: PortJob) -> None:
     save_arrays(job.out, session.side.own.read(model))
 
 
+def traced(session: Session, job: LossJob | TraceJob) -> None:
+    """Take the user's loss, or steps of their training, apart."""
+    plan = Plan(load_arrays(job.weights), job.steps, job.frozen if isinstance(job, TraceJob) else ())
+    with Writer(job.out) as write:
+        if isinstance(job, LossJob):
+            facts = tracing.losses(session, plan, load_arrays(job.outputs), list(job.variants), write)
+        else:
+            facts = tracing.trace(session, plan, None if job.visits is None else load_arrays(job.visits), write)
+    write_whole(job.out.with_suffix(".json"), json.dumps(facts).encode())
+
+
 def perform(side: SimpleNamespace, job: Job, tell: Tell, session: Session | None = None) -> Session | None:
     """Do one job; the session that is open afterwards."""
     if isinstance(job, InputsJob):
@@ -101,8 +125,10 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, session: Session | None
             session.save(load_arrays(job.weights), job.out, job.said)
         elif isinstance(job, SketchJob):
             sketch.record(session, job)
-        else:
+        elif isinstance(job, RecordJob):
             recording.record(session, job)
+        else:
+            traced(session, job)
     return session
 
 

@@ -47,6 +47,9 @@ MODULES = (
     "describe",
     "capture",
     "own",
+    "costs",
+    "updates",
+    "modes",
 )
 HERE = Path(__file__).parents[2]
 Job = RecordJob | ReplayJob | DiagnoseJob | TensorsJob | DrawJob

@@ -1,0 +1,246 @@
+"""Has a pair's training replayed by its workers, and asks parity.causes why it parts."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from parity.causes.cause import Cause
+from parity.causes.given import of_inputs, of_mode
+from parity.causes.losses import Option, Value, explained, first, merged, of_penalty, of_side, options, tries
+from parity.causes.rules import close
+from parity.causes.training import Answer, Training, numbered, of_keras, of_torch
+from parity.models.axes import layouts
+from parity.models.described import Side as Framework
+from parity.pairing.transfer import moved
+from parity.ports.arrays import Arrays, load_arrays, save_arrays
+from parity.ports.findings import Finding
+from parity.ports.job import LossJob, TraceJob
+from parity.ports.judge import Judge
+from parity.ports.session import nudged
+from parity.ports.sides import dropping
+from parity.workers.processes import Worker, silent
+
+# What a trace may take on disk.
+LARGEST = 2**31
+KINDS: Mapping[Framework, Literal["tf", "torch"]] = {"keras": "tf", "torch": "torch"}
+
+
+@dataclass
+class Why:
+    """A judged pair, both sides of which are live; replays are written below `out`."""
+
+    judge: Judge
+    workers: Mapping[Literal["tf", "torch"], Worker]
+    out: Path
+    starts: Mapping[Framework, Path]
+    frozen: tuple[str, ...]
+
+    def answer(self, findings: list[Finding]) -> Answer:
+        """The causes in the loss and in training."""
+        answer = Answer()
+        if not any(finding.result == "failed" for finding in findings):
+            return answer
+        answer.causes += [*self.inputs(), *self.modes()]
+        agrees = self.loss(answer)
+        count = self.judge.keras.recorded.steps
+        weights = sum(w.nbytes for w in self.judge.keras.weights.values())
+        steps = min(count, max(1, LARGEST // max(1, 6 * weights)))
+        if steps and "costs" in self.judge.keras.arrays and "costs" in self.judge.torch.arrays:
+            found = self.training(steps).causes(agrees)
+            answer.causes += found.causes
+            answer.excluded += found.excluded
+        if any(cause.name == "l2_regularizer_is_weight_decay" for cause in answer.causes):
+            answer.causes = [cause for cause in answer.causes if cause.name != "penalty_in_cost"]
+        return answer
+
+    def inputs(self) -> Iterator[Cause]:
+        """Why torch's model is called with other numbers."""
+        judge = self.judge
+        for key, other in zip(
+            judge.keras.names("inputs/").values(), judge.torch.names("inputs/").values(), strict=False
+        ):
+            ours, theirs = judge.keras.arrays[key], judge.torch.arrays[other]
+            layout = judge.input_layout(ours, theirs)
+            if layout is not None and not close(layout.turn(ours).astype("f8"), theirs.astype("f8"), 0.0):
+                cause = of_inputs(layout.turn(ours).astype("f8"), theirs.astype("f8"))
+                yield from [] if cause is None else [cause]
+
+    def modes(self) -> Iterator[Cause]:
+        """Whether either side's predict() runs the model in train mode, and the other one's does not."""
+        judge = self.judge
+        for who, side, other in (("torch", judge.torch, judge.keras), ("Keras", judge.keras, judge.torch)):
+            if dropping(side) and not dropping(other):
+                layers = ", ".join(name.partition(" (")[0] for name in side.opened.random)
+                yield of_mode(who, layers)
+                continue
+            ways = [f"outputs/{'predict' if one.names('outputs/predict/') else 'eval'}/" for one in (side, other)]
+            mine, theirs, settled = side.names(ways[0]), other.names(ways[1]), side.names("alone/settled/")
+            triples = list(zip(mine.values(), theirs.values(), settled.values(), strict=False))
+            if triples and len(mine) == len(theirs) == len(settled):
+                rounding = [max(side.rounding(a), other.rounding(b)) for a, b, _ in triples]
+                as_is = [
+                    close(side.arrays[a], other.arrays[b], r) for (a, b, _), r in zip(triples, rounding, strict=True)
+                ]
+                in_eval = [
+                    close(side.arrays[c], other.arrays[b], r) for (_, b, c), r in zip(triples, rounding, strict=True)
+                ]
+                if all(in_eval) and not all(as_is):
+                    yield of_mode(who)
+
+    def run(self, side: Framework, job: LossJob | TraceJob) -> tuple[Arrays, dict[str, Any]]:
+        """A job of one side's: its arrays and its facts."""
+        self.workers[KINDS[side]].run(job, silent, "replaying took")
+        return load_arrays(job.out), json.loads(job.out.with_suffix(".json").read_bytes())
+
+    def training(self, steps: int) -> Training:
+        """Keras's training, and torch's from the same weights at each step."""
+        arrays, facts = self.run("keras", TraceJob(self.starts["keras"], steps, self.out / "keras" / "trace"))
+        keras = of_keras(arrays, facts, self.judge.pairing)
+        visits = {
+            f"{number}/{name}": value
+            for number, step in enumerate(numbered(arrays, "before", steps))
+            for name, value in moved(self.judge.pairing, step, "keras").values.items()
+        }
+        traced = []
+        for name in ("trace", "nudged"):
+            path = self.out / "torch" / f"{name}.visits"
+            moving = name == "nudged"
+            save_arrays(path, {n: nudged(v, 0, i) if moving else v for i, (n, v) in enumerate(visits.items())})
+            job = TraceJob(self.starts["torch"], steps, self.out / "torch" / name, path, self.frozen)
+            traced.append(self.run("torch", job))
+        torch = of_torch(*traced[0])
+        others = numbered(traced[1][0], "gradient", steps)
+        moves = [
+            {n: float(np.max(np.abs(g - other[n]), initial=0.0)) for n, g in step.items() if n in other}
+            for step, other in zip(torch.steps.gradients, others, strict=True)
+        ]
+        return Training(keras, torch, self.judge.pairing, moves)
+
+    def loss(self, answer: Answer) -> bool:
+        """Look for causes in the loss, of Keras's results on both sides; whether the two agree as they are."""
+        keras, torch = self.judge.keras, self.judge.torch
+        if "loss" not in keras.arrays or "loss" not in torch.arrays:
+            return True
+        asked = Asked(self)
+        if not asked.names:
+            return True
+        plain = asked.values("keras", ()), asked.values("torch", ())
+        penalty = float(asked.arrays["keras"]["penalty"])
+        if plain[0] is None or plain[1] is None:
+            return True
+        whole = replace(plain[0], loss=plain[0].loss + penalty)
+        if not close(whole.loss, keras.arrays["loss"], max(keras.rounding("loss"), whole.moves)):
+            return True
+        if penalty and asked.same(whole, plain[1]):
+            return True
+        found = explained(asked.options, asked.values, asked.same, asked.counts(), asked.places())
+        if found is None:
+            tried = len(tries(asked.options))
+            answer.excluded.append(
+                f"the losses of equal results differ; none of {tried} changes of either makes them agree"
+            )
+            return False
+        answer.causes += found
+        if not found and penalty:
+            answer.causes.append(of_penalty(penalty, asked.places()))
+        return not found
+
+
+class Asked:
+    """The losses of both sides of Keras's results, under all variants that are tried."""
+
+    def __init__(self, why: Why) -> None:
+        judge = why.judge
+        mode = "train" if judge.trained else "eval"
+        ours = {n: judge.keras.arrays[key] for n, key in judge.keras.names(f"outputs/{mode}/").items()}
+        ours = {name: value for name, value in ours.items() if value.dtype.kind == "f"}
+        # torch's own names and shapes of its results: its outputs() may make others of them.
+        theirs = {n: judge.torch.arrays[key].shape for n, key in judge.torch.names("loss-gradient/").items()}
+        self.names = dict(zip(ours, theirs, strict=False)) if len(ours) == len(theirs) else {}
+        self.layouts = {}
+        results: dict[Framework, Arrays] = {"keras": ours, "torch": {}}
+        for own, other in self.names.items():
+            found = list(layouts(ours[own].shape, theirs[other]))
+            self.layouts[own] = next((one for one in found if one.name == "the same"), found[0] if found else None)
+            results["torch"][other] = self.turned(own, ours[own])
+        self.arrays: dict[Framework, Arrays] = {}
+        self.changes: dict[Framework, list[Any]] = {}
+        self.options: list[Option] = []
+        self.results = results["torch"]
+        paths = {side: why.out / side / "results" for side in KINDS}
+        for side in KINDS:
+            save_arrays(paths[side], results[side])
+        calls = [self.ask(why, side, paths[side], [{}])["calls"] for side in KINDS]
+        self.calls = calls
+        self.options = options(calls[0], calls[1])
+        for side in KINDS:
+            every = [merged(of_side(chosen, side)) for chosen in tries(self.options)]
+            unlike = [change for n, change in enumerate(every) if change is not None and change not in every[:n]]
+            self.ask(why, side, paths[side], unlike)
+
+    def ask(self, why: Why, side: Framework, results: Path, changes: list[Any]) -> dict[str, Any]:
+        """Have a side take its loss under each change."""
+        self.changes[side] = changes
+        job = LossJob(
+            why.starts[side], results, tuple(changes), why.judge.keras.recorded.steps, why.out / side / "losses"
+        )
+        self.arrays[side], facts = why.run(side, job)
+        return facts
+
+    def values(self, side: str, chosen: tuple[Option, ...]) -> Value | None:
+        """A side's loss under some options; None where it cannot be taken so."""
+        framework: Framework = "keras" if side == "keras" else "torch"
+        change = merged(chosen)
+        if change not in self.changes[framework]:
+            return None
+        arrays, number = self.arrays[framework], self.changes[framework].index(change)
+        if f"{number}/loss" not in arrays:
+            return None
+        gradients = {n.split("/", 2)[2]: g for n, g in arrays.items() if n.startswith(f"{number}/gradient/")}
+        if framework == "keras":
+            gradients = {self.names[n]: self.turned(n, g) for n, g in gradients.items() if n in self.names}
+        moves = {n.split("/", 2)[2]: float(move) for n, move in arrays.items() if n.startswith(f"{number}/moves/")}
+        moves = {self.names.get(n, n) if framework == "keras" else n: move for n, move in moves.items()}
+        return Value(arrays[f"{number}/loss"], gradients, float(arrays[f"{number}/moves"]), moves)
+
+    def same(self, ours: Value, theirs: Value) -> bool:
+        """Whether two losses agree."""
+        sums = {n: v.sum(axis=1) for n, v in self.results.items() if v.ndim > 1 and v.shape[1] > 1}
+        return ours.same(theirs, [n for n, total in sums.items() if close(np.ones_like(total), total, 1e-16)])
+
+    def turned(self, name: str, gradient: Any) -> Any:
+        """A gradient of Keras's in torch's layout."""
+        layout = self.layouts[name]
+        return gradient if layout is None else layout.turn(gradient)
+
+    def places(self) -> tuple[str | None, str | None]:
+        """The lines of the losses on both sides."""
+        return first(self.calls[0]).get("place"), first(self.calls[1]).get("place")
+
+    def counts(self) -> dict[str, int]:
+        """Of what a factor may be the number."""
+        shape = next(iter(self.results.values())).shape if self.results else ()
+        if not shape:
+            return {}
+        return {
+            "the number of samples": shape[0],
+            "of results for each": int(np.prod(shape[1:])),
+            "of all results": int(np.prod(shape)),
+        }
+
+
+def causes(
+    judge: Judge,
+    workers: Mapping[Literal["tf", "torch"], Worker],
+    out: Path,
+    starts: Mapping[Framework, Path],
+    frozen: tuple[str, ...],
+    findings: list[Finding],
+) -> tuple[list[Cause], list[str]]:
+    """The causes in the loss and in training, and what was tried in vain."""
+    found = Why(judge, workers, out, starts, frozen).answer(findings)
+    return found.causes, found.excluded

@@ -1,0 +1,48 @@
+"""Why a port's training goes wrong: causes are named, two at once too, and none where nothing known explains it."""
+
+import pytest
+from training_faults import NAMED, RIGHT, UNKNOWN, Port
+
+from parity.ports.check import Request, checked
+
+CHEAP = {"all pairs", "two softmaxes", "class weights", "AdamW", "schedule", "no zero_grad", "clipping all", "L2"}
+SOME = {"cube", "signs", "one weight's gradient"}
+
+
+def judged(port, workers, folder):
+    paths = port.pair.write(folder / "pair")
+    for side, edits in (("keras", port.keras), ("torch", port.torch)):
+        text = paths[side].read_text()
+        for old, new in edits:
+            assert text.count(old) == 1, (old, text)
+            text = text.replace(old, new)
+        paths[side].write_text(text)
+    sources = str(paths["keras"]), str(paths["torch"])
+    return checked(Request(*sources, data=str(paths["data"])), workers, folder / "out")
+
+
+def marked(names, some):
+    return [pytest.param(name, marks=[] if name in some else [pytest.mark.slow]) for name in names]
+
+
+@pytest.mark.parametrize("name", marked(NAMED, CHEAP))
+def test_the_causes_are_named(name, own_workers, tmp_path):
+    report = judged(NAMED[name], own_workers, tmp_path)
+    assert sorted(cause.name for cause in report.causes) == sorted(NAMED[name].causes), str(report)
+    assert f"cause: {report.causes[0].says}" in str(report)
+
+
+@pytest.mark.parametrize("name", marked(UNKNOWN, SOME))
+def test_nothing_is_claimed_without_a_replay_that_agrees(name, own_workers, tmp_path):
+    report = judged(UNKNOWN[name], own_workers, tmp_path)
+    assert report.verdict == "mismatch", str(report)
+    assert report.causes == ()
+    assert report.excluded
+    assert "no cause found" in str(report)
+
+
+@pytest.mark.parametrize("name", marked(RIGHT, {"SGD"}))
+def test_a_right_port_has_no_cause(name, own_workers, tmp_path):
+    report = judged(Port(RIGHT[name], ()), own_workers, tmp_path)
+    assert report.verdict == "parity", str(report)
+    assert (report.causes, report.excluded) == ((), ())
