@@ -5,8 +5,18 @@ from training_faults import NAMED, RIGHT, UNKNOWN, Port
 
 from parity.ports.check import Request, checked
 
-CHEAP = {"all pairs", "two softmaxes", "class weights", "AdamW", "schedule", "no zero_grad", "clipping all", "L2"}
-SOME = {"cube", "signs", "one weight's gradient"}
+# Of each kind, what runs always, and what CI runs; the others take minutes.
+ALWAYS = {"all pairs", "L2", "cube", "SGD"}
+CI = {
+    "two softmaxes",
+    "class weights",
+    "AdamW",
+    "schedule",
+    "no zero_grad",
+    "clipping all",
+    "signs",
+    "momentum and a bias",
+}
 
 
 def judged(port, workers, folder):
@@ -21,18 +31,19 @@ def judged(port, workers, folder):
     return checked(Request(*sources, data=str(paths["data"])), workers, folder / "out")
 
 
-def marked(names, some):
-    return [pytest.param(name, marks=[] if name in some else [pytest.mark.slow]) for name in names]
+def marked(names):
+    marks = {name: [] if name in ALWAYS else [pytest.mark.ci if name in CI else pytest.mark.slow] for name in names}
+    return [pytest.param(name, marks=found) for name, found in marks.items()]
 
 
-@pytest.mark.parametrize("name", marked(NAMED, CHEAP))
+@pytest.mark.parametrize("name", marked(NAMED))
 def test_the_causes_are_named(name, own_workers, tmp_path):
     report = judged(NAMED[name], own_workers, tmp_path)
     assert sorted(cause.name for cause in report.causes) == sorted(NAMED[name].causes), str(report)
     assert f"cause: {report.causes[0].says}" in str(report)
 
 
-@pytest.mark.parametrize("name", marked(UNKNOWN, SOME))
+@pytest.mark.parametrize("name", marked(UNKNOWN))
 def test_nothing_is_claimed_without_a_replay_that_agrees(name, own_workers, tmp_path):
     report = judged(UNKNOWN[name], own_workers, tmp_path)
     assert report.verdict == "mismatch", str(report)
@@ -41,7 +52,7 @@ def test_nothing_is_claimed_without_a_replay_that_agrees(name, own_workers, tmp_
     assert "no cause found" in str(report)
 
 
-@pytest.mark.parametrize("name", marked(RIGHT, {"SGD"}))
+@pytest.mark.parametrize("name", marked(RIGHT))
 def test_a_right_port_has_no_cause(name, own_workers, tmp_path):
     report = judged(Port(RIGHT[name], ()), own_workers, tmp_path)
     assert report.verdict == "parity", str(report)

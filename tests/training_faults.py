@@ -218,7 +218,8 @@ NAMED = {
         "Adam(0.01, beta_2=0.99)", "Adam(parameters, 0.01, eps=1e-7)", "beta_2", "epsilon_position"
     ),
     "amsgrad": optimized(
-        "Adam(0.01, amsgrad=True)", "Adam(parameters, 0.01, eps=1e-7)", "amsgrad", "epsilon_position"
+        "Adam(0.01, beta_2=0.1, amsgrad=True)", "Adam(parameters, 0.01, (0.9, 0.1), eps=1e-7)", "amsgrad",
+        "epsilon_position",
     ),
     "AdamW": optimized(
         "AdamW(0.01, weight_decay=0.1)", "Adam(parameters, 0.01, eps=1e-7, weight_decay=0.1)", "epsilon_position",

@@ -1,6 +1,6 @@
 """What the user's optimizer is, and what it does to each weight at each step: its settings, gradients and rates."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from sys import _getframe
@@ -54,6 +54,13 @@ def settings(updater: Any, model: Any) -> dict[str, dict[str, Any]]:
             decayed = updater._use_weight_decay(variable)
             found[name] = {"kind": kind, **numbers, "weight_decay": numbers.get("weight_decay") if decayed else None}
     return found
+
+
+def visit(model: Any, values: Mapping[str, np.ndarray]) -> None:
+    """Set weights in the midst of training."""
+    known = variables(model)
+    for name, value in values.items():
+        known[name].assign(value)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What the user's optimizer is, and what it does to each weight at each step: its settings, gradients and rates."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from sys import _getframe
@@ -60,6 +60,14 @@ def settings(updater: Any, model: Any) -> dict[str, dict[str, Any]]:
             if id(weight) in names:
                 found[names[id(weight)]] = {"kind": kind, **numbers}
     return found
+
+
+def visit(model: Any, values: Mapping[str, np.ndarray]) -> None:
+    """Set weights in the midst of training: gradients that the user's code leaves stay."""
+    known = variables(model)
+    with torch.no_grad():
+        for name, value in values.items():
+            known[name].copy_(torch.from_numpy(np.require(value, requirements=("C", "W"))))
 
 
 @contextmanager

@@ -29,6 +29,11 @@ RESULTS = {
                 "F.binary_cross_entropy_with_logits(outputs, targets)", None),
     "exp": ("logarithms", "{torch} gets logarithms where Keras's loss gets probabilities", "outputs.exp()", None),
 }  # fmt: skip
+# Causes that are about logits, probabilities and their logarithms.
+SCALES = {
+    "double_softmax", "double_sigmoid", "no_softmax", "no_sigmoid", "no_logarithm", "logarithms", "from_logits",
+    "kl_arguments", "log_target",
+}  # fmt: skip
 PLAIN = {
     "mse_loss": "MeanSquaredError",
     "l1_loss": "MeanAbsoluteError",
@@ -238,9 +243,14 @@ def merged(chosen: Sequence[Option]) -> Change | None:
     return found
 
 
+def subject(option: Option) -> str:
+    """What an option is about: two changes of one subject would make a third function of both losses."""
+    return "scale" if option.cause.name in SCALES else option.cause.name
+
+
 def tries(found: Sequence[Option]) -> list[tuple[Option, ...]]:
     """What is tried: nothing, each option, and any two that do not contradict each other."""
-    pairs = (pair for pair in combinations(found, 2) if pair[0].cause.name != pair[1].cause.name)
+    pairs = (pair for pair in combinations(found, 2) if subject(pair[0]) != subject(pair[1]))
     every: list[tuple[Option, ...]] = [(), *((option,) for option in found), *pairs]
     return [chosen for chosen in every if all(merged(of_side(chosen, side)) is not None for side in ("keras", "torch"))]
 

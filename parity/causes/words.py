@@ -148,7 +148,7 @@ def of_gradients(kind: str, factor: float, places: Places, with_decay: bool = Fa
                 "Keras's regularisers are torch's weight_decay: L2 of l is a decay of 2 l, and of those weights alone"
             )
         fix = "torch: add l * weight.square().sum() of the same weights to the cost, and no weight_decay"
-        name = "l2_regularizer_is_weight_decay"
+        name = "l2_regularizer_is_weight_decay" if with_decay else "penalty_in_cost"
         return Cause(name, "optimizer step", says, fix, "port", confirmed, places[0], places[1], name)
     if kind == "added up":
         says = "torch's gradients add up from step to step: they are the sum of all so far"

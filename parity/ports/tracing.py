@@ -79,7 +79,7 @@ def trace(session: Session, plan: Plan, visits: Mapping[str, Any] | None, sink: 
         for number in range(plan.steps):
             if visits is not None:
                 mark = f"{number}/"
-                side.own.write(model, {n[len(mark) :]: v for n, v in visits.items() if n.startswith(mark)})
+                side.updates.visit(model, {n[len(mark) :]: v for n, v in visits.items() if n.startswith(mark)})
             for name, value in side.own.read(model):
                 sink(f"before/{number}/{name}", value)
             for name, value in side.costs.penalty(model)[1].items():

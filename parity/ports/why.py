@@ -53,8 +53,7 @@ class Why:
             found = self.training(steps).causes(agrees)
             answer.causes += found.causes
             answer.excluded += found.excluded
-        if any(cause.name == "l2_regularizer_is_weight_decay" for cause in answer.causes):
-            answer.causes = [cause for cause in answer.causes if cause.name != "penalty_in_cost"]
+        answer.causes = once(answer.causes)
         return answer
 
     def inputs(self) -> Iterator[Cause]:
@@ -148,6 +147,21 @@ class Why:
         if not found and penalty:
             answer.causes.append(of_penalty(penalty, asked.places()))
         return not found
+
+
+def once(causes: list[Cause]) -> list[Cause]:
+    """Each cause once, though it acts in the loss and in training: a penalty, and a factor of all gradients."""
+    names = [cause.name for cause in causes]
+    follows = {
+        "penalty_in_cost": "l2_regularizer_is_weight_decay" in names,
+        "gradient_factor": "loss_factor" in names,
+    }
+    found = [cause for cause in causes if not follows.get(cause.name)]
+    return [
+        cause
+        for n, cause in enumerate(found)
+        if cause.name != "penalty_in_cost" or all(other.name != cause.name for other in found[:n])
+    ]
 
 
 class Asked:
