@@ -32,7 +32,7 @@ from benchmarks.families import FAMILIES, family
 from parity.commands import options as opts
 from parity.data.datasets import passes_needed
 from parity.errors import UsageError
-from parity.experiment.nodes import BatchNorm, Dense, Node, PReLU
+from parity.experiment.nodes import Dense, Node
 from parity.experiment.optimizers import OPTIMIZERS
 from parity.experiment.requested import one_of
 from parity.experiment.spec import Experiment
@@ -81,7 +81,7 @@ def with_widths(model: tuple[Node, ...], widths: Sequence[int]) -> tuple[Node, .
             position = dense.index(node)
             inputs, units = units, node.units if node is dense[-1] else widths[position]
             node = replace(node, inputs=inputs, units=units)
-        elif isinstance(node, BatchNorm | PReLU):
+        elif hasattr(node, "units"):
             node = replace(node, units=units)
         nodes.append(node)
     return tuple(nodes)

@@ -17,7 +17,6 @@ from parity.diagnosis.relations import relation
 from parity.diagnosis.suppositions import Seen, Supposition, with_state
 from parity.diagnosis.transforms import listed
 from parity.diagnosis.value import Finding
-from parity.experiment.nodes import BatchNorm
 from parity.experiment.optimizers import SGD
 from parity.experiment.spec import Identity
 from parity.recordings.recording import Recording
@@ -105,7 +104,7 @@ def kinds(names: Sequence[str]) -> str:
 def of_forward(given: Given) -> Iterator[Supposition]:
     """What a loop's forward pass may be instead: in eval mode, with another mask, of other labels."""
     identity, step = given.identity, int(given.state["step"])
-    if identity.dropouts or any(isinstance(node, BatchNorm) for node in identity.model):
+    if identity.dropouts or identity.statistics:
         yield Supposition("it were in eval mode", in_eval_mode)
     if identity.dropouts:
         for said, other in (("next", step + 1), ("previous", step - 1)):

@@ -139,6 +139,7 @@ class Activation:
     slope: float | None
     kind: Literal["activation"] = "activation"
     weight_shapes: ClassVar[dict[str, tuple[int, ...]]] = {}
+    starts: ClassVar[dict[str, float]] = {}
 
     def __post_init__(self) -> None:
         require_name(self.name)
@@ -174,6 +175,11 @@ class PReLU:
         """The shape of each weight, in order."""
         return {"slope": (1,) if self.shared else (self.units,)}
 
+    @property
+    def starts(self) -> dict[str, float]:
+        """The number that each weight begins with."""
+        return {"slope": self.start}
+
 
 @dataclass(frozen=True)
 class BatchNorm:
@@ -191,6 +197,7 @@ class BatchNorm:
     epsilon: float
     kind: Literal["batch_norm"] = "batch_norm"
     function: ClassVar[str] = "batch_norm"
+    starts: ClassVar[dict[str, float]] = {"gamma": 1.0, "beta": 0.0}
 
     def __post_init__(self) -> None:
         require_name(self.name)
@@ -222,6 +229,7 @@ class Dropout:
     kind: Literal["dropout"] = "dropout"
     function: ClassVar[str] = "dropout"
     weight_shapes: ClassVar[dict[str, tuple[int, ...]]] = {}
+    starts: ClassVar[dict[str, float]] = {}
 
     def __post_init__(self) -> None:
         require_name(self.name)

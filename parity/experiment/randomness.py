@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.experiment.initializers import CUT, distribution
-from parity.experiment.nodes import BatchNorm, Initializer, PReLU
+from parity.experiment.nodes import Initializer, Layer
 from parity.experiment.spec import Identity
 
 
@@ -110,14 +110,11 @@ def initial_weights(identity: Identity) -> dict[str, NDArray[np.float32]]:
     float32 also for a float64 run, so that the same start can be replayed in either precision.
     """
     weights = {
-        f"{node.name}/slope": np.full(node.weight_shapes["slope"], node.start, np.float32)
+        f"{node.name}/{kind}": np.full(node.weight_shapes[kind], value, np.float32)
         for node in identity.model
-        if isinstance(node, PReLU)
+        if not isinstance(node, Layer)
+        for kind, value in node.starts.items()
     }
-    for norm in identity.model:
-        if isinstance(norm, BatchNorm):
-            weights[f"{norm.name}/gamma"] = np.ones(norm.units, np.float32)
-            weights[f"{norm.name}/beta"] = np.zeros(norm.units, np.float32)
     for position, node in enumerate(identity.layers):
         for offset, (kind, shape) in enumerate(node.weight_shapes.items()):
             count = int(np.prod(shape))

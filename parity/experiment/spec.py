@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
-from parity.experiment.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Embedding, Layer, Node, PReLU
+from parity.experiment.nodes import Activation, ActivationName, BatchNorm, Dense, Dropout, Embedding, Layer, Node
 from parity.experiment.optimizers import (
     LBFGS,
     SGD,
@@ -165,8 +165,9 @@ class Identity:
                 raise ValueError(f"{after.name} takes {after.inputs} inputs and {before.name} gives {before.units}")
         require_outputs(self.loss, self.model[-1], self.layers[-1])
         for node in self.model:
-            if isinstance(node, PReLU | BatchNorm) and node.units != self.widths[node.name]:
-                raise ValueError(f"{node.name} is for {node.units} units and is given {self.widths[node.name]}")
+            units = getattr(node, "units", self.widths[node.name])
+            if units != self.widths[node.name]:
+                raise ValueError(f"{node.name} is for {units} units and is given {self.widths[node.name]}")
         if self.pretraining is not None:
             require_sigmoids(self.model[: self.model.index(self.layers[-1])])
         if self.sparse:
