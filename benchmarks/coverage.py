@@ -122,7 +122,8 @@ def layers() -> Iterator[Run]:
     model = digits.identity.model
     apart = tuple(replace(n, shared=False) if isinstance(n, PReLU) else n for n in with_activation(model, "prelu"))
     changed: dict[str, dict[str, Any]] = {
-        "batch normalisation": {"model": normalised(model)},
+        "batch normalisation": {"model": normalised(model, "batch_norm")},
+        "layer normalisation": {"model": normalised(model, "layer_norm")},
         "dropout": {"model": with_dropout(model, 0.3)},
         "prelu, a slope for each unit": {"model": apart},
         **{f"clipping by {by}": {"clipping": Clipping(by, 0.01)} for by in get_args(ClipBy)},

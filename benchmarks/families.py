@@ -68,7 +68,7 @@ def rbm(steps: int) -> Experiment:
 
 
 FAMILIES: dict[str, Callable[[int], Experiment]] = {
-    **{name: partial(shortened, name) for name in ("mnist_batchnorm", "mnist_tokens")},
+    **{name: partial(shortened, name) for name in ("mnist_batchnorm", "mnist_layernorm", "mnist_tokens")},
     **{name: partial(shortened, name) for name in ("xor_tanh", "xor_leaky_relu")},
     "mnist_clipped": clipped,
     "mnist_dropout": dropout,

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from parity.experiment.nodes import BatchNorm, Dense, Dropout, Embedding, Node, PReLU
+from parity.experiment.nodes import BatchNorm, Dense, Dropout, Embedding, LayerNorm, Node, PReLU
 from parity.experiment.spec import Realisation
 from tf_impl.activations import activation, prelu
 
@@ -16,6 +16,8 @@ def layer(node: Node, realisation: Realisation) -> keras.layers.Layer:
         return dense(node)
     if isinstance(node, BatchNorm):
         return batch_norm(node, realisation)
+    if isinstance(node, LayerNorm):
+        return layer_norm(node)
     if isinstance(node, Dropout):
         return dropout(node)
     return prelu(node, realisation) if isinstance(node, PReLU) else activation(node, realisation)
@@ -56,6 +58,11 @@ class TorchBatchNorm(keras.layers.BatchNormalization):
             unbiased = tf.math.reduce_variance(inputs, axis=0) * n / (n - 1)
             self.moving_variance.assign(before * self.momentum + unbiased * (1 - self.momentum))
         return outputs
+
+
+def layer_norm(node: LayerNorm) -> keras.layers.LayerNormalization:
+    """Layer normalisation with gamma and beta (units,); `state.write` fills them."""
+    return keras.layers.LayerNormalization(epsilon=node.epsilon, name=node.name)
 
 
 def dropout(node: Dropout) -> keras.layers.Layer:

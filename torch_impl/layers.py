@@ -2,7 +2,7 @@
 
 import torch
 
-from parity.experiment.nodes import BatchNorm, Dense, Dropout, Embedding, Node, PReLU
+from parity.experiment.nodes import BatchNorm, Dense, Dropout, Embedding, LayerNorm, Node, PReLU
 from parity.experiment.spec import Realisation
 from torch_impl.activations import activation, prelu
 
@@ -15,6 +15,8 @@ def layer(node: Node, realisation: Realisation) -> torch.nn.Module:
         return dense(node)
     if isinstance(node, BatchNorm):
         return batch_norm(node, realisation)
+    if isinstance(node, LayerNorm):
+        return layer_norm(node)
     if isinstance(node, Dropout):
         return dropout(node)
     return prelu(node, realisation) if isinstance(node, PReLU) else activation(node, realisation)
@@ -57,6 +59,11 @@ class KerasBatchNorm1d(torch.nn.BatchNorm1d):
             biased = torch.var(inputs.detach(), dim=0, correction=0)
             self.running_var = before * (1 - self.momentum) + biased * self.momentum
         return outputs
+
+
+def layer_norm(node: LayerNorm) -> torch.nn.LayerNorm:
+    """Layer normalisation with gamma and beta (units,); `state.write` fills them."""
+    return torch.nn.LayerNorm(node.units, eps=node.epsilon)
 
 
 def dropout(node: Dropout) -> torch.nn.Module:

@@ -24,6 +24,7 @@ NAMES = {
     torch.nn.Embedding: {"weight": "table"},
     torch.nn.Linear: {"weight": "kernel", "bias": "bias"},
     torch.nn.PReLU: {"weight": "slope"},
+    torch.nn.LayerNorm: {"weight": "gamma", "bias": "beta"},
     torch.nn.BatchNorm1d: {
         "weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance",
     },

@@ -74,9 +74,32 @@ FAULTS = {
     ),
     "Keras's epsilon for a batch norm": Fault(
         "forward", "lockstep", "outputs/batch_norm_1", 0,
-        ("layers.py", "epsilon=node.epsilon", "epsilon=1e-3"), ("layers.py", "eps=node.epsilon", "eps=1e-3"),
+        ("layers.py", "momentum=node.momentum, epsilon=node.epsilon", "momentum=node.momentum, epsilon=1e-3"),
+        ("layers.py", "momentum=1 - node.momentum, eps=node.epsilon", "momentum=1 - node.momentum, eps=1e-3"),
         "mnist_batchnorm",
         told=r"epsilon were 0.001",
+    ),
+    "Keras's epsilon for a layer norm": Fault(
+        "forward", "lockstep", "outputs/layer_norm_1", 0,
+        ("layers.py", "LayerNormalization(epsilon=node.epsilon", "LayerNormalization(epsilon=1e-3"),
+        ("layers.py", "LayerNorm(node.units, eps=node.epsilon", "LayerNorm(node.units, eps=1e-3"),
+        "mnist_layernorm",
+        told=r"epsilon were 0.001",
+    ),
+    "a layer norm lets no gradient pass its statistics": Fault(
+        "backward", "lockstep", "deltas/dense_2", 0,
+        ("layers.py", "keras.layers.LayerNormalization(epsilon",
+         "type('Stopped', (keras.layers.LayerNormalization,), {'call': lambda self, x: "
+         "keras.layers.LayerNormalization.call(self, tf.stop_gradient(x)) + (lambda z: z - tf.stop_gradient(z))("
+         "tf.stop_gradient(self.gamma * tf.math.rsqrt(tf.math.reduce_variance(x, 1, keepdims=True) + self.epsilon)) * x"
+         ")})(epsilon"),
+        ("layers.py", "torch.nn.LayerNorm(node",
+         "type('Stopped', (torch.nn.LayerNorm,), {'forward': lambda self, x: "
+         "torch.nn.LayerNorm.forward(self, x.detach()) + (lambda z: z - z.detach())("
+         "(self.weight * torch.rsqrt(x.var(1, correction=0, keepdim=True) + self.eps)).detach() * x"
+         ")})(node"),
+        "mnist_layernorm",
+        told=r"no gradient passed the sample's mean and variance",
     ),
     "the momentum of a batch norm is the other share": Fault(
         "forward", "lockstep", "statistics/batch_norm_1/moving_mean", 0,

@@ -25,6 +25,10 @@ ALLOWED: dict[str, dict[Framework, float]] = {
         ("batch_norm gamma", 3, 3),
         ("batch_norm gradient", 3, 3),
         ("running statistic", 4, 4),
+        # The same of a sample's units; gamma's sum is of the batch's samples.
+        ("layer_norm", 3, 3),
+        ("layer_norm gamma", 3, 3),
+        ("layer_norm gradient", 3, 3),
         # The rounding of 1 - rate in torch, of 1 / (1 - rate), and of the product.
         ("dropout", 2, 3),
         ("dropout gradient", 2, 3),

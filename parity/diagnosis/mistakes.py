@@ -7,16 +7,18 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.bounds import normalisation
 from parity.bounds.clipping import norms
 from parity.bounds.losses import one_hot, rounding
 from parity.bounds.nodes.dropout import factors
 from parity.bounds.stages import gradients
 from parity.diagnosis.expected import Given, cost, last_output, log_softmax
+from parity.diagnosis.normalisations import of_batch_norm, of_layer_norm
 from parity.diagnosis.suppositions import (
     Arrays,
+    Gives,
     Supposition,
     all_of,
+    before,
     changed,
     instead,
     numbers_of,
@@ -25,11 +27,10 @@ from parity.diagnosis.suppositions import (
     with_recorded,
     with_state,
 )
-from parity.experiment.nodes import Activation, BatchNorm, Dense, Dropout, Embedding, Node
+from parity.experiment.nodes import Activation, BatchNorm, Dense, Dropout, Embedding, LayerNorm, Node
 from parity.experiment.optimizers import ClipBy
 
 Array = NDArray[Any]
-Gives = Callable[[Given], Arrays]
 LOSS = ("loss", "loss gradient")
 
 
@@ -51,6 +52,8 @@ def of_node(given: Given, node: Node) -> Iterator[Supposition]:
         yield from of_dropout(given, node, gives)
     elif isinstance(node, BatchNorm):
         yield from of_batch_norm(node, gives)
+    elif isinstance(node, LayerNorm):
+        yield from of_layer_norm(node, gives)
     elif isinstance(node, Embedding):
         for said, part in (("the first", slice(1, None)), ("the last", slice(None, -1))):
             yield Supposition(f"{said} word of each sample were left out", with_words(gives, part))
@@ -149,48 +152,6 @@ def masked_as(node: Dropout, other: str) -> Callable[[Given, float], Arrays]:
         }
 
     return gives
-
-
-def before(given: Given, node: Node) -> str:
-    """The name of the node before one that is not the first."""
-    names = [n.name for n in given.identity.model]
-    return names[names.index(node.name) - 1]
-
-
-def of_batch_norm(node: BatchNorm, gives: Gives) -> Iterator[Supposition]:
-    """Momentum taken for its complement, eval mode, and gradients that do not pass the statistics."""
-    yield Supposition(
-        f"momentum were its complement, {1 - node.momentum:g} and not {node.momentum:g}",
-        lambda g, _: gives(with_node(g, node, momentum=1 - node.momentum)),
-    )
-    yield Supposition("it were in eval mode", lambda g, _: in_eval_mode(g, node))
-    for said, mean, variance in (
-        ("the batch's mean", False, True), ("the batch's variance", True, False),
-        ("the batch's mean and variance", False, False),
-    ):  # fmt: skip
-        yield Supposition(f"no gradient passed {said}", stopped(gives, node, mean, variance))
-
-
-def in_eval_mode(given: Given, node: BatchNorm) -> dict[str, Array]:
-    """Normalised by the running statistics, which stay as they are."""
-    x = given.input_of(node.name)
-    kept = {f"statistics/{node.name}/{kind}" for kind in ("moving_mean", "moving_variance")}
-    output = normalisation.evaluated(normalisation.Evaluated.of(node, given.state), x)
-    return {f"outputs/{node.name}": output} | {name: given.state[name] for name in kept}
-
-
-def stopped(gives: Gives, node: BatchNorm, mean: bool, variance: bool) -> Callable[[Given, float], Arrays]:
-    """What a batch norm gives where its gradient passes its mean, or its variance, or not."""
-
-    def gives_stopped(given: Given, _: float) -> dict[str, Array]:
-        x, delta = given.input_of(node.name), given.recorded[f"deltas/{node.name}"]
-        m = normalisation.moments(node, x, np.zeros_like(x), 0.0)
-        z = m.centred * m.inverse
-        behind = delta - mean * delta.mean(axis=0) - variance * z * (delta * z).mean(axis=0)
-        gamma = given.state[f"weights/{node.name}/gamma"]
-        return {**gives(given), f"deltas/{before(given, node)}": gamma * m.inverse * behind}
-
-    return gives_stopped
 
 
 def of_loss(given: Given) -> Iterator[Supposition]:

@@ -22,6 +22,8 @@ TRIES, NUDGE = 25, 1e-6
 # A number is told where it is found to so many of its digits.
 SETTLED = 1e-7
 
+Gives = Callable[[Given], Arrays]
+
 
 @dataclass(frozen=True)
 class Supposition:
@@ -177,3 +179,9 @@ def rounded_inputs(given: Given, name: str, what: str, gives: Callable[[Given], 
 
 
 __all__ = ["Given", "Seen", "Supposition", "all_of", "forward", "held_true", "number"]
+
+
+def before(given: Given, node: Node) -> str:
+    """The name of the node before one that is not the first."""
+    names = [n.name for n in given.identity.model]
+    return names[names.index(node.name) - 1]

@@ -6,7 +6,7 @@ project's documentation. `EXPERIMENTS` maps each name to its experiment.
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from parity.experiment.nodes import (
     Activation,
@@ -17,6 +17,7 @@ from parity.experiment.nodes import (
     Embedding,
     Initializer,
     Layer,
+    LayerNorm,
     Node,
     PReLU,
 )
@@ -79,15 +80,16 @@ def mlp(
     return tuple(nodes)
 
 
-def normalised(model: tuple[Node, ...]) -> tuple[Node, ...]:
-    """The model with batch normalisation after each dense layer but the last."""
+def normalised(model: tuple[Node, ...], kind: Literal["batch_norm", "layer_norm"]) -> tuple[Node, ...]:
+    """The model with a normalisation after each dense layer but the last."""
     dense = [node for node in model if isinstance(node, Dense)]
     nodes: list[Node] = []
     for node in model:
         nodes.append(node)
         if node in dense[:-1]:
-            name = f"batch_norm_{dense.index(node) + 1}"
-            nodes.append(BatchNorm(name, node.units, NORM_MOMENTUM, NORM_EPSILON))
+            name, batch = f"{kind}_{dense.index(node) + 1}", kind == "batch_norm"
+            of_batch = BatchNorm(name, node.units, NORM_MOMENTUM, NORM_EPSILON)
+            nodes.append(of_batch if batch else LayerNorm(name, node.units, NORM_EPSILON))
     return tuple(nodes)
 
 
@@ -136,11 +138,11 @@ def mnist(
     return both(name, shows, identity)
 
 
-def mnist_narrow(name: str, shows: str, normalise: bool) -> Experiment:
-    """The same with two layers of 32 units that start as torch.nn.Linear does, batch normalisation before ReLU."""
+def mnist_narrow(name: str, shows: str, norm: Literal["batch_norm", "layer_norm"] | None = None) -> Experiment:
+    """The same with two layers of 32 units that start as torch.nn.Linear does, a normalisation before ReLU."""
     found = mnist(name, shows, NARROW_MLP, kernel=TORCH_DEFAULT, evaluate_training=True)
     model = found.identity.model
-    return replace(found, identity=replace(found.identity, model=normalised(model) if normalise else model))
+    return replace(found, identity=replace(found.identity, model=model if norm is None else normalised(model, norm)))
 
 
 def mnist_dropout(name: str, shows: str) -> Experiment:
@@ -219,8 +221,9 @@ EXPERIMENTS = {
             "mnist_deep_sigmoid", "The same with sigmoids: the first layers' gradients vanish.", DEEP_MLP,
             hidden="sigmoid", kernel=TORCH_DEFAULT, **DEEP,
         ),
-        mnist_narrow("mnist_batchnorm", "A narrow ReLU MLP on digits with batch normalisation before ReLU.", True),
-        mnist_narrow("mnist_no_batchnorm", "The same without: its twin, on the same batches.", False),
+        mnist_narrow("mnist_batchnorm", "A narrow ReLU MLP on digits, batch normalisation before ReLU.", "batch_norm"),
+        mnist_narrow("mnist_layernorm", "The same with layer normalisation: no statistics of a batch.", "layer_norm"),
+        mnist_narrow("mnist_no_batchnorm", "The same without: their twin, on the same batches."),
         mnist_dropout("mnist_dropout", "Four wide ReLU layers on digits, each followed by dropout of 0.3."),
         mnist_tokens("mnist_tokens", "Digits as 49 words each: an embedding whose rows SparseAdam moves if named."),
         mnist_rbm("mnist_rbm", "The sigmoid MLP, its hidden layers pre-trained as RBMs on the digits without labels."),

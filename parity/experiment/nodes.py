@@ -217,6 +217,33 @@ class BatchNorm:
 
 
 @dataclass(frozen=True)
+class LayerNorm:
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, sample by sample (Ba et al., arXiv 1607.06450).
+
+    gamma and beta [units] are trained, and begin with 1 and 0. Mean and variance are those of a sample's units, in
+    training as afterwards.
+    """
+
+    __pydantic_config__ = STRICT
+    name: str
+    units: int
+    epsilon: float
+    kind: Literal["layer_norm"] = "layer_norm"
+    function: ClassVar[str] = "layer_norm"
+    starts: ClassVar[dict[str, float]] = {"gamma": 1.0, "beta": 0.0}
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        require_positive(self.units, f"{self.name}: units")
+        require_positive(self.epsilon, f"{self.name}: epsilon")
+
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight, in order."""
+        return {"gamma": (self.units,), "beta": (self.units,)}
+
+
+@dataclass(frozen=True)
 class Dropout:
     """In training, each value is 0 with probability `rate` and else divided by 1 - rate (Srivastava et al., JMLR 15).
 
@@ -240,4 +267,5 @@ class Dropout:
 
 # What computes from all inputs at once, and so sets how many units there are after it.
 Layer = Dense | Embedding
-Node = Layer | Activation | PReLU | BatchNorm | Dropout
+Norm = BatchNorm | LayerNorm
+Node = Layer | Activation | PReLU | Norm | Dropout

@@ -11,7 +11,6 @@ from parity.experiment.experiments import activation, with_dropout
 from parity.experiment.nodes import (
     NUMBERED,
     ActivationName,
-    BatchNorm,
     Dense,
     Dropout,
     Embedding,
@@ -19,6 +18,7 @@ from parity.experiment.nodes import (
     InitializerName,
     Layer,
     Node,
+    Norm,
 )
 from parity.experiment.optimizers import OPTIMIZERS, ClipBy, Clipping, Optimizer
 from parity.experiment.spec import ENDINGS, FRAMEWORKS, Experiment, Identity, LossName, Realisation, is_read
@@ -56,7 +56,7 @@ def with_cost(identity: Identity, name: str) -> Identity:
 def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node, ...]:
     """The model with another activation after each hidden layer; what follows the last stays.
 
-    A batch norm stays before it, and dropout after it.
+    A normalisation stays before it, and dropout after it.
     """
     layers = [node for node in model if isinstance(node, Layer)]
     if len(layers) == 1:
@@ -64,7 +64,7 @@ def with_activation(model: tuple[Node, ...], name: ActivationName) -> tuple[Node
     nodes: list[Node] = []
     for position, node in enumerate(layers[:-1], start=1):
         behind = model[model.index(node) + 1 : model.index(layers[position])]
-        nodes += [node, *(other for other in behind if isinstance(other, BatchNorm))]
+        nodes += [node, *(other for other in behind if isinstance(other, Norm))]
         nodes += [] if name == "linear" else [activation(position, name, node.units)]
         nodes += [other for other in behind if isinstance(other, Dropout)]
     return (*nodes, *model[model.index(layers[-1]) :])

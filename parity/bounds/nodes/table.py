@@ -5,8 +5,9 @@ from parity.bounds.nodes.dense import DenseLayer
 from parity.bounds.nodes.dropout import DropoutLayer
 from parity.bounds.nodes.embedding import EmbeddingSum
 from parity.bounds.nodes.kind import Kind
+from parity.bounds.nodes.layer_norm import LayerNormalisation
 from parity.bounds.nodes.pointwise import LearnedSlope, Pointwise
-from parity.experiment.nodes import Activation, BatchNorm, Dense, Dropout, Embedding, Node, PReLU
+from parity.experiment.nodes import Activation, BatchNorm, Dense, Dropout, Embedding, LayerNorm, Node, PReLU
 
 KINDS: dict[type, Kind] = {
     Dense: DenseLayer(),
@@ -14,6 +15,7 @@ KINDS: dict[type, Kind] = {
     Activation: Pointwise(),
     PReLU: LearnedSlope(),
     BatchNorm: BatchNormalisation(),
+    LayerNorm: LayerNormalisation(),
     Dropout: DropoutLayer(),
 }
 
