@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from conftest import both_sides, shortened
 
+from parity.bounds.nodes.kind import Given
+from parity.bounds.nodes.layer_norm import LayerNormalisation
+from parity.bounds.running_error import UNIT_ROUNDOFF
 from parity.data.datasets import plan, require_variances
 from parity.errors import UsageError
 from parity.experiment.experiments import EXPERIMENTS
-from parity.experiment.nodes import BatchNorm, Dense
+from parity.experiment.nodes import BatchNorm, Dense, LayerNorm
 from parity.experiment.optimizers import OPTIMIZERS
 from parity.experiment.requested import with_activation
 from parity.experiment.spec import is_read
@@ -136,11 +139,49 @@ def test_a_batch_of_one_is_refused_before_training(workers, record_pair, tmp_pat
         (lambda: BatchNorm("a", 3, 1.0, 1e-5), "momentum must be from 0 to below 1"),
         (lambda: BatchNorm("a", 3, 0.9, 0.0), "epsilon must be"),
         (lambda: BatchNorm("a", 0, 0.9, 1e-5), "units must be"),
+        (lambda: LayerNorm("a", 3, 0.0), "epsilon must be"),
+        (lambda: LayerNorm("a", 0, 1e-5), "units must be"),
     ],
 )
 def test_what_cannot_be(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def layer_norm_in_float32(x, gamma, beta, delta):
+    """y, gamma's gradient and the one by x in float32, each as Keras and as torch compute it (see layer_norm.py)."""
+    x, gamma, beta, delta = (np.asarray(a, np.float32) for a in (x, gamma, beta, delta))
+    n, mean = np.float32(x.shape[1]), x.mean(1, keepdims=True)
+    r = 1 / np.sqrt(((x - mean) ** 2).mean(1, keepdims=True) + np.float32(1e-5))
+    g, by = gamma * r, gamma * delta
+    ds, db = (by * x).sum(1, keepdims=True), by.sum(1, keepdims=True)
+    b = (db * mean - ds) * r * r * r / n
+    keras = x * g + (beta - mean * g), ((delta * x - delta * mean) * r).sum(0)
+    torch = (x * r - mean * r) * gamma + beta, (delta * (x * r - mean * r)).sum(0)
+    passed = delta * g - db * r / n + (x - mean) * b, r * by + b * x + (-b * mean - db * r / n)
+    return (*keras, passed[0]), (*torch, passed[1])
+
+
+@pytest.mark.parametrize("offset", [0.0, 3.0, 1e4])
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e6])
+def test_what_float32_makes_of_a_layer_norm_is_within_its_bound(offset, size):
+    """Also where x is far from zero, so that little is left of x - mean; with one element changed it is not."""
+    rng = np.random.default_rng(7)
+    x = (offset + rng.normal(size=(50, 24))) * size
+    x, delta = x.astype(np.float32).astype(np.float64), rng.normal(size=(50, 24)).astype(np.float32).astype(np.float64)
+    gamma, beta = (rng.normal(size=24).astype(np.float32).astype(np.float64) for _ in "gb")
+    node, norm = LayerNorm("a", 24, 1e-5), LayerNormalisation()
+    given = Given(node, None, {"weights/a/gamma": gamma, "weights/a/beta": beta}, x, UNIT_ROUNDOFF["float32"])
+    gradients, passed = norm.gradients(given, delta)
+    bounds, bound = norm.stage_bounds(given, delta)
+    exact = norm.value(given), gradients["gamma"], passed
+    allowed = [3 * b for b in (bounds["outputs/a"], bounds["gradients/a/gamma"], bound)]
+    for side in layer_norm_in_float32(x, gamma, beta, delta):
+        for found, right, most in zip(side, exact, allowed, strict=True):
+            assert (np.abs(found - right) <= most).all()
+    if offset < 1e4:
+        # Of x that far away float32 keeps three digits of a deviation.
+        assert (np.abs(1e-3 * exact[0]) > allowed[0]).mean() > 0.9
 
 
 def test_another_activation_keeps_the_batch_norm():
