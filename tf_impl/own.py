@@ -52,10 +52,11 @@ def complete(model: Any, x: Any) -> None:
         model(x, training=False)
 
 
-def read(model: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """All weights by name, one after the other."""
+def read(model: Any, trained: bool = True) -> Iterator[tuple[str, np.ndarray]]:
+    """All weights by name, one after the other; or those alone that no gradient trains."""
     for name, variable in variables(model).items():
-        yield name, np.array(variable.value)
+        if trained or not variable.trainable:
+            yield name, np.array(variable.value)
 
 
 def write(model: Any, values: Mapping[str, np.ndarray]) -> None:

@@ -57,10 +57,11 @@ def complete(model: Any, x: Any) -> None:
             capture.called(model, x)
 
 
-def read(model: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """All weights by name, one after the other."""
+def read(model: Any, trained: bool = True) -> Iterator[tuple[str, np.ndarray]]:
+    """All weights by name, one after the other; or those alone that no gradient trains."""
     for name, variable in variables(model).items():
-        yield name, capture.array(variable)
+        if trained or not variable.requires_grad:
+            yield name, capture.array(variable)
 
 
 def write(model: Any, values: Mapping[str, np.ndarray]) -> None:

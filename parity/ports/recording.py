@@ -92,9 +92,13 @@ def distance(a: NDArray[Any], b: NDArray[Any]) -> float:
     largest = 0.0
     # Of a large model's weights, a whole difference would be as much memory as all else.
     for start in range(0, a.size, BLOCK):
-        ours, theirs = (x.reshape(-1)[start : start + BLOCK].astype(np.float64) for x in (a, b))
+        ours, theirs = (x.reshape(-1)[start : start + BLOCK].astype(np.float64, copy=False) for x in (a, b))
         with np.errstate(all="ignore"):
             apart = np.abs(ours - theirs)
+        most = float(np.max(apart))
+        if math.isfinite(most):
+            largest = max(largest, most)
+            continue
         apart[(ours == theirs) | (np.isnan(ours) & np.isnan(theirs))] = 0
         largest = max(largest, float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0)))
     return largest

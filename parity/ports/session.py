@@ -21,6 +21,8 @@ from parity.ports.arrays import Arrays
 from parity.ports.batch import Batch
 from parity.ports.source import Source, telling
 
+# Weights of which a model is large.
+LARGE = 2**24
 # Numbers that are nudged at once.
 PATTERN = 2**20
 # Takes each array of a run by name, as soon as it is there.
@@ -152,13 +154,15 @@ class Session:
         with side.own.exact_constants() if exact else nullcontext([]) as rounded:
             self.evaluate(model, batch, sink, "eval", None if plan.steps else plan)
             self.predict(model, batch, sink)
-            side.own.write(model, start)
+            if self.source.predict is not None:
+                side.own.write(model, start)
             if plan.steps:
                 self.train_pass(model, batch, sink, plan, start)
-                side.own.write(model, start)
                 self.train(model, batch, plan.steps, sink)
                 self.evaluate(model, batch, sink, "after", None)
-                side.own.write(model, start)
+        if sum(value.size for value in plan.weights.values()) > LARGE:
+            # An optimizer's slots would stay, since it is in a circle of references.
+            gc.collect()
         return bool(rounded)
 
     def evaluate(self, model: Any, batch: Batch, sink: Sink, level: str, plan: Plan | None) -> None:
@@ -203,16 +207,20 @@ class Session:
             return self.side.own.predict(model, self.source.predict, self.own_inputs(batch))
 
     def train_pass(self, model: Any, batch: Batch, sink: Sink, plan: Plan, start: Start) -> None:
-        """A pass in train mode, what it does to the buffers of `start`, and what is differentiated in it."""
+        """A pass in train mode, its gradients, and what it does to the buffers of `start`; then they are as before."""
         done = self.forward(model, self.inputs(batch), True, below(sink, "train"))
         self.calls.setdefault("train", done.trace.calls)
         for name, tensor in self.named_outputs(done.outputs).items():
             sink(f"outputs/train/{name}", self.side.capture.array(tensor))
-        for name, value in self.side.own.read(model):
-            if not np.array_equal(value, start[name].astype(value.dtype), equal_nan=value.dtype.kind == "f"):
+        changed = {}
+        for name, value in self.side.own.read(model, trained=False):
+            before = start[name].astype(value.dtype)
+            if not np.array_equal(value, before, equal_nan=value.dtype.kind == "f"):
+                changed[name] = before
                 sink(f"buffers/{name}", value)
         self.differentiate(done, batch, sink, plan)
         done.trace.release()
+        self.side.own.write(model, changed)
 
     def differentiate(self, done: Any, batch: Batch, sink: Sink, plan: Plan) -> None:
         """The loss of a pass, and gradients of its results, each weighted at random."""
