@@ -15,6 +15,7 @@ from benchmarks.drawn_pairs import drawn
 from benchmarks.user_pairs import Fault
 from parity.errors import ParityError
 from parity.ports.check import Request, checked
+from parity.ports.findings import MEASURED
 from parity.ports.report import Report
 from parity.workers.processes import Worker, started
 
@@ -27,8 +28,8 @@ def judged(seed: int, fault: Fault | None, workers: Mapping, folder: Path) -> Re
 
 
 def largest(report: Report) -> float:
-    """The largest share of a bound that a passing check uses."""
-    judged_here = (f for f in report.findings if f.result == "passed" and f.level != "float32")
+    """The largest share of a measured bound that a passing check uses; a ReLU may use all of its derived one."""
+    judged_here = (f for f in report.findings if f.result == "passed" and f.level != "float32" and f.rule == MEASURED)
     shares = (f.measured / f.bound for f in judged_here if f.measured and f.bound)
     return max(shares, default=0.0)
 

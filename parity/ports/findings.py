@@ -10,6 +10,7 @@ Level = Literal[
     "settings", "inputs", "weights", "forward", "predict", "training forward", "buffers", "loss", "backward",
     "optimizer step", "steps", "forward after training", "each side alone", "float32",
 ]  # fmt: skip
+MEASURED = "measured: rounding's effect on that tensor"
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 
@@ -19,7 +20,8 @@ class Finding:
 
     `keras` and `torch` name the tensor on either side, with the line of the user's code that made it. `where` is the
     place of the worst element, `values` what either side has there; it passes if they are at most `bound` apart.
-    Without a `needed` one nothing is lacking for parity. `inside` are calls of the stage that have no partner.
+    Without a `needed` one nothing is lacking for parity. `inside` are calls of the stage that have no partner, `rule`
+    is where the bound comes from.
     """
 
     level: Level
@@ -34,6 +36,7 @@ class Finding:
     bound: float | None = None
     needed: bool = True
     inside: tuple[str, ...] = ()
+    rule: str = MEASURED
 
 
 def conclude(findings: Sequence[Finding]) -> VerdictName:

@@ -14,9 +14,10 @@ from parity.models.calls import Call, largest
 from parity.pairing.links import Link
 from parity.pairing.pairs import Pairing
 from parity.pairing.views import total, turned
+from parity.ports.derived import Known, allowed
 from parity.ports.findings import Finding, Level
 from parity.ports.recording import BLOCK, Opened, Recorded
-from parity.ports.stages import Stage
+from parity.ports.stages import MOVES, Stage, family
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -104,6 +105,8 @@ class Judge:
     torch: Side
     pairing: Pairing
     stages: Sequence[Stage]
+    # Whether each stage was given the other side's inputs.
+    forced: bool = False
 
     @property
     def trained(self) -> bool:
@@ -165,7 +168,43 @@ class Judge:
             mode = prefix.rstrip("/")
             leaky = self.keras.leaky(mode, stage.keras) or self.torch.leaky(mode, stage.torch)
             found = self.compared(level, stage.name, keys, (ours, theirs), None if mode == "gradient" else leaky)
+            if not leaky and mode != "gradient" and found.bound is not None:
+                found = by_formula(found, (ours, theirs), self.known(stage, prefix), stage)
             yield self.told(found, stage)
+
+    def known(self, stage: Stage, prefix: str) -> Known | None:
+        """What a stage is computed of, where no other calls are inside of it and all of it was recorded."""
+        if any(family(call.kind) not in MOVES for call in stage.inside):
+            return None
+        call = stage.keras
+        layer = self.pairing.keras.layer(call.layer) if call.layer is not None else None
+        weights = {w.role: np.asarray(self.keras.weights[w.name], np.float64) for w in layer.weights} if layer else {}
+        given = [self.given(name, prefix) for name in call.reads]
+        if not given or None in given or len(call.reads) != len(call.inputs):
+            return None
+        inputs, others = zip(*(pair for pair in given if pair is not None), strict=True)
+        apart = [None if self.forced else np.abs(a - b) for a, b in zip(inputs, others, strict=True)]
+        kind = call.kind or (layer.kind if layer is not None else "")
+        return Known(kind, layer, weights, inputs, apart, prefix == "train/")
+
+    def given(self, name: str, prefix: str) -> tuple[Array, Array] | None:
+        """A tensor that is read, of either side, as Keras has it."""
+        keys = prefix + name, ""
+        if name.startswith("input"):
+            ours, theirs = (list(side.names("inputs/").values()) for side in (self.keras, self.torch))
+            key = f"inputs/{name.removeprefix('input').strip()}"
+            if key not in ours or len(ours) != len(theirs):
+                return None
+            keys = key, theirs[ours.index(key)]
+            layout = self.input_layout(self.keras.arrays[keys[0]], self.torch.arrays[keys[1]])
+        else:
+            stage = next((stage for stage in self.stages if stage.keras.name == name), None)
+            layout = stage.layout if stage is not None else None
+            keys = keys[0], f"{prefix}{stage.torch.name}" if stage is not None else ""
+        if layout is None or keys[0] not in self.keras.arrays or keys[1] not in self.torch.arrays:
+            return None
+        own, other = self.keras.arrays[keys[0]], self.torch.arrays[keys[1]]
+        return own, layout.back(other, own.shape)
 
     def without_kinks(self, stage: Stage, ours: Array, theirs: Array) -> tuple[Array, Array]:
         """Gradients by what a ReLU makes, without those of its zeros: they go nowhere, and a pooling may split them."""
@@ -270,6 +309,30 @@ class Judge:
             keras=names[0],
             torch=names[1],
         )
+
+
+def by_formula(finding: Finding, arrays: tuple[Array, Array], known: Known | None, stage: Stage) -> Finding:
+    """The finding with the bound of the stage's formula for each element, where there is one."""
+    found = allowed(known, stage.torch.kind) if known is not None else None
+    if found is None or found[0].shape != stage.keras.shape:
+        return finding
+    bound, apart = stage.layout.turn(found[0]), np.abs(arrays[0] - arrays[1])
+    with np.errstate(all="ignore"):
+        share = np.where(apart == 0, 0.0, apart / bound)
+    if not np.isfinite(apart).all():
+        return finding
+    at = tuple(int(n) for n in np.unravel_index(int(np.argmax(share)), share.shape))
+    failed = bool(apart[at] > bound[at])
+    return replace(
+        finding,
+        result="failed" if failed else "passed",
+        reason="differs by more than rounding explains" if failed else "within rounding",
+        where=str(list(at)),
+        values=(float(arrays[0][at]), float(arrays[1][at])),
+        measured=float(apart[at]),
+        bound=float(bound[at]),
+        rule=found[1],
+    )
 
 
 def kinked(stage: Stage) -> bool:

@@ -112,7 +112,7 @@ def alone(judge: Judge, side: str, made: Mapping[str, Array]) -> Iterator[Findin
     own = judge.torch if side == "torch" else judge.keras
     arrays = {**own.arrays, **{f"eval/{name}": value for name, value in made.items()}}
     own = replace(own, arrays=arrays)
-    changed = replace(judge, torch=own) if side == "torch" else replace(judge, keras=own)
+    changed = replace(judge, torch=own, forced=True) if side == "torch" else replace(judge, keras=own, forced=True)
     yield from changed.by_stage("forward", "eval/", judge.stages)
 
 

@@ -115,7 +115,7 @@ class Report:
             at = f" {first.where}" if first.where and first.where != "[]" else ""
             yield (
                 f"  worst element{at}: Keras {first.values[0]:.9g}, torch {first.values[1]:.9g}; "
-                f"apart {first.measured:.3g}, allowed {first.bound:.2g}"
+                f"apart {first.measured:.3g}, allowed {first.bound:.2g} ({first.rule.partition(':')[0]})"
             )
         else:
             yield f"  {first.reason}"
