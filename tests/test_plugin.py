@@ -17,13 +17,12 @@ def test_torch_alone(parity_golden):
 """
 
 
-def suite(folder, *arguments, env=None):
-    """pytest in a folder."""
-    called = [sys.executable, "-m", "pytest", "-q", "-p", "parity.plugin", "-p", "no:cacheprovider"]
+def suite(folder, *arguments):
+    """pytest in a folder, with the plugin of this checkout, whether it is installed or not."""
+    called = [sys.executable, "-m", "pytest", "-q", "-p", "parity.plugin", "-p", "xdist", "-p", "no:cacheprovider"]
     place = ["--basetemp", str(folder.parent / f"{folder.name}-temporary")]
-    return subprocess.run(
-        [*called, *place, *arguments], cwd=folder, capture_output=True, text=True, env={**os.environ, **(env or {})}
-    )
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run([*called, *place, *arguments], cwd=folder, capture_output=True, text=True, env=environment)
 
 
 @pytest.fixture
