@@ -9,14 +9,18 @@ if __name__ == "__main__":
 import argparse
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from parity.commands import folders
 from parity.commands import options as opts
 from parity.errors import UsageError
+from parity.experiment.randomness import generator
 from parity.experiment.spec import Framework
 from parity.ports import check, converted, template
+from parity.ports.batch import Batch, drawn
+from parity.ports.live import WEAKER, InProcess, is_live
 from parity.ports.report import Report
 from parity.ports.source import split
 from parity.workers.installed import require_frameworks
@@ -33,7 +37,8 @@ and may have loss, optimizer, step and predict; torch's side also inputs, output
 port: docs/own-pair.md explains each
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient, 4 a worker failed, 130 interrupted
 """
-Source = str | Path | Callable[..., Any]
+Source = str | Path | Callable[..., Any] | Mapping[str, Any]
+LIVE = "the live {} model"
 SIDES: Mapping[str, Framework] = {"keras": "tf", "torch": "torch"}
 
 
@@ -41,7 +46,7 @@ def check_models(
     keras: Source,
     torch: Source,
     *,
-    data: Source | None = None,
+    data: Any = None,
     inputs: str | Path | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     samples: int = 16,
@@ -55,27 +60,31 @@ def check_models(
 ) -> Report:
     """Hold a Keras model against a torch model, each in a process of its own, and say where they part.
 
-    A side is a file, "module:function", a function in a file, or the folder of a recording. All else is as in
-    `python -m parity.check --help`, by the same names. Raises UsageError where the request cannot be carried out, which
+    A side is a file, "module:function", a function in a file, or the folder of a recording; or a live
+    model, or a dict of what a file would have, whose "build" may be one: these are copied, and run in this process.
+    `data` is a file, a function (rng, n), or arrays: x, or (x, y). All else is as in `python -m parity.check --help`,
+    by the same names. Raises UsageError where the request cannot be carried out, which
     what the user's own code raises is, and WorkerError where a framework's process crashed or ran out of memory.
     """
     request = requested(
         keras, torch, data=data, inputs=inputs, shapes=shapes, samples=samples, weights=weights, map=map, steps=steps,
         strict=strict, save_weights=save_weights,
     )  # fmt: skip
-    live = [SIDES[side] for side in check.KINDS if side not in request.recorded()]
+    given = {SIDES[side]: model for side, model in (("keras", keras), ("torch", torch)) if is_live(model)}
+    live = [SIDES[side] for side in check.KINDS if side not in request.recorded() and SIDES[side] not in given]
     require_frameworks(live)
-    with folders.written_to(None if out is None else Path(out), "check") as folder:
+    with folders.written_to(None if out is None else Path(out), "check") as folder, ThreadPoolExecutor(1) as thread:
+        here = {side: InProcess(side, model, thread) for side, model in given.items()}
         threads = max(1, available_cpus() // len(live)) if live else 1
         with started("cpu", threads, time_limit, live, MODULE) as workers:
-            return check.checked(request, workers, folder)
+            return check.checked(request, {**workers, **here}, folder)
 
 
 def requested(
     keras: Source,
     torch: Source,
     *,
-    data: Source | None = None,
+    data: Any = None,
     inputs: str | Path | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     samples: int = 16,
@@ -86,10 +95,12 @@ def requested(
     save_weights: str | Path | None = None,
 ) -> check.Request:
     """What `check_models` is asked for, looked at; raises UsageError where it cannot be carried out."""
+    live = [side for side, given in (("keras", keras), ("torch", torch)) if is_live(given)]
+    batch = given_batch(data, samples, bool(live))
     request = check.Request(
-        keras=named(keras),
-        torch=named(torch),
-        data=None if data is None else named(data),
+        keras=LIVE.format("Keras") if is_live(keras) else named(keras),
+        torch=LIVE.format("torch") if is_live(torch) else named(torch),
+        data=None if data is None or batch is not None else named(data),
         inputs=None if inputs is None else Path(inputs),
         shapes={name: tuple(shape) for name, shape in (shapes or {}).items()},
         samples=samples,
@@ -98,20 +109,33 @@ def requested(
         steps=steps,
         strict=strict,
         save_weights=None if save_weights is None else Path(save_weights),
+        given=batch,
+        notes=(WEAKER,) if live else (),
     )
     require_inputs(request)
     if request.save_weights is not None:
         converted.require(request.save_weights, weights)
     for side in check.KINDS:
-        if side not in request.recorded():
+        if side not in request.recorded() and side not in live:
             split(request.source(side))
     return request
 
 
-def named(side: str | Path | Callable[..., Any]) -> str:
+def given_batch(data: Any, samples: int, live: bool) -> Batch | None:
+    """The batch, where it is given as arrays, or by a function that is called here, as beside live models."""
+    if data is None or isinstance(data, str | Path):
+        return None
+    if callable(data):
+        return drawn(data(generator(0), samples), None) if live else None
+    return drawn(data, None)
+
+
+def named(side: Source) -> str:
     """A side as the command line gives it."""
-    if not callable(side):
+    if isinstance(side, str | Path):
         return str(side)
+    if is_live(side) or isinstance(side, Mapping):
+        raise UsageError(f"a live {type(side).__name__} is not taken here: give its file, or module:function")
     file = inspect.getsourcefile(side)
     if file is None or "<" in side.__qualname__ or "." in side.__qualname__:
         raise UsageError(f"{side!r} is no function of a file: give the file, or module:function")
@@ -120,7 +144,7 @@ def named(side: str | Path | Callable[..., Any]) -> str:
 
 def require_inputs(request: check.Request) -> None:
     """Raise UsageError unless there is one source of inputs."""
-    given = [request.data is not None, request.inputs is not None, bool(request.shapes)]
+    given = [request.data is not None or request.given is not None, request.inputs is not None, bool(request.shapes)]
     if request.recorded():
         if any(given):
             raise UsageError("a recording brings its own inputs: give no --data, --inputs or --shape")

@@ -126,14 +126,10 @@ def failures() -> Iterator[None]:
     """Fail the test by a message in place of a traceback, where what was asked for cannot be done."""
     from parity.errors import ParityError
 
-    said = None
     try:
         yield
     except ParityError as error:
-        said = str(error)
-    # Not where it is caught: it would be shown, too.
-    if said is not None:
-        pytest.fail(said, pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def found(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:

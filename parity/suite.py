@@ -41,6 +41,8 @@ class Suite:
     def checked(self, folder: Path, **settings: Any) -> Report:
         """What `parity.check_models` gives for these settings; the report's folder is `folder`."""
         request = requested(**settings)
+        if request.notes:
+            raise UsageError("a live model lies in pytest's process: give its file, or call parity.check_models")
         live = [SIDES[side] for side in check.KINDS if side not in request.recorded()]
         try:
             return check.checked(request, {side: self.worker(side) for side in live}, folder)

@@ -54,13 +54,15 @@ ARROWS = {
 # Of the experiment's room: what a spec is made of.
 SPEC = ("spec", "nodes", "optimizers", "validation", "patches")
 # Where a generator may be named: a framework's own initializers draw where a user asks for them, from seeds of
-# randomness.py; a user's own model draws its start as its framework does; a known difference shows a framework's masks.
+# randomness.py; a user's own model draws its start as its framework does; a known difference shows a framework's masks;
+# beside a live model, the generators of the user's process are put back.
 GENERATORS = (
     "parity/experiment/randomness.py",
     "tf_impl/initializers.py",
     "torch_impl/initializers.py",
     "torch_impl/own.py",
     "parity/differences/layers.py",
+    "tf_impl/live.py",
 )
 # What stands on one side only, and why.
 TORCH_FORMULA, KERAS_FORMULA = "torch's formula, a stock class there", "Keras's formula, a stock class there"
@@ -87,6 +89,8 @@ ONE_SIDED = {
     "costs.alike": "Keras squeezes targets by itself",
     "clipping.clipped_by_norm": "torch's formula, a stock function there",
     "clipping.clip_by_norm": "Keras's formula, a stock method there",
+    "live.renewed": "torch's modules are copied as they are, and converted",
+    "live.precise": "torch's modules are copied as they are, and converted",
     "layers.TorchBatchNorm": TORCH_FORMULA,
     "layers.KerasBatchNorm1d": KERAS_FORMULA,
     "lbfgs.direction": "torch's formula, which its stock class does itself",

@@ -20,11 +20,13 @@ from parity.pairing.transfer import moved
 from parity.pairing.tying import with_flattening
 from parity.ports import batch, converted, recording
 from parity.ports.arrays import Arrays, load_arrays, save_arrays
+from parity.ports.batch import Batch
 from parity.ports.findings import Finding
 from parity.ports.generic import generic
 from parity.ports.job import ForceJob, InputsJob, OpenJob, PortJob, RecordJob, SaveJob
 from parity.ports.judge import Judge, Side
 from parity.ports.levels import alone, judge_of, judged, to_force
+from parity.ports.live import InProcess
 from parity.ports.recording import Opened
 from parity.ports.report import Report
 from parity.ports.sides import unloaded
@@ -39,6 +41,7 @@ STEPS, RERUNS = 5, 2
 INPUTS, START, MAP = "inputs", "start.arrays", "map.toml"
 FORCED, ALONE = "forced.arrays", "alone.arrays"
 CONVERTED = "converted.arrays"
+Workers = Mapping[Literal["tf", "torch"], Worker | InProcess]
 KINDS: dict[Framework, Literal["tf", "torch"]] = {"keras": "tf", "torch": "torch"}
 
 
@@ -60,6 +63,9 @@ class Request:
     steps: int | None = None
     strict: bool = False
     save_weights: Path | None = None
+    # A batch that is there already, and what is to be said of the request.
+    given: Batch | None = None
+    notes: tuple[str, ...] = ()
 
     def source(self, side: Framework) -> str:
         """One of the two sides."""
@@ -75,13 +81,16 @@ class Check:
     """A request while it is carried out by live workers; everything is written below `out`."""
 
     request: Request
-    workers: Mapping[Literal["tf", "torch"], Worker]
+    workers: Workers
     out: Path
     opened: dict[Framework, Opened] = field(default_factory=dict)
     built: dict[Framework, Arrays] = field(default_factory=dict)
     start: dict[Framework, Arrays] = field(default_factory=dict)
     frozen: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.notes += self.request.notes
 
     def live(self) -> list[Framework]:
         """The sides that are run here."""
@@ -126,6 +135,8 @@ class Check:
             raise UsageError("both sides are recordings: give at least one file")
         if recorded:
             self.adopt(recorded[0], folder)
+        elif self.request.given is not None:
+            batch.save(folder, self.request.given)
         else:
             asked = self.request
             job = InputsJob(folder, asked.data, asked.inputs, dict(asked.shapes), asked.samples)
@@ -284,7 +295,7 @@ class Check:
         return found
 
 
-def checked(request: Request, workers: Mapping[Literal["tf", "torch"], Worker], out: Path) -> Report:
+def checked(request: Request, workers: Workers, out: Path) -> Report:
     """Carry out a request with live workers, below the folder `out`."""
     return Check(request, workers, out).run()
 

@@ -67,11 +67,14 @@ def draw(job: InputsJob) -> None:
     batch.save(job.out, made)
 
 
-def opened(side: SimpleNamespace, job: OpenJob) -> Session:
-    """Build the model and write down what it is: its layers, its weights."""
-    path, build = split(job.source)
-    name = Path(path).name if path.endswith(".py") else job.source
-    session = Session(side, Source.of(load(path, name), build, name), batch.load(job.inputs), name)
+def opened(side: SimpleNamespace, job: OpenJob, source: Source | None = None) -> Session:
+    """Build the model and write down what it is: its layers, its weights. Without a `source` it is the job's file's."""
+    name = job.source
+    if source is None:
+        path, build = split(job.source)
+        name = Path(path).name if path.endswith(".py") else job.source
+        source = Source.of(load(path, name), build, name)
+    session = Session(side, source, batch.load(job.inputs), name)
     model, calls, outputs = session.described()
     found = recording.Opened(model, tuple(functions(session.source)), tuple(session.random), tuple(calls), outputs)
     recording.save_opened(job.out, found, side.own.read(session.model("float64")))

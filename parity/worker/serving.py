@@ -50,6 +50,7 @@ MODULES = (
     "costs",
     "updates",
     "modes",
+    "live",
 )
 HERE = Path(__file__).parents[2]
 Job = RecordJob | ReplayJob | DiagnoseJob | TensorsJob | DrawJob
