@@ -18,7 +18,7 @@ from parity.commands import options as opts
 from parity.errors import UsageError
 from parity.experiment.randomness import generator
 from parity.experiment.spec import Framework
-from parity.ports import check, converted, template
+from parity.ports import check, saving, template
 from parity.ports.batch import Batch, drawn
 from parity.ports.live import WEAKER, InProcess, is_live
 from parity.ports.report import Report
@@ -114,7 +114,7 @@ def requested(
     )
     require_inputs(request)
     if request.save_weights is not None:
-        converted.require(request.save_weights, weights)
+        saving.require(request.save_weights, weights)
     for side in check.KINDS:
         if side not in request.recorded() and side not in live:
             split(request.source(side))

@@ -99,6 +99,8 @@ ONE_SIDED = {
     "lbfgs.restore": "torch's stock class keeps vectors of all weights together",
     "losses.clipped": "Keras's clip, which its stock losses do themselves",
     "describe.aliases": "torch's paths are those of attributes",
+    "kept.put_slot": "Keras's slots are those that are carried",
+    "own.slot_variables": "torch keeps a state for each weight",
     "own.Exact": "torch's functions can be replaced by a mode",
     "own.as_keras": "what an optimizer keeps is told in Keras's terms",
     "optimizers.TorchAdam": TORCH_FORMULA,

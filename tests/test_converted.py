@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from own_pairs import PAIRS
 
 from benchmarks.user_pairs import KERAS, TORCH
 from parity.errors import UsageError
-from parity.ports import converted
+from parity.ports import saving
 from parity.ports.check import Request, checked
 
 # Convolution, batch norm, embedding, attention and LSTM; the weights are drawn, so that a build() in any process and
@@ -97,7 +98,7 @@ def plain(folder, code, *arguments):
     """Run it in a process that has nothing of this project, and load what it saved."""
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return dict(np.load(folder / ("keras.npz" if code is IN_KERAS else "torch.npz")))
+    return dict(np.load(folder / ("torch.npz" if "import my_torch" in code else "keras.npz")))
 
 
 def request(folder, **settings):
@@ -117,7 +118,7 @@ def test_both_directions_through_stock_loaders(pair, own_workers):
         said = json.loads(written.metadata()["parity"])
     assert (said["verdict"], said["moved_from"]) == ("parity", "keras")
     assert said["levels"]["weights"] == {"passed": sum(f.level == "weights" for f in report.findings)}
-    assert said["sha256"]["weights"] == converted.digest(safetensors.numpy.load_file(file))
+    assert said["sha256"]["weights"] == saving.digest(safetensors.numpy.load_file(file))
     # And back: torch's module is now what that file says.
     text = (pair / "my_torch.py").read_text()
     loading = "def build():\n    from safetensors.torch import load_file\n    net = Net()\n"
@@ -168,4 +169,101 @@ def test_only_what_is_proven_is_written(old, new, written, own_workers, tmp_path
 )
 def test_what_cannot_be_written(name, weights, said, tmp_path):
     with pytest.raises(UsageError, match=said):
-        converted.require(tmp_path / name, weights)
+        saving.require(tmp_path / name, weights)
+
+
+# What has trained: Keras's model has its optimizer of compile(), torch's module keeps its own beside itself.
+TRAINED = (
+    """
+def build():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="tanh"), layers.Dense(1)])
+    if {keras}:
+        rng = np.random.default_rng(7)
+        model.set_weights([rng.normal(0, 0.5, w.shape) for w in model.get_weights()])
+        model.compile(optimizer=optimizer(), loss="mse")
+        for number in range(3):
+            x = np.random.default_rng(number).normal(size=(8, 4))
+            model.train_on_batch(x, x[:, :1])
+    return model
+
+def optimizer():
+    return keras.optimizers.{0}
+
+""",
+    """
+def build():
+    module = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1))
+    if not {keras}:
+        rng = np.random.default_rng(7)
+        for weight in module.parameters():
+            weight.data.copy_(torch.from_numpy(rng.normal(0, 0.5, tuple(weight.shape))))
+        module.optimizer = optimizer(module.parameters())
+        for number in range(3):
+            x = torch.from_numpy(np.random.default_rng(number).normal(size=(8, 4))).to(module[0].weight.dtype)
+            train(module, module.optimizer, x)
+    return module
+
+def train(module, updater, x):
+    updater.zero_grad()
+    F.mse_loss(module(x), x[:, :1]).backward()
+    updater.step()
+
+def optimizer(p):
+    return torch.optim.{1}
+
+""",
+)
+# One more step on either side, from what its own loaders read.
+STEP_KERAS = """
+import sys, numpy as np
+sys.path.insert(0, ".")
+import my_keras
+model = my_keras.build()
+if len(sys.argv) > 1:
+    model.compile(optimizer=my_keras.optimizer(), loss="mse")
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(sys.argv[1])
+    assert int(model.optimizer.iterations) == 1  # SGD in torch keeps no count
+x = np.random.default_rng(9).normal(size=(8, 4)).astype("f4")
+model.train_on_batch(x, x[:, :1])
+np.savez("keras.npz", *[w.T for w in model.get_weights()])
+"""
+STEP_TORCH = """
+import sys, numpy as np, torch
+sys.path.insert(0, ".")
+import my_torch
+from safetensors.torch import load_file
+module = my_torch.build()
+updater = getattr(module, "optimizer", None)
+if updater is None:
+    module.load_state_dict(load_file(sys.argv[1]), strict=True)
+    updater = my_torch.optimizer(module.parameters())
+    updater.load_state_dict(torch.load(sys.argv[2], weights_only=True))
+my_torch.train(module, updater, torch.from_numpy(np.random.default_rng(9).normal(size=(8, 4)).astype("f4")))
+np.savez("torch.npz", *[w.detach().numpy() for w in module.parameters()])
+"""
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize(
+    ("source", "optimizers"),
+    [
+        ("keras", ("Adam(0.01, epsilon=0)", "Adam(p, 0.01, eps=0)")),
+        ("torch", ("SGD(0.1, momentum=0.9)", "SGD(p, 0.1, momentum=0.9)")),
+    ],
+)
+def test_training_goes_on_in_the_other_framework(source, optimizers, own_workers, tmp_path):
+    """With what the optimizer keeps, to the weights after the next step."""
+    texts = [text.replace("{keras}", str(source == "keras")) for text in TRAINED]
+    texts = [text.replace(f"{{{i}}}", optimizers[i]) for i, text in enumerate(texts)]
+    paths = replace(PAIRS["rounding"], keras=texts[0], torch=texts[1], optimizer=None).write(tmp_path)
+    paths["data"].write_text(paths["data"].read_text().replace("STEPS = 0", "STEPS = 2"))
+    file = tmp_path / ("port.safetensors" if source == "keras" else "port.weights.h5")
+    report = checked(request(tmp_path, save_weights=file), own_workers, tmp_path / "out")
+    assert report.verdict == "parity", str(report)
+    assert ("momentum; load" if source == "torch" else "exp_avg, exp_avg_sq after 3 steps; load") in str(report)
+    arguments = [file.name, "port.optimizer.pt"] if source == "keras" else [file.name]
+    steps = [(STEP_KERAS, arguments if source == "torch" else []), (STEP_TORCH, arguments if source == "keras" else [])]
+    ours, theirs = (plain(tmp_path, code, *given) for code, given in steps)
+    for name, value in ours.items():
+        np.testing.assert_allclose(value, theirs[name], rtol=2e-5, atol=2e-7)

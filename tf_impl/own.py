@@ -149,12 +149,20 @@ def predict(model: Any, function: Callable[..., Any] | None, x: Any) -> Any:
 def slots(updater: Any, model: Any) -> dict[str, dict[str, np.ndarray]]:
     """What the optimizer keeps of each weight: by the slot's name, then the weight's."""
     found: dict[str, dict[str, np.ndarray]] = {}
+    for (slot, name), variable in slot_variables(updater, model).items():
+        found.setdefault(slot, {})[name] = np.array(variable.value)
+    return found
+
+
+def slot_variables(updater: Any, model: Any) -> dict[tuple[str, str], Any]:
+    """The optimizer's variables that belong to a weight, by the slot's name and the weight's."""
+    found: dict[tuple[str, str], Any] = {}
     known = {v.path.replace("/", "_"): name for name, v in variables(model).items()}
     for variable in updater.variables:
         parts = [path for path in known if variable.name.startswith(f"{path}_")]
         if parts:
             path = max(parts, key=len)
-            found.setdefault(variable.name[len(path) + 1 :], {})[known[path]] = np.array(variable.value)
+            found[variable.name[len(path) + 1 :], known[path]] = variable
     return found
 
 

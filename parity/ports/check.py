@@ -1,8 +1,7 @@
 """A user's pair, from two files to a report: opened, paired, given the same weights, run, judged."""
 
-import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,34 +13,33 @@ from parity.errors import IncomparableError, UsageError
 from parity.models.described import Side as Framework
 from parity.pairing.given import from_toml, to_toml
 from parity.pairing.pairs import Pairing, PairingMap
-from parity.pairing.proof import Proof, proven
+from parity.pairing.proof import proven
 from parity.pairing.rules import pair
 from parity.pairing.transfer import moved
 from parity.pairing.tying import with_flattening
-from parity.ports import batch, converted, recording
+from parity.ports import batch, recording, saving
 from parity.ports.arrays import Arrays, load_arrays, save_arrays
 from parity.ports.batch import Batch
 from parity.ports.findings import Finding
 from parity.ports.generic import generic
-from parity.ports.job import ForceJob, InputsJob, OpenJob, PortJob, RecordJob, SaveJob
+from parity.ports.job import ForceJob, InputsJob, OpenJob, PortJob, RecordJob
 from parity.ports.judge import Judge, Side
 from parity.ports.levels import alone, judge_of, judged, to_force
-from parity.ports.live import InProcess
 from parity.ports.recording import Opened
 from parity.ports.report import Report
+from parity.ports.saving import Saving
 from parity.ports.sides import unloaded
 from parity.ports.why import causes
 from parity.recordings.files import write_whole
 from parity.workers.pairs import at_once, raise_together
-from parity.workers.processes import Worker, silent
+from parity.workers.processes import Doer, silent
 
 Weights = Literal["port", "keras", "torch", "as-is"]
 # Steps of the optimizer, and runs that are a rounding away, on each side.
 STEPS, RERUNS = 5, 2
 INPUTS, START, MAP = "inputs", "start.arrays", "map.toml"
 FORCED, ALONE = "forced.arrays", "alone.arrays"
-CONVERTED = "converted.arrays"
-Workers = Mapping[Literal["tf", "torch"], Worker | InProcess]
+Workers = Mapping[Literal["tf", "torch"], Doer]
 KINDS: dict[Framework, Literal["tf", "torch"]] = {"keras": "tf", "torch": "torch"}
 
 
@@ -118,12 +116,13 @@ class Check:
         report = replace(report, strict=self.request.strict)
         if any(finding.result == "failed" and finding.level == "forward" for finding in findings):
             report = replace(report, alone=tuple(self.alone(judge)))
-        if self.request.save_weights is not None:
-            report = replace(report, saved=self.saved(report, pairing, proofs, self.request.save_weights))
         if len(self.live()) == len(KINDS):
             starts = {side: self.out / side / START for side in KINDS}
             found, excluded = causes(judge, self.workers, self.out, starts, tuple(self.frozen), findings)
             report = replace(report, causes=tuple(found), excluded=tuple(excluded))
+        if self.request.save_weights is not None:
+            asked = Saving(self.request.save_weights, self.weights() == "port", self.out, self.workers)
+            report = replace(report, saved=asked.saved(report, proofs))
         report.write()
         return report
 
@@ -184,7 +183,7 @@ class Check:
     def weights(self) -> Weights:
         """Where the weights come from."""
         asked, recorded = self.request.weights, self.request.recorded()
-        if self.request.save_weights is not None and converted.target(self.request.save_weights) == "keras":
+        if self.request.save_weights is not None and saving.target(self.request.save_weights) == "keras":
             asked = "torch"
         has_port = "port" in self.opened["torch"].functions and "torch" not in recorded
         if asked == "port" and not has_port:
@@ -254,29 +253,6 @@ class Check:
         self.workers[KINDS[side]].run(job, silent, "judging stages alone took")
         return list(alone(judge, side, load_arrays(made)))
 
-    def saved(self, report: Report, pairing: Pairing, proofs: Sequence[Proof], file: Path) -> str:
-        """Write the weights that were built as the other side's own format, if they are proven; what came of it."""
-        other = converted.target(file)
-        owner: Framework = "keras" if other == "torch" else "torch"
-        built = {side: recording.load_opened(self.out / side)[1] for side in KINDS}
-        source, target = self.out / owner / recording.WEIGHTS, self.out / other / CONVERTED
-        if self.weights() == "port":
-            onto = self.out / other / recording.WEIGHTS
-            self.workers["torch"].run(PortJob(source, target, onto), silent, "port() took")
-            values = load_arrays(target)
-        else:
-            values = {**built[other], **moved(pairing, built[owner], owner).values}
-            save_arrays(target, values)
-        sides = (built["keras"], values) if other == "torch" else (values, built["torch"])
-        reason = converted.unproven(report.findings, proofs, proven(pairing, *sides))
-        if reason is not None:
-            return f"{file} not written: {reason}"
-        said = json.dumps(converted.said(report, owner, built[owner], values, self.weights()))
-        made = self.out / f"converted{converted.ENDINGS[other]}"
-        self.workers[KINDS[other]].run(SaveJob(target, made, said), silent, "saving weights took")
-        converted.put(made, file)
-        return f"{file} written: {len(proofs)} weights, each proven equal; load it by {converted.LOADED[other]}"
-
     def side(self, side: Framework) -> Side:
         """A side as it was recorded."""
         recorded, arrays = recording.load_recorded(self.out / side)
@@ -301,7 +277,7 @@ def checked(request: Request, workers: Workers, out: Path) -> Report:
 
 
 def record_side(
-    source: str, side: Framework, asked: Request, workers: Mapping[Literal["tf", "torch"], Worker], out: Path
+    source: str, side: Framework, asked: Request, workers: Mapping[Literal["tf", "torch"], Doer], out: Path
 ) -> None:
     """Record one side alone, to be held against the other's elsewhere."""
     worker = workers[KINDS[side]]

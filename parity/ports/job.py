@@ -76,12 +76,25 @@ class ForceJob:
 
 @dataclass(frozen=True)
 class SaveJob:
-    """Write weights as the framework's own format, in float32, with what is `said` of them in the file."""
+    """Write weights as the framework's own format, in float32, with what is `said` of them in the file.
+
+    With `slots`, as a KeptJob wrote them, what the optimizer keeps, too: torch's into a file of its own beside `out`.
+    """
 
     weights: Path
     out: Path
     said: str
+    slots: Path | None = None
     kind: Literal["save"] = "save"
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class KeptJob:
+    """Write what the optimizer keeps in float32, where it has taken steps: "count", and "SLOT/WEIGHT" for each."""
+
+    out: Path
+    kind: Literal["kept"] = "kept"
     __pydantic_config__ = STRICT
 
 
@@ -123,4 +136,4 @@ class TraceJob:
     __pydantic_config__ = STRICT
 
 
-Job = InputsJob | OpenJob | PortJob | RecordJob | ForceJob | SaveJob | SketchJob | LossJob | TraceJob
+Job = InputsJob | OpenJob | PortJob | RecordJob | ForceJob | SaveJob | KeptJob | SketchJob | LossJob | TraceJob

@@ -4,7 +4,6 @@ import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -187,12 +186,6 @@ class Session:
         assert self.built is not None
         with self.side.own.exact_constants(), telling(f"{self.name}: calling the model in eval mode"):
             self.side.capture.forward(model, x, False, self.built[2], sink, forced=tensors).trace.release()
-
-    def save(self, weights: Mapping[str, NDArray[Any]], file: Path, said: str) -> None:
-        """Write weights in float32 as the framework itself does, with what is `said` of them."""
-        model = self.model("float32")
-        self.side.own.write(model, Start(weights, "float32", None))
-        self.side.own.save(model, file, said)
 
     def predict(self, model: Any, batch: Batch, sink: Sink) -> None:
         """What the user calls for inference, where they say what that is on this side."""

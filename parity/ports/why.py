@@ -22,7 +22,7 @@ from parity.ports.job import LossJob, TraceJob
 from parity.ports.judge import Judge
 from parity.ports.session import nudged
 from parity.ports.sides import dropping
-from parity.workers.processes import Worker, silent
+from parity.workers.processes import Doer, silent
 
 # What a trace may take on disk.
 LARGEST = 2**31
@@ -34,7 +34,7 @@ class Why:
     """A judged pair, both sides of which are live; replays are written below `out`."""
 
     judge: Judge
-    workers: Mapping[Literal["tf", "torch"], Worker]
+    workers: Mapping[Literal["tf", "torch"], Doer]
     out: Path
     starts: Mapping[Framework, Path]
     frozen: tuple[str, ...]
@@ -249,7 +249,7 @@ class Asked:
 
 def causes(
     judge: Judge,
-    workers: Mapping[Literal["tf", "torch"], Worker],
+    workers: Mapping[Literal["tf", "torch"], Doer],
     out: Path,
     starts: Mapping[Framework, Path],
     frozen: tuple[str, ...],

@@ -15,12 +15,13 @@ from pydantic import TypeAdapter
 
 from parity.errors import UsageError
 from parity.experiment.randomness import generator
-from parity.ports import batch, recording, sketch, tracing
+from parity.ports import batch, converted, recording, sketch, tracing
 from parity.ports.arrays import Writer, load_arrays, save_arrays
 from parity.ports.job import (
     ForceJob,
     InputsJob,
     Job,
+    KeptJob,
     LossJob,
     OpenJob,
     PortJob,
@@ -125,7 +126,10 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, session: Session | None
             with Writer(job.out) as write:
                 session.forced(plan, load_arrays(job.forced), write)
         elif isinstance(job, SaveJob):
-            session.save(load_arrays(job.weights), job.out, job.said)
+            slots = None if job.slots is None else load_arrays(job.slots)
+            converted.save(session, load_arrays(job.weights), slots, job.out, job.said)
+        elif isinstance(job, KeptJob):
+            save_arrays(job.out, converted.kept(session))
         elif isinstance(job, SketchJob):
             sketch.record(session, job)
         elif isinstance(job, RecordJob):

@@ -51,6 +51,7 @@ MODULES = (
     "updates",
     "modes",
     "live",
+    "kept",
 )
 HERE = Path(__file__).parents[2]
 Job = RecordJob | ReplayJob | DiagnoseJob | TensorsJob | DrawJob

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from parity.errors import IncomparableError, ParityError, UsageError, WorkerError
 from parity.experiment.spec import FRAMEWORKS, Framework
@@ -62,6 +62,13 @@ def telling(lines: Iterable[str]) -> list[str]:
 def available_cpus() -> int:
     """The cores this process may be scheduled on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Doer(Protocol):
+    """What does a side's jobs: a process of its own, or this one."""
+
+    def run(self, job: Any, progress: Progress, what: str = ...) -> None:
+        """Do a job, a dataclass."""
 
 
 class Worker:
