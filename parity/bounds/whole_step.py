@@ -47,6 +47,9 @@ BOTH = 2.0
 PLACES, BETWEEN = np.linspace(-1, 1, 9), 2.0
 # The share of a gradient from which on its error is followed so.
 LOOSE = 0.01
+# Optimizers whose updates are not: one sums over all weights, whose errors, moved all at once, would cancel; one takes
+# signs; and one moves some rows alone.
+NOT_FOLLOWED = LBFGS, Rprop, SparseAdam
 
 
 def step_bounds(
@@ -130,9 +133,7 @@ def optimizer_errors(
     before = identity, realisation, state, replay["inputs"]
     rounded = updated(*before, {name: Rounded(g, errors[name], u) for name, g in given.items()}, u)
     found = {name: tolerance(number) for name, number in rounded.items()}
-    # Of these, one sums over all weights, whose errors, moved all at once, would cancel; one takes signs; and one moves
-    # some rows alone.
-    if not isinstance(identity.optimizer, LBFGS | Rprop | SparseAdam):
+    if not isinstance(identity.optimizer, NOT_FOLLOWED):
         for name, g in given.items():
             loose: NDArray[np.int64] = np.flatnonzero(errors[name] > LOOSE * np.abs(g)).astype(np.int64)
             if loose.size:
@@ -163,20 +164,39 @@ def moved(
     g, error = (array.reshape(-1)[positions] for array in gradient)
     keys = {key: key.removesuffix(f"/{name}") for key in state if key.endswith(f"/{name}")}
     given = {group: state[key].reshape(-1)[positions] for key, group in keys.items()}
-    t, optimizer = int(state["step"]), identity.optimizer
-
-    def after(moved: Any, u: float | None) -> dict[str, Any]:
-        numbers: dict[str, Any] = given if u is None else {group: exact(x, u) for group, x in given.items()}
-        slots = {slot: numbers[f"slots/{slot}"] for slot in optimizer.slots}
-        w, slots = update(optimizer, realisation, t, numbers["weights"], moved, slots)
-        return {"weights": w} | {f"slots/{slot}": value for slot, value in slots.items()}
-
-    own = after(exact(g, u), u)
-    ends = [after(g + at * error, None) for at in PLACES]
+    own = after(identity, realisation, state, {group: exact(x, u) for group, x in given.items()}, exact(g, u))
+    ends = [after(identity, realisation, state, given, g + at * error) for at in PLACES]
     return {
         f"{group}/{name}": number.error + BETWEEN * spread([end[group] for end in ends])
         for group, number in own.items()
     }
+
+
+def after(
+    identity: Identity, realisation: Realisation, state: Arrays, numbers: Mapping[str, Any], gradient: Any
+) -> dict[str, Any]:
+    """`weights` and `slots/<slot>` after the update of the step before which `state` was, of elements given alike."""
+    optimizer = identity.optimizer
+    slots = {slot: numbers[f"slots/{slot}"] for slot in optimizer.slots}
+    w, slots = update(optimizer, realisation, int(state["step"]), numbers["weights"], gradient, slots)
+    return {"weights": w} | {f"slots/{slot}": value for slot, value in slots.items()}
+
+
+def followed(
+    identity: Identity, realisation: Realisation, state: Arrays, replay: Arrays, errors: Arrays
+) -> dict[str, Array]:
+    """How far the update moves each weight, `weights/<name>`, over these errors of the gradients that it is given.
+
+    Not of the optimizers that have no update of single elements.
+    """
+    if isinstance(identity.optimizer, NOT_FOLLOWED):
+        return {}
+    found = {}
+    for name, g in gradients(identity, replay, clipped=True).items():
+        given = {key.removesuffix(f"/{name}"): state[key] for key in state if key.endswith(f"/{name}")}
+        ends = [after(identity, realisation, state, given, g + at * errors[name])["weights"] for at in PLACES]
+        found[f"weights/{name}"] = spread(ends)
+    return found
 
 
 def spread(ends: Sequence[Array]) -> Array:

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.bounds.measure import Tolerance
+from parity.bounds.stages import gradients
+from parity.bounds.whole_step import followed
 from parity.experiment import randomness
 from parity.experiment.optimizers import Rprop
-from parity.experiment.spec import FRAMEWORKS
+from parity.experiment.spec import FRAMEWORKS, Dtype
 from parity.recordings.recording import Arrays
 from parity.worker.replays import FINER, SHORTEST, Checkpoint, Replayer
 
@@ -21,20 +23,23 @@ Bounds = Mapping[str, Tolerance]
 NEIGHBOURS = 4
 
 
-def noise(replayer: Replayer, at: Checkpoint, bounds: Bounds, costs: Array, rounding: Arrays) -> Array:
+def noise(
+    replayer: Replayer, at: Checkpoint, bounds: Bounds, costs: Array, rounding: Arrays, whole: Mapping[Dtype, Arrays]
+) -> Array:
     """[steps]: how far rounding takes a segment's `costs` [steps] in float64, but for a factor.
 
     What comes of the same steps, in NEIGHBOURS runs, from weights that are moved, at random up or down, by as much
     as rounding moves them in as many steps. `rounding` is by how much float32 moves each weight in the first of
-    these steps.
+    these steps, which is taken as a `whole` in both precisions.
     """
     first, last = at.step, at.step + len(costs)
     state = at.converted("float64").state
     found = np.zeros(len(costs))
     # Behind a decision that rounding makes, no run says how far another one may be.
     found[decided(replayer, at, bounds, len(costs)) :] = np.inf
+    passed = passed_on(replayer, state, whole)
     sizes = {
-        name: len(costs) * moved_by(state[name], bounds[name].scale if name in bounds else None, moved)
+        name: len(costs) * moved_by(state[name], bounds.get(name), moved, passed.get(name))
         for name, moved in rounding.items()
         if name in state
     }
@@ -67,12 +72,33 @@ def decided(replayer: Replayer, at: Checkpoint, bounds: Bounds, steps: int) -> i
     return steps
 
 
-def moved_by(w: Array, bound: Array | None, rounding: Array) -> Array:
+def passed_on(replayer: Replayer, state: Arrays, whole: Mapping[Dtype, Arrays]) -> dict[str, Array]:
+    """How far the update moves each weight over what float64 may make of its gradient: float32's rounding, scaled down.
+
+    An optimizer that divides by the gradient's own size is as far off in float32 as it can be where the gradient is all
+    rounding; of a rounding that is smaller than its epsilon it makes more than in proportion.
+    """
+    identity = replayer.job.identity
+    ours, theirs = (gradients(identity, whole[dtype], clipped=True) for dtype in ("float32", "float64"))
+    with np.errstate(all="ignore"):
+        errors = {name: FINER * typical(np.abs(ours[name].astype(np.float64) - g)) for name, g in theirs.items()}
+        return followed(identity, replayer.job.realisation, state, whole["float64"], errors)
+
+
+def moved_by(w: Array, bound: Tolerance | None, rounding: Array, passed: Array | None) -> Array:
     """By how much a step's rounding in float64 moves a weight: to the next number, or as float32 does, scaled down.
 
-    Of float32 by the element's own rounding or by the tensor's, whichever is more, since one may be none by chance; and
-    no further than rounding may move it at worst, where that is known.
+    Or by what is `passed` on of the gradient's rounding, if that is more; and no further than rounding may move it at
+    worst, where that is known.
     """
-    typical = np.maximum(rounding, np.sqrt(np.mean(rounding**2)))
-    size = np.maximum(np.spacing(np.abs(w)), FINER * typical)
-    return size if bound is None else np.where(np.isfinite(bound), np.minimum(size, bound), size)
+    size = np.maximum(np.spacing(np.abs(w)), FINER * typical(rounding))
+    if passed is not None:
+        size = np.fmax(size, passed)
+    if bound is None:
+        return size
+    return np.where(np.isfinite(bound.scale), np.minimum(size, bound.scale), size)
+
+
+def typical(rounding: Array) -> Array:
+    """Each element's own rounding or the tensor's, whichever is more, since one may be none by chance."""
+    return np.asarray(np.maximum(rounding, np.sqrt(np.mean(rounding**2))))

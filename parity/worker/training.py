@@ -192,7 +192,7 @@ def own_steps(
     bounds = replayer.bounds(at, evidence, "float64")
     found = {
         "costs": segment,
-        "noise": noise(replayer, at, bounds, segment, rounding),
+        "noise": noise(replayer, at, bounds, segment, rounding, whole),
         "rounding": bounds["cost"].scale,
     }
     # The whole test set takes its time, so it is gone through once.
