@@ -66,9 +66,7 @@ def report_on(keras, torch, own_workers, folder, fault=None):
     return checked(request, own_workers, folder / "out")
 
 
-@pytest.mark.parametrize(
-    ("keras", "where"), [(CALLED, "output"), (REVERSIBLE, " ~ head")], ids=["call", "layer"]
-)
+@pytest.mark.parametrize(("keras", "where"), [(CALLED, "output"), (REVERSIBLE, " ~ head")], ids=["call", "layer"])
 def test_weights_shared_on_both_sides(keras, where, own_workers, tmp_path):
     """Trained, too: the gradient is the sum of both uses."""
     report = report_on(keras, TIED, own_workers, tmp_path / "right")
