@@ -1,7 +1,7 @@
 """Why a port's training goes wrong: causes are named, two at once too, and none where nothing known explains it."""
 
 import pytest
-from training_faults import NAMED, RIGHT, UNKNOWN, Port
+from training_faults import NAMED, RIGHT, TWO, UNKNOWN, Port
 
 from parity.ports.check import Request, checked
 
@@ -41,6 +41,13 @@ def test_the_causes_are_named(name, own_workers, tmp_path):
     report = judged(NAMED[name], own_workers, tmp_path)
     assert sorted(cause.name for cause in report.causes) == sorted(NAMED[name].causes), str(report)
     assert f"cause: {report.causes[0].says}" in str(report)
+
+
+@pytest.mark.parametrize("name", marked(TWO))
+def test_two_causes_at_once_are_told_apart(name, own_workers, tmp_path):
+    """At least none is claimed that is not there; 9 of 10 pairs are named whole."""
+    report = judged(TWO[name], own_workers, tmp_path)
+    assert {cause.name for cause in report.causes} == {*TWO[name].causes}, str(report)
 
 
 @pytest.mark.parametrize("name", marked(UNKNOWN))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from own_pairs import REALS, TARGET, Pair, data
+from own_pairs import IMAGES, REALS, TARGET, Pair, data
 
 STEP = (
     """
@@ -73,6 +73,60 @@ def shares(keras: str, torch: str) -> Pair:
     """Targets that are probabilities of classes."""
     pair = classifier(SOFTMAX[0], SOFTMAX[1], keras, torch)
     return replace(pair, data=data(REALS.format(4), 'rng.dirichlet([2, 2, 2], n).astype("float32")'))
+
+
+PICTURES = Pair(
+    """
+def build():
+    return keras.Sequential([
+        keras.Input((6, 5, 3)), layers.Conv2D(4, 3, activation="tanh"), layers.GlobalAveragePooling2D(), layers.Dense(1)
+    ])
+
+""",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.conv(x)).mean((2, 3)))
+
+def build():
+    return Net()
+
+"""
+    + IMAGES,
+    data(REALS.format("6, 5, 3"), TARGET),
+    (),
+    optimizer=None,
+)
+INFERRED = Pair(
+    """
+def build():
+    model = keras.Sequential([
+        keras.Input((4,)), layers.BatchNormalization(epsilon=1e-5), layers.Dropout(0.5), layers.Dense(1)
+    ])
+    model.layers[0].moving_mean.assign(np.linspace(-1, 1, 4))
+    return model
+
+def predict(model, x):
+    return model(x, training=False)
+
+""",
+    """
+def build():
+    return nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
+
+def predict(module, x):
+    module.eval()
+    return module(x)
+
+""",
+    data(REALS.format(4), TARGET),
+    (),
+    optimizer=None,
+)
 
 
 @dataclass(frozen=True)
@@ -155,7 +209,29 @@ def own(update: str, *causes: str) -> Port:
     return Port(replace(PLAIN, optimizer=(keras, LION.replace("{}\n", f"{update}\n"))), causes)
 
 
+def given(code: str, *causes: str) -> Port:
+    """A port whose inputs differ: `code` goes on from the right ones."""
+    return Port(PICTURES, causes, torch=(("permute(0, 3, 1, 2)", f"permute(0, 3, 1, 2){code}"),))
+
+
+def inferred(torch: str, *causes: str, keras: str = "") -> Port:
+    """A port whose predict() differs; `torch` stands in place of eval()."""
+    edits = (("training=False", keras),) if keras else ()
+    return Port(INFERRED, causes, edits, (("    module.eval()\n", torch),))
+
+
+EVAL = "    module.eval()\n"
 NAMED = {
+    "scaled": given(" / 255", "input_scaling"),
+    "shifted inputs": given(" * 2 - 1", "input_scaling"),
+    "reversed channels": given(".flip(1)", "channel_order"),
+    "a mean of each channel": given(".sub(torch.tensor([0.4, 0.5, 0.3])[:, None, None])", "channel_scaling"),
+    "another order": given(".roll(3, 0)", "shuffled_rows"),
+    "half precision": given(".half().to(torch.get_default_dtype())", "input_dtype"),
+    "clipped": given(".clamp(-1, 1)", "clipped_inputs"),
+    "eval forgotten": inferred("", "train_or_eval_mode"),
+    "dropout in Keras": inferred(EVAL, "train_or_eval_mode", keras="training=True"),
+    "eval after the call": inferred("    y = module(x)\n    module.eval()\n    return y\n", "train_or_eval_mode"),
     "all pairs": lost("F.mse_loss(outputs, targets[:, 0])", "loss_shapes"),
     "all pairs by hand": Port(
         replace(lost("((outputs - targets) ** 2).mean()").pair, data=data(REALS.format(4), "rng.normal(size=n)")),
@@ -285,6 +361,11 @@ NAMED = {
 }  # fmt: skip
 # Ports that are wrong in a way that nothing known explains.
 UNKNOWN = {
+    "sine": given(".sin()"),
+    "one pixel": given(".index_fill(3, torch.tensor([0]), 0.0)"),
+    "a rolled image": given(".roll(1, 3)"),
+    "a sigmoid": inferred(EVAL + "    return module(x).sigmoid()\n"),
+    "doubled results": inferred(EVAL + "    return 2 * module(x)\n"),
     "cube": lost("((outputs - targets).abs() ** 3).mean()"),
     "root": lost("F.mse_loss(outputs, targets).sqrt()"),
     "log": lost("torch.log1p(F.mse_loss(outputs, targets))"),
@@ -308,8 +389,51 @@ UNKNOWN = {
 }  # fmt: skip
 # Right ports, which nothing may be said of.
 RIGHT = {
+    "inputs": PICTURES,
+    "predict": INFERRED,
     "SGD": PLAIN,
     "step": stepped(()).pair,
     "momentum": optimized("SGD(0.1, momentum=0.9)", "SGD(parameters, 0.1, momentum=0.9)").pair,
     "schedule": replace(PLAIN, optimizer=(SCHEDULED[0].format(""), SCHEDULED[1].format("", EACH))),
+}
+
+
+# Parts of a port, any two of which may be wrong at once: the pair's loss, optimizer and step, edits of torch's side.
+LOSSES = {
+    "half": ("0.5 * F.mse_loss(outputs, targets)", "loss_factor"),
+    "sum": ("F.mse_loss(outputs, targets, reduction='sum')", "reduction"),
+    "all pairs": ("F.mse_loss(outputs, targets[:, 0])", "loss_shapes"),
+    "other": ("F.l1_loss(outputs, targets)", "other_loss"),
+}
+OPTIMIZERS = {
+    "rate": ("SGD(parameters, 0.02, momentum=0.9)", "learning_rate"),
+    "momentum": ("SGD(parameters, 0.1, momentum=0.5)", "momentum"),
+    "nesterov": ("SGD(parameters, 0.1, momentum=0.9, nesterov=True)", "nesterov"),
+    "decay": ("SGD(parameters, 0.1, momentum=0.9, weight_decay=0.1)", "weight_decay"),
+    "dampening": ("SGD(parameters, 0.1, momentum=0.9, dampening=0.2)", "dampening"),
+    "method": ("RMSprop(parameters, 0.1)", "method"),
+}
+STEPS = {
+    "added up": (("    optimizer.zero_grad()\n", ""), "gradients_add_up"),
+    "clipped": (("    optimizer.step()", "    nn.utils.clip_grad_value_(module.parameters(), 0.05)\n    optimizer.step()"), "clipping"),
+    "divided": (("    cost.backward()", "    (cost / 4).backward()"), "gradient_factor"),
+    "frozen": (("    optimizer.step()", "    module[0].bias.grad = None\n    optimizer.step()"), "untrained_frozen"),
+}  # fmt: skip
+RIGHT_OPTIMIZER = "SGD(parameters, 0.1, momentum=0.9)"
+
+
+def two(loss: str | None, optimizer: str | None, step: str | None) -> Port:
+    """A port with the parts of these names, right where there is none."""
+    pair = stepped(()).pair
+    torch = OPTIMIZERS[optimizer][0] if optimizer else RIGHT_OPTIMIZER
+    pair = replace(pair, optimizer=optimizers("SGD(0.1, momentum=0.9)", torch))
+    pair = replace(pair, loss=losses(MEAN, LOSSES[loss][0])) if loss else pair
+    causes = [table[name][1] for table, name in ((LOSSES, loss), (OPTIMIZERS, optimizer), (STEPS, step)) if name]
+    return Port(pair, tuple(causes), torch=(STEPS[step][0],) if step else ())
+
+
+TWO = {
+    **{f"{a}, {b}": two(a, b, None) for a in LOSSES for b in OPTIMIZERS},
+    **{f"{b}, {c}": two(None, b, c) for b in OPTIMIZERS for c in STEPS},
+    **{f"{a}, {c}": two(a, None, c) for a in LOSSES for c in STEPS},
 }

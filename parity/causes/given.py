@@ -12,6 +12,7 @@ from parity.causes.rules import Array
 ROUNDED = 16 * np.finfo(np.float64).eps
 # What channels are scaled by, with names.
 KNOWN = {1 / 255: "1/255", 255.0: "255", 2 / 255: "2/255", 1 / 127.5: "1/127.5", 0.5: "1/2", 2.0: "2"}
+CHANNELS = (3, 4)
 CONFIRMED = "Keras's inputs, so changed, are torch's, every number"
 
 
@@ -47,10 +48,16 @@ def changes(ours: Array, theirs: Array) -> Iterator[tuple[str, str, str, str | N
     if order is not None:
         yield "shuffled_rows", "torch's samples are in another order", "give both the same order", None, ours[order]
     for axis in range(1, ours.ndim):
-        flipped, channels = np.flip(ours, axis), axis in (1, ours.ndim - 1) and ours.shape[axis] in (3, 4)
-        what = "the channels are reversed: BGR against RGB" if channels else f"axis {axis} is reversed"
+        flipped, channels = np.flip(ours, axis), axis in (1, ours.ndim - 1) and ours.shape[axis] in CHANNELS
+        what = "the channels reversed (BGR against RGB)" if channels else f"axis {axis} reversed"
         entry = "channel_order" if channels else None
-        yield "channel_order" if channels else "flipped", f"{what} in torch's inputs", f"x.flip({axis})", entry, flipped
+        yield (
+            "channel_order" if channels else "flipped",
+            f"torch's inputs have {what}",
+            f"x.flip({axis})",
+            entry,
+            flipped,
+        )
     for a, b in combinations(range(1, ours.ndim), 2):
         says, fix = f"axes {a} and {b} of torch's inputs are swapped", f"x.transpose({a}, {b})"
         yield "swapped_axes", says, fix, "image_axes", np.swapaxes(ours, a, b)
@@ -73,18 +80,20 @@ def scaled(ours: Array, theirs: Array) -> Iterator[tuple[str, str, str, str | No
     a, b = fitted(ours, theirs)
     factor = KNOWN.get(next((k for k in KNOWN if abs(a / k - 1) < 1e-9), 0.0), f"{a:.6g}")
     shift = "" if abs(b) < ROUNDED * (1 + abs(a)) else f" {'+' if b > 0 else '-'} {abs(b):.6g}"
-    says, fix = f"torch's inputs are {factor} x{shift} of Keras's x", "one scaling for both"
+    says, fix = f"torch's inputs are {factor} times Keras's{shift}", "one scaling for both"
     yield "input_scaling", says, fix, "image_scaling", a * ours + b
     for axis in {1, ours.ndim - 1} - {0}:
-        if ours.shape[axis] > 8 or ours.ndim < 3:
+        if ours.shape[axis] not in CHANNELS or ours.ndim < 3:
             continue
         for reverse in (False, True):
             x = np.flip(ours, axis) if reverse else ours
             pairs = [fitted(np.take(x, i, axis), np.take(theirs, i, axis)) for i in range(x.shape[axis])]
+            if not all(factor for factor, _ in pairs):
+                continue
             shape = [-1 if i == axis else 1 for i in range(ours.ndim)]
             factors, shifts = (np.array(values).reshape(shape) for values in zip(*pairs, strict=True))
-            means = ", ".join(f"{-s / f:.5g}" if f else "-" for f, s in pairs)
-            sizes = ", ".join(f"{1 / f:.5g}" if f else "-" for f, _ in pairs)
+            means = ", ".join(f"{-s / f + 0.0:.5g}" for f, s in pairs)
+            sizes = ", ".join(f"{1 / f:.5g}" for f, _ in pairs)
             says = f"torch's channels are each shifted by {means} and divided by {sizes}"
             says += ", and reversed (BGR against RGB)" if reverse else ""
             yield "channel_scaling", says, "one preprocessing for both", "image_scaling", factors * x + shifts

@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 
 from parity.causes.cause import Cause
-from parity.causes.rules import LAST, Array, Rule, Steps, clipped, close, keras_rule, replayed, torch_rule, varied
+from parity.causes.rules import (
+    FACTOR,
+    LAST,
+    Array,
+    Rule,
+    Steps,
+    clipped,
+    close,
+    keras_rule,
+    replayed,
+    torch_rule,
+    varied,
+)
 from parity.causes.words import of_clip, of_gradients, of_rates, of_setting, of_weight
 from parity.pairing.pairs import Pairing
 from parity.pairing.transfer import carried, moved
@@ -109,14 +121,14 @@ class Training:
             # An optimizer of the user's own may call its rate otherwise.
             theirs.update({name: ours[name] for name, rate in theirs.items() if np.isnan(rate) and name in ours})
 
-    def causes(self, loss_agrees: bool) -> Answer:
-        """Everything that is found; the gradients are compared where the losses agree."""
+    def causes(self, forward_agrees: bool, loss_agrees: bool) -> Answer:
+        """Everything that is found; the gradients are compared where the losses agree, and results do."""
         answer = Answer()
         names = self.moved_alike(answer)
         if not names:
             return answer
         self.by_rule(names, answer)
-        if loss_agrees:
+        if loss_agrees and forward_agrees:
             self.by_gradient(names, answer)
         return answer
 
@@ -271,7 +283,10 @@ class Training:
             made = {name: factor * g for name, g in sums.items()}
             extra = 1e-6 if clipping is not None and clipping[0] == "all" else 0.0
             options = [clipped(made, clipping), *([clipped(made, clipping, extra)] if extra else [])]
-            if not any(all(close(o[n], theirs[n], self.moves[t].get(n, 0.0)) for n in names) for o in options):
+            # A bias's gradient is a sum that may nearly vanish: its terms are as large as the others'.
+            size = max(float(np.max(np.abs(theirs[name]), initial=0.0)) for name in names)
+            moves = {name: max(self.moves[t].get(name, 0.0), LAST * size / FACTOR) for name in names}
+            if not any(all(close(o[n], theirs[n], moves[n]) for n in names) for o in options):
                 return None
         return None if scaled and factor == 1.0 else factor
 

@@ -26,6 +26,11 @@ from parity.workers.processes import Doer, silent
 
 # What a trace may take on disk.
 LARGEST = 2**31
+# What is said of a level that parts for no known cause.
+TRIED = {
+    "inputs": "torch's inputs are not Keras's, nor these scaled, reversed, swapped, in another order, cast or clipped",
+    "predict": "predict() differs in eval mode, too",
+}
 KINDS: Mapping[Framework, Literal["tf", "torch"]] = {"keras": "tf", "torch": "torch"}
 
 
@@ -45,12 +50,18 @@ class Why:
         if not any(finding.result == "failed" for finding in findings):
             return answer
         answer.causes += [*self.inputs(), *self.modes()]
+        failed = {finding.level for finding in findings if finding.result == "failed"}
+        for level, tried in TRIED.items():
+            if level in failed and all(cause.level != level for cause in answer.causes):
+                answer.excluded.append(tried)
         agrees = self.loss(answer)
         count = self.judge.keras.recorded.steps
         weights = sum(w.nbytes for w in self.judge.keras.weights.values())
         steps = min(count, max(1, LARGEST // max(1, 6 * weights)))
         if steps and "costs" in self.judge.keras.arrays and "costs" in self.judge.torch.arrays:
-            found = self.training(steps).causes(agrees)
+            before = {"inputs", "weights", "forward", "training forward"}
+            forward = not failed & before
+            found = self.training(steps).causes(forward, agrees)
             answer.causes += found.causes
             answer.excluded += found.excluded
         answer.causes = once(answer.causes)
