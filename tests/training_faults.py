@@ -415,9 +415,9 @@ OPTIMIZERS = {
 }
 STEPS = {
     "added up": (("    optimizer.zero_grad()\n", ""), "gradients_add_up"),
-    "clipped": (("    optimizer.step()", "    nn.utils.clip_grad_value_(module.parameters(), 0.05)\n    optimizer.step()"), "clipping"),
+    "clipped": (before_step("nn.utils.clip_grad_value_(module.parameters(), 0.05)")[0], "clipping"),
     "divided": (("    cost.backward()", "    (cost / 4).backward()"), "gradient_factor"),
-    "frozen": (("    optimizer.step()", "    module[0].bias.grad = None\n    optimizer.step()"), "untrained_frozen"),
+    "frozen": (before_step("module[0].bias.grad = None")[0], "untrained_frozen"),
 }  # fmt: skip
 RIGHT_OPTIMIZER = "SGD(parameters, 0.1, momentum=0.9)"
 

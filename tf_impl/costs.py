@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from sys import _getframe
 from typing import Any
 
@@ -35,15 +36,26 @@ def evaluated(
     """
     seen: list[dict[str, Any]] = []
     given = mapped(tf.identity, outputs)
-    with tf.GradientTape() as tape, watched(seen, variant.get("call", {})):
+    with tf.GradientTape() as tape, watched(seen, {}):
         for tensor in leaves(given).values():
             tape.watch(tensor)
-        passed = mapped(TRANSFORMS[variant["outputs"]], given) if "outputs" in variant else given
-        value = function(y, passed) * variant.get("scale", 1.0)
+        value = wrapped(function, variant)(y, given)
     named = own.outputs(given, None)
     found = tape.gradient(value, list(named.values()))
     by = {n: np.array(tf.convert_to_tensor(g)) for n, g in zip(named, found, strict=True) if g is not None}
     return np.array(value), by, seen
+
+
+def wrapped(function: Callable[..., Any], variant: Mapping[str, Any]) -> Callable[..., Any]:
+    """The user's loss with a change."""
+
+    @wraps(function)
+    def loss(y: Any, outputs: Any) -> Any:
+        outputs = mapped(TRANSFORMS[variant["outputs"]], outputs) if "outputs" in variant else outputs
+        with watched([], variant.get("call", {})):
+            return function(y, outputs) * variant.get("scale", 1.0)
+
+    return loss
 
 
 def penalty(model: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:

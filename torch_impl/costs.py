@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from sys import _getframe
 from typing import Any
 
@@ -89,15 +90,26 @@ def evaluated(
     """
     seen: list[dict[str, Any]] = []
     given = mapped(lambda t: t.detach().clone().requires_grad_(t.is_floating_point()), outputs)
-    passed = mapped(TRANSFORMS[variant["outputs"]], given) if "outputs" in variant else given
-    if variant.get("shape") in ("outputs", "targets"):
-        passed, y = alike(passed, y, variant["shape"])
-    with Stock(variant.get("call", {}), seen):
-        tensor = own.cost(model, function, y, passed) * variant.get("scale", 1.0)
+    with Stock({}, seen):
+        tensor = own.cost(model, wrapped(function, variant), y, given)
     named = {name: t for name, t in leaves(given).items() if t.requires_grad}
     found = torch.autograd.grad(tensor, list(named.values()), allow_unused=True) if tensor.requires_grad else ()
     by = {n: array(g) for n, g in zip(named, found, strict=False) if g is not None}
     return array(tensor), by, seen
+
+
+def wrapped(function: Callable[..., Any], variant: Mapping[str, Any]) -> Callable[..., Any]:
+    """The user's loss with a change."""
+
+    @wraps(function)
+    def loss(outputs: Any, y: Any, *more: Any, **named: Any) -> Any:
+        outputs = mapped(TRANSFORMS[variant["outputs"]], outputs) if "outputs" in variant else outputs
+        if variant.get("shape") in ("outputs", "targets"):
+            outputs, y = alike(outputs, y, variant["shape"])
+        with Stock(variant.get("call", {}), []):
+            return function(outputs, y, *more, **named) * variant.get("scale", 1.0)
+
+    return loss
 
 
 def alike(outputs: Any, y: Any, which: str) -> tuple[Any, Any]:

@@ -260,14 +260,28 @@ def of_side(chosen: Sequence[Option], side: str) -> tuple[Option, ...]:
     return tuple(option for option in chosen if option.side == side)
 
 
+@dataclass(frozen=True)
+class Explained:
+    """What makes both losses agree: the causes, the changes, and a factor by which torch's is larger then."""
+
+    causes: list[Cause]
+    chosen: tuple[Option, ...]
+    factor: float = 1.0
+
+    def change(self, side: str) -> Change:
+        """What to change on a side."""
+        found = merged(of_side(self.chosen, side)) or {}
+        return {**found, "scale": 1 / self.factor} if side == "torch" and self.factor != 1 else found
+
+
 def explained(
     found: Sequence[Option],
     values: Callable[[str, tuple[Option, ...]], Value | None],
     same: Callable[[Value, Value], bool],
     counts: Mapping[str, int],
     places: Places,
-) -> list[Cause] | None:
-    """The fewest changes after which both losses agree, as causes; None where none makes them; a factor is one of them.
+) -> Explained | None:
+    """The fewest changes after which both losses agree; None where none makes them; a factor is one of them.
 
     `values` gives a side's loss under some options. `counts` says of what a factor may be the number.
     """
@@ -280,10 +294,11 @@ def explained(
                 if ours is None or theirs is None:
                     continue
                 if not scaled and same(ours, theirs):
-                    return [option.cause for option in chosen]
+                    return Explained([option.cause for option in chosen], chosen)
                 factor = ratio(ours, theirs) if scaled else None
                 if factor is not None and same(ours.times(factor), theirs):
-                    return [*(option.cause for option in chosen), of_factor(factor, counts, chosen, places)]
+                    found_causes = [*(option.cause for option in chosen), of_factor(factor, counts, places)]
+                    return Explained(found_causes, chosen, factor)
     return None
 
 
@@ -295,14 +310,16 @@ def ratio(ours: Value, theirs: Value) -> float | None:
     return None if factor in (0.0, 1.0) else factor
 
 
-def of_factor(factor: float, counts: Mapping[str, int], chosen: Sequence[Option], places: Places) -> Cause:
+def of_factor(factor: float, counts: Mapping[str, int], places: Places) -> Cause:
     """A factor between the losses, and what it is the number of."""
-    known = {**counts, "the half of a squared error": 2}
     inverse = 1 / factor
     words = [
-        f"{n} is {what}" for what, n in known.items() if n > 1 and any(abs(f / n - 1) < 1e-9 for f in (factor, inverse))
+        f"{n} is {what}"
+        for what, n in counts.items()
+        if n > 1 and any(abs(f / n - 1) < 1e-9 for f in (factor, inverse))
     ]
     size = f"{factor:.6g} times" if factor > 1 or inverse != round(inverse) else f"1/{inverse:.0f} of"
+    words += ["half of a squared error?"] if 2.0 in (factor, inverse) else []
     hint = f" ({' or '.join(words)})" if words else ""
     return made(
         "loss_factor", f"torch's loss is {size} Keras's{hint}", f"torch: multiply the loss by {inverse:.6g}", places

@@ -125,12 +125,16 @@ class LossJob:
 
 @dataclass(frozen=True)
 class TraceJob:
-    """Take steps of the user's training, from the weights in `visits` if there are some; `out` as of LossJob."""
+    """Take steps of the user's training, from the weights in `visits` if there are some; `out` as of LossJob.
+
+    `variant` changes the loss.
+    """
 
     weights: Path
     steps: int
     out: Path
     visits: Path | None = None
+    variant: dict[str, Any] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     kind: Literal["trace"] = "trace"
     __pydantic_config__ = STRICT

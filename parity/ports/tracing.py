@@ -1,7 +1,9 @@
 """What a side's training is made of: its loss of given results, and what its optimizer does at each step."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +58,25 @@ def losses(session: Session, plan: Plan, outputs: Arrays, variants: list[Facts],
                 sink(f"{number}/gradient/{name}", gradient)
                 sink(f"{number}/moves/{name}", np.max(np.abs(gradient - others[name]), initial=0.0))
     return {"calls": calls}
+
+
+@contextmanager
+def with_loss(session: Session, variant: Facts) -> Iterator[None]:
+    """Let training have a changed loss, also where the user's own step() calls it."""
+    source = session.source
+    if not variant or source.loss is None:
+        yield
+        return
+    loss = session.side.costs.wrapped(source.loss, variant)
+    own = getattr(source.step, "__globals__", {})
+    names = [name for name, value in own.items() if value is source.loss]
+    session.source = replace(source, loss=loss)
+    own.update(dict.fromkeys(names, loss))
+    try:
+        yield
+    finally:
+        session.source = source
+        own.update(dict.fromkeys(names, source.loss))
 
 
 def trace(session: Session, plan: Plan, visits: Mapping[str, Any] | None, sink: Sink) -> Facts:

@@ -10,7 +10,7 @@ import numpy as np
 
 from parity.causes.cause import Cause
 from parity.causes.given import of_inputs, of_mode
-from parity.causes.losses import Option, Value, explained, first, merged, of_penalty, of_side, options, tries
+from parity.causes.losses import Explained, Option, Value, explained, first, merged, of_penalty, of_side, options, tries
 from parity.causes.rules import close
 from parity.causes.training import Answer, Training, numbered, of_keras, of_torch
 from parity.models.axes import layouts
@@ -61,7 +61,7 @@ class Why:
         if steps and "costs" in self.judge.keras.arrays and "costs" in self.judge.torch.arrays:
             before = {"inputs", "weights", "forward", "training forward"}
             forward = not failed & before
-            found = self.training(steps).causes(forward, agrees)
+            found = self.training(steps, agrees or Explained([], ())).causes(forward, agrees is not None)
             answer.causes += found.causes
             answer.excluded += found.excluded
         answer.causes = once(answer.causes)
@@ -106,9 +106,10 @@ class Why:
         self.workers[KINDS[side]].run(job, silent, "replaying took")
         return load_arrays(job.out), json.loads(job.out.with_suffix(".json").read_bytes())
 
-    def training(self, steps: int) -> Training:
-        """Keras's training, and torch's from the same weights at each step."""
-        arrays, facts = self.run("keras", TraceJob(self.starts["keras"], steps, self.out / "keras" / "trace"))
+    def training(self, steps: int, loss: Explained) -> Training:
+        """Keras's training, and torch's from the same weights at each step, both with losses that agree."""
+        job = TraceJob(self.starts["keras"], steps, self.out / "keras" / "trace", None, loss.change("keras"))
+        arrays, facts = self.run("keras", job)
         keras = of_keras(arrays, facts, self.judge.pairing)
         visits = {
             f"{number}/{name}": value
@@ -120,7 +121,8 @@ class Why:
             path = self.out / "torch" / f"{name}.visits"
             moving = name == "nudged"
             save_arrays(path, {n: nudged(v, 0, i) if moving else v for i, (n, v) in enumerate(visits.items())})
-            job = TraceJob(self.starts["torch"], steps, self.out / "torch" / name, path, self.frozen)
+            change = loss.change("torch")
+            job = TraceJob(self.starts["torch"], steps, self.out / "torch" / name, path, change, self.frozen)
             traced.append(self.run("torch", job))
         torch = of_torch(*traced[0])
         others = numbered(traced[1][0], "gradient", steps)
@@ -130,49 +132,39 @@ class Why:
         ]
         return Training(keras, torch, self.judge.pairing, moves)
 
-    def loss(self, answer: Answer) -> bool:
-        """Look for causes in the loss, of Keras's results on both sides; whether the two agree as they are."""
+    def loss(self, answer: Answer) -> Explained | None:
+        """Look for causes in the loss, of Keras's results on both sides; what makes both agree, if it is known."""
         keras, torch = self.judge.keras, self.judge.torch
+        as_it_is = Explained([], ())
         if "loss" not in keras.arrays or "loss" not in torch.arrays:
-            return True
+            return as_it_is
         asked = Asked(self)
-        if not asked.names:
-            return True
         plain = asked.values("keras", ()), asked.values("torch", ())
         penalty = float(asked.arrays["keras"]["penalty"])
-        if plain[0] is None or plain[1] is None:
-            return True
+        if not asked.names or plain[0] is None or plain[1] is None:
+            return as_it_is
         whole = replace(plain[0], loss=plain[0].loss + penalty)
         if not close(whole.loss, keras.arrays["loss"], max(keras.rounding("loss"), whole.moves)):
-            return True
+            return as_it_is
         if penalty and asked.same(whole, plain[1]):
-            return True
+            return as_it_is
         found = explained(asked.options, asked.values, asked.same, asked.counts(), asked.places())
         if found is None:
             tried = len(tries(asked.options))
-            answer.excluded.append(
-                f"the losses of equal results differ; none of {tried} changes of either makes them agree"
-            )
-            return False
-        answer.causes += found
-        if not found and penalty:
+            said = f"the losses of equal results differ; none of {tried} changes of either makes them agree"
+            answer.excluded.append(said)
+            return None
+        answer.causes += found.causes
+        if not found.causes and penalty:
             answer.causes.append(of_penalty(penalty, asked.places()))
-        return not found
+        return found
 
 
 def once(causes: list[Cause]) -> list[Cause]:
-    """Each cause once, though it acts in the loss and in training: a penalty, and a factor of all gradients."""
-    names = [cause.name for cause in causes]
-    follows = {
-        "penalty_in_cost": "l2_regularizer_is_weight_decay" in names,
-        "gradient_factor": "loss_factor" in names,
-    }
-    found = [cause for cause in causes if not follows.get(cause.name)]
-    return [
-        cause
-        for n, cause in enumerate(found)
-        if cause.name != "penalty_in_cost" or all(other.name != cause.name for other in found[:n])
-    ]
+    """A penalty once, though it acts in the loss and in the gradients."""
+    decayed = any(cause.name == "l2_regularizer_is_weight_decay" for cause in causes)
+    others = [cause for cause in causes if cause.name != "penalty_in_cost"]
+    return others if decayed else [*[cause for cause in causes if cause.name == "penalty_in_cost"][:1], *others]
 
 
 class Asked:

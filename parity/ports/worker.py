@@ -107,7 +107,9 @@ def traced(session: Session, job: LossJob | TraceJob) -> None:
         if isinstance(job, LossJob):
             facts = tracing.losses(session, plan, load_arrays(job.outputs), list(job.variants), write)
         else:
-            facts = tracing.trace(session, plan, None if job.visits is None else load_arrays(job.visits), write)
+            visits = None if job.visits is None else load_arrays(job.visits)
+            with tracing.with_loss(session, job.variant):
+                facts = tracing.trace(session, plan, visits, write)
     write_whole(job.out.with_suffix(".json"), json.dumps(facts).encode())
 
 
