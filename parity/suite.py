@@ -1,5 +1,6 @@
 """A test suite's checks: what the pytest plugin does, by processes that live as long as the session."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -74,15 +75,7 @@ class Suite:
             report = self.checked(folder / "pair", keras=keras, torch=torch, **settings)
             if not report:
                 raise ParityError(f"{file} is not recorded, since the pair is not one computation\n{report}")
-        source = keras if side == "keras" else torch
-        assert source is not None
-        own = {name: value for name, value in settings.items() if name in OWN and value is not None}
-        # As the pair's request says it, but for the samples, of which a golden keeps few.
-        asked = requested(source, source, **own)
-        samples = own.get("samples", goldens.SAMPLES)
-        made = goldens.Asked(
-            named(source), side, asked.data, asked.inputs, asked.shapes, samples, asked.steps,
-        )  # fmt: skip
+        made = asked(side, keras if side == "keras" else torch, settings)
         try:
             new = goldens.record(made, self.worker(SIDES[side]), folder / "golden", report)
         except WorkerError:
@@ -99,15 +92,14 @@ class Suite:
         checks: Side | None,
         keras: Source | None = None,
         torch: Source | None = None,
-        **_: Any,
+        **settings: Any,
     ) -> tuple[str, str]:
         """What a side no longer does as its golden has it, and what could not be judged; both are empty if nothing."""
         side = which(checks, keras, torch)
-        source = keras if side == "keras" else torch
-        assert source is not None
         kept = golden.load(file)
+        made = asked(side, keras if side == "keras" else torch, settings)
         try:
-            now = goldens.repeat(kept, named(source), side, self.worker(SIDES[side]), folder)
+            now = goldens.repeat(kept, made, self.worker(SIDES[side]), folder)
         except WorkerError:
             self.forget()
             raise
@@ -115,6 +107,17 @@ class Suite:
         lacking = golden.unjudged(kept.sketches, now)
         warning = f"{file}: not judged, since only one of the two has it: {', '.join(lacking)}" if lacking else ""
         return goldens.says(file, kept, now, found) if found else "", warning
+
+
+def asked(side: Side, source: Source | None, settings: Mapping[str, Any]) -> goldens.Asked:
+    """What a golden of one side is made of: what the pair is asked for, with few samples."""
+    assert source is not None
+    own = {name: value for name, value in settings.items() if name in OWN and value is not None}
+    request = requested(source, source, **own)
+    samples = own.get("samples", goldens.SAMPLES)
+    return goldens.Asked(
+        named(source), side, request.data, request.inputs, request.shapes, samples, request.steps
+    )  # fmt: skip
 
 
 def which(checks: Side | None, keras: Source | None, torch: Source | None) -> Side:

@@ -68,7 +68,8 @@ def kept(own_workers, tmp_path_factory):
 def drifts(kept, text, worker, folder):
     """What of a network of this text is not as in the golden."""
     (folder / "net.py").write_text(text)
-    now = goldens.repeat(kept[0], str(folder / "net.py"), "torch", worker, folder / "now")
+    asked = goldens.Asked(str(folder / "net.py"), "torch")
+    now = goldens.repeat(kept[0], asked, worker, folder / "now")
     found = golden.drifts(kept[0].sketches, now)
     return found, goldens.says(kept[1], kept[0], now, found) if found else ""
 
@@ -105,6 +106,7 @@ def test_rounding_is_no_drift(old, new, kept, own_workers, tmp_path):
         ("cross_entropy(outputs, targets)", "cross_entropy(outputs, targets) * (1 + 1e-9)", "loss"),
         ("Adam(parameters, 0.01)", "Adam(parameters, 0.01 * (1 + 1e-9))", "step/a.weight"),
         ("torch.arange(32) / 32", "torch.arange(32) / 32 * (1 + 1e-6)", "start/scale"),
+        ("self.head(x)", "self.head(x.float().to(x.dtype))", "eval/head"),
         ("self.head(x)", "self.head(x) / 0", "outputs/eval/"),
         ("self.head(x)", "self.head(x).flip(1)", "outputs/eval/"),
         ("self.head(x)", "self.head(x)[:, :9]", "outputs/eval/"),
@@ -133,13 +135,28 @@ def test_keras_has_goldens_too(own_workers, tmp_path):
     made = goldens.record(asked, own_workers["tf"], tmp_path / "golden", None)
     golden.save(tmp_path / "keras.golden", made)
     kept = golden.load(tmp_path / "keras.golden")
-    now = goldens.repeat(kept, str(paths["keras"]), "keras", own_workers["tf"], tmp_path / "now")
+    now = goldens.repeat(kept, asked, own_workers["tf"], tmp_path / "now")
     assert golden.drifts(kept.sketches, now) == []
     paths["keras"].write_text(paths["keras"].read_text().replace("SGD(0.1)", "SGD(0.1 + 1e-9)"))
-    now = goldens.repeat(kept, str(paths["keras"]), "keras", own_workers["tf"], tmp_path / "other")
+    now = goldens.repeat(kept, asked, own_workers["tf"], tmp_path / "other")
     assert golden.drifts(kept.sketches, now)[0].name.startswith("step/")
+    wrong = goldens.Asked(str(paths["torch"]), "torch")
     with pytest.raises(IncomparableError, match="is of the keras side"):
-        goldens.repeat(kept, str(paths["torch"]), "torch", own_workers["torch"], tmp_path / "wrong")
+        goldens.repeat(kept, wrong, own_workers["torch"], tmp_path / "wrong")
+
+
+def test_large_inputs_are_drawn_again(own_workers, tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "data.py").write_text(DATA)
+    asked = goldens.Asked(str(tmp_path / "net.py"), "torch", str(tmp_path / "data.py"), samples=12, steps=0)
+    made = goldens.record(asked, own_workers["torch"], tmp_path / "golden", None)
+    assert golden.save(tmp_path / "net.golden", made) < 30_000
+    kept = golden.load(tmp_path / "net.golden")
+    few = replace(asked, samples=4)
+    assert golden.drifts(kept.sketches, goldens.repeat(kept, few, own_workers["torch"], tmp_path / "now")) == []
+    (tmp_path / "data.py").write_text(DATA.replace("normal", "uniform"))
+    with pytest.raises(IncomparableError, match="the inputs are drawn otherwise"):
+        goldens.repeat(kept, few, own_workers["torch"], tmp_path / "other")
 
 
 def test_a_sketch_sees_each_element_and_its_place():

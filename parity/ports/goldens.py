@@ -1,5 +1,6 @@
 """Goldens made and held against a side: by one worker, of the side that is checked."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,10 @@ from parity.ports.job import InputsJob, OpenJob, SketchJob
 from parity.ports.report import Report
 from parity.workers.processes import Worker, silent
 
-# Runs a rounding away, and samples of the batch: its inputs are kept in the golden.
+# Runs a rounding away, and samples of the batch.
 RERUNS, SAMPLES = 4, 4
+# Bytes of inputs that a golden keeps; larger ones are drawn again.
+LARGEST = 100_000
 # Steps of the optimizer, where there is one and the data file says nothing.
 STEPS = 2
 SHOWN = 4
@@ -39,8 +42,7 @@ class Asked:
 
 def record(asked: Asked, worker: Worker, folder: Path, report: Report | None) -> Golden:
     """Make a golden of a side; `report` is of the pair that was found equal before, where there was one."""
-    place = folder / "inputs"
-    worker.run(InputsJob(place, asked.data, asked.inputs, dict(asked.shapes or {}), asked.samples), silent)
+    place = draw(asked, worker, folder, asked.samples)
     drawn_batch = batch.load(place)
     opened, built = open_side(asked.source, worker, folder)
     drawn = golden.recipes(opened.model, built)
@@ -49,15 +51,38 @@ def record(asked: Asked, worker: Worker, folder: Path, report: Report | None) ->
     found = run(worker, folder, drawn, built, steps, RERUNS)
     arrays, structure = batch.contents(place)
     proof = None if report is None else proven(report)
-    return Golden(Header(golden.FORMAT, asked.side, drawn, steps, structure, found.said, proof), found, arrays)
+    digest = digest_of(arrays) if sum(array.nbytes for array in arrays.values()) > LARGEST else None
+    header = Header(golden.FORMAT, asked.side, drawn, steps, structure, asked.samples, digest, found.said, proof)
+    return Golden(header, found, {} if digest else arrays)
 
 
-def repeat(kept: Golden, source: str, side: Side, worker: Worker, folder: Path) -> sketch.Sketches:
-    """What the side does now, given what the golden gave it."""
-    if kept.header.side != side:
+def draw(asked: Asked, worker: Worker, folder: Path, samples: int) -> Path:
+    """Let the worker draw the batch; the folder that it is in."""
+    place = folder / "inputs"
+    worker.run(InputsJob(place, asked.data, asked.inputs, dict(asked.shapes or {}), samples), silent)
+    return place
+
+
+def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """The SHA-256 of arrays."""
+    found = hashlib.sha256()
+    for name, value in sorted(arrays.items()):
+        found.update(f"{name} {value.dtype} {value.shape}\n".encode() + value.tobytes())
+    return found.hexdigest()
+
+
+def repeat(kept: Golden, asked: Asked, worker: Worker, folder: Path) -> sketch.Sketches:
+    """What the side does now, given what the golden gave it.
+
+    Raises IncomparableError where that is another side's, or where inputs that it does not keep are drawn otherwise.
+    """
+    if kept.header.side != asked.side:
         raise IncomparableError(f"the golden is of the {kept.header.side} side")
-    batch.put(folder / "inputs", dict(kept.inputs), kept.header.batch)
-    _, built = open_side(source, worker, folder)
+    if kept.header.drawn_inputs is None:
+        batch.put(folder / "inputs", dict(kept.inputs), kept.header.batch)
+    elif digest_of(batch.contents(draw(asked, worker, folder, kept.header.samples))[0]) != kept.header.drawn_inputs:
+        raise IncomparableError("the inputs are drawn otherwise than when the golden was recorded")
+    _, built = open_side(asked.source, worker, folder)
     return run(worker, folder, kept.header.drawn, built, kept.header.steps, 0)
 
 
