@@ -115,6 +115,8 @@ def requested(
     require_inputs(request)
     if request.save_weights is not None:
         saving.require(request.save_weights, weights)
+        if saving.target(request.save_weights) in request.recorded():
+            raise UsageError(f"{save_weights}: that side is a recording, and no model that could save its weights")
     for side in check.KINDS:
         if side not in request.recorded() and side not in live:
             split(request.source(side))

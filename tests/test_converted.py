@@ -11,6 +11,7 @@ import safetensors.numpy
 from own_pairs import PAIRS
 
 from benchmarks.user_pairs import KERAS, TORCH
+from parity.check import requested
 from parity.errors import UsageError
 from parity.ports import saving
 from parity.ports.check import Request, checked
@@ -155,6 +156,13 @@ def test_only_what_is_proven_is_written(old, new, written, own_workers, tmp_path
         assert safetensors.numpy.load_file(file)["bias"].tolist() == [1]
     else:
         assert f"{file} not written: sequential/dense/bias ~ bias: " in str(report)
+
+
+def test_a_recording_saves_nothing(tmp_path):
+    (tmp_path / "my_torch.py").touch()
+    (tmp_path / "recorded").mkdir()
+    with pytest.raises(UsageError, match="that side is a recording"):
+        requested(tmp_path / "recorded", tmp_path / "my_torch.py", save_weights=tmp_path / "a.weights.h5")
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_live_models_are_held_against_each_other_and_left_alone(eps, verdict, tm
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert f"verdict: {verdict}\n" in done.stdout
-    assert "note: weaker than files: live models run in this process" in done.stdout
+    assert "  weaker than files: live models run in this process" in done.stdout
     # The first two are the model's; a session that was cleared would begin with dense again.
     assert done.stdout.splitlines()[-1] == "dense_1"
     found = json.loads((tmp_path / "report" / "verdict.json").read_text())

@@ -87,9 +87,6 @@ class Check:
     frozen: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.notes += self.request.notes
-
     def live(self) -> list[Framework]:
         """The sides that are run here."""
         return [side for side in KINDS if side not in self.request.recorded()]
@@ -113,7 +110,7 @@ class Check:
         findings = [unloaded(finding, untouched, self.start["torch"]) for finding in judged(judge, proofs)]
         findings += self.uncovered(pairing)
         report = Report(sides["keras"], sides["torch"], pairing, tuple(findings), tuple(self.notes), self.out)
-        report = replace(report, strict=self.request.strict)
+        report = replace(report, strict=self.request.strict, always=self.request.notes)
         if any(finding.result == "failed" and finding.level == "forward" for finding in findings):
             report = replace(report, alone=tuple(self.alone(judge)))
         if len(self.live()) == len(KINDS):

@@ -40,6 +40,8 @@ class Report:
     alone: tuple[Finding, ...] = ()
     # What came of the wish to have the weights as the other side's own file.
     saved: str = ""
+    # What is said of the request, whatever else there is to say.
+    always: tuple[str, ...] = ()
     # Why they part, each confirmed by a replay, and what was tried in vain.
     causes: tuple[Cause, ...] = ()
     excluded: tuple[str, ...] = ()
@@ -51,8 +53,8 @@ class Report:
         *lines, report, verdict = self.lines()
         room = max(0, MOST_LINES - len(lines) - 2)
         notes = [f"  note: {said}" for said in [*self.pairing.messages, *self.notes]]
-        saved = [f"  {self.saved}"] if self.saved else []
-        return "\n".join([*lines[: MOST_LINES - 2], *notes[: min(room, SHOWN)], *saved, report, verdict])
+        always = [f"  {said}" for said in (*self.always, self.saved) if said]
+        return "\n".join([*lines[: MOST_LINES - 2], *notes[: min(room, SHOWN)], *always, report, verdict])
 
     @property
     def verdict(self) -> VerdictName:
@@ -219,6 +221,7 @@ class Report:
             "messages": self.pairing.messages,
             "notes": self.notes,
             "saved_weights": self.saved,
+            "about": self.always,
             "framework_constants": {
                 "keras": {name: by for side, name, by in self.constants() if side is self.keras},
                 "torch": {name: by for side, name, by in self.constants() if side is self.torch},
