@@ -319,6 +319,7 @@ NAMED = {
         replace(PLAIN, optimizer=(SCHEDULED[0].format(", momentum=0.9"), SCHEDULED[1].format(", momentum=0.9", EACH))),
         ("velocity",),
     ),
+    "no step": stepped((("    optimizer.step()\n", ""),), "no_step"),
     "no zero_grad": stepped((("    optimizer.zero_grad()\n", ""),), "gradients_add_up"),
     "clipping all": stepped((CLIP,), "clipping", keras=(CLIPNORM,)),
     "no clipping": stepped((), "clipping", keras=(CLIPNORM,)),

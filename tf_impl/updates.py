@@ -43,6 +43,8 @@ def made(make: Callable[[], Any]) -> tuple[Any, str | None]:
 
 def settings(updater: Any, model: Any) -> dict[str, dict[str, Any]]:
     """The optimizer's class and numbers, for each weight that it was given."""
+    if not isinstance(updater, keras.optimizers.Optimizer):
+        return {}
     stock = type(updater).__module__.startswith("keras.")
     kind = type(updater).__name__ if stock else f"{type(updater).__module__}.{type(updater).__name__}"
     numbers = {
@@ -68,6 +70,9 @@ def taking(updater: Any, model: Any) -> Iterator[list[Taken]]:
     """Write down each step that the optimizer takes in the block."""
     found: list[Taken] = []
     names = {id(v): name for name, v in variables(model).items()}
+    if not isinstance(updater, keras.optimizers.Optimizer):
+        yield found
+        return
     original = updater.apply
 
     def apply(grads: Any, trainable_variables: Any = None) -> Any:

@@ -75,6 +75,9 @@ def taking(updater: Any, model: Any) -> Iterator[list[Taken]]:
     """Write down each step that the optimizer takes in the block."""
     found: list[Taken] = []
     names = {id(v): name for name, v in variables(model).items()}
+    if not isinstance(updater, torch.optim.Optimizer):
+        yield found
+        return
 
     def before(optimizer: Any, args: Any, kwargs: Any) -> None:
         taken = Taken()

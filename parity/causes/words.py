@@ -138,6 +138,12 @@ def of_weight(kind: str, name: str, other: str, place: str | None) -> Cause:
     return Cause(f"untrained_{kind}", "optimizer step", says, fix, "port", confirmed, None, place)
 
 
+def of_no_step(place: str | None) -> Cause:
+    """An optimizer that is made, and never asked for a step."""
+    says, fix = "torch's optimizer takes no step, and no weight moves", "optimizer.step() after backward()"
+    return Cause("no_step", "optimizer step", says, fix, "port", "no weight moved at any step", None, place)
+
+
 def of_gradients(kind: str, factor: float, places: Places, with_decay: bool = False) -> Cause:
     """What makes torch's gradients of Keras's."""
     confirmed = "Keras's gradients, so changed, are torch's at every step and weight"

@@ -117,6 +117,8 @@ class Check:
             starts = {side: self.out / side / START for side in KINDS}
             found, excluded = causes(judge, self.workers, self.out, starts, tuple(self.frozen), findings)
             report = replace(report, causes=tuple(found), excluded=tuple(excluded))
+        elif any(finding.result == "failed" for finding in findings):
+            report = replace(report, excluded=("a recording cannot be replayed: give both sides live",))
         if self.request.save_weights is not None:
             asked = Saving(self.request.save_weights, self.weights() == "port", self.out, self.workers)
             report = replace(report, saved=asked.saved(report, proofs))

@@ -13,6 +13,8 @@ from parity.causes.given import of_inputs, of_mode
 from parity.causes.losses import Explained, Option, Value, explained, first, merged, of_penalty, of_side, options, tries
 from parity.causes.rules import close
 from parity.causes.training import Answer, Training, numbered, of_keras, of_torch
+from parity.causes.words import of_no_step
+from parity.errors import UsageError
 from parity.models.axes import layouts
 from parity.models.described import Side as Framework
 from parity.pairing.transfer import moved
@@ -60,8 +62,7 @@ class Why:
         steps = min(count, max(1, LARGEST // max(1, 6 * weights)))
         if steps and "costs" in self.judge.keras.arrays and "costs" in self.judge.torch.arrays:
             before = {"inputs", "weights", "forward", "training forward"}
-            forward = not failed & before
-            found = self.training(steps, agrees or Explained([], ())).causes(forward, agrees is not None)
+            found = self.training(steps, agrees or Explained([], ()), not failed & before, agrees is not None)
             answer.causes += found.causes
             answer.excluded += found.excluded
         answer.causes = once(answer.causes)
@@ -106,10 +107,14 @@ class Why:
         self.workers[KINDS[side]].run(job, silent, "replaying took")
         return load_arrays(job.out), json.loads(job.out.with_suffix(".json").read_bytes())
 
-    def training(self, steps: int, loss: Explained) -> Training:
-        """Keras's training, and torch's from the same weights at each step, both with losses that agree."""
+    def training(self, steps: int, loss: Explained, forward_agrees: bool, loss_agrees: bool) -> Answer:
+        """The causes in Keras's training and in torch's, from the same weights and with losses that agree."""
         job = TraceJob(self.starts["keras"], steps, self.out / "keras" / "trace", None, loss.change("keras"))
         arrays, facts = self.run("keras", job)
+        if not all(facts["steps"]):
+            return Answer(
+                excluded=["Keras's step() calls no apply() of its optimizer, so that its steps cannot be seen"]
+            )
         keras = of_keras(arrays, facts, self.judge.pairing)
         visits = {
             f"{number}/{name}": value
@@ -124,13 +129,15 @@ class Why:
             change = loss.change("torch")
             job = TraceJob(self.starts["torch"], steps, self.out / "torch" / name, path, change, self.frozen)
             traced.append(self.run("torch", job))
+        if not all(traced[0][1]["steps"]):
+            return unseen(*traced[0])
         torch = of_torch(*traced[0])
         others = numbered(traced[1][0], "gradient", steps)
         moves = [
             {n: float(np.max(np.abs(g - other[n]), initial=0.0)) for n, g in step.items() if n in other}
             for step, other in zip(torch.steps.gradients, others, strict=True)
         ]
-        return Training(keras, torch, self.judge.pairing, moves)
+        return Training(keras, torch, self.judge.pairing, moves).causes(forward_agrees, loss_agrees)
 
     def loss(self, answer: Answer) -> Explained | None:
         """Look for causes in the loss, of Keras's results on both sides; what makes both agree, if it is known."""
@@ -158,6 +165,15 @@ class Why:
         if not found.causes and penalty:
             answer.causes.append(of_penalty(penalty, asked.places()))
         return found
+
+
+def unseen(arrays: Arrays, facts: Mapping[str, Any]) -> Answer:
+    """What is said where torch's optimizer was not seen to take a step."""
+    count = len(facts["steps"])
+    pairs = zip(numbered(arrays, "before", count), numbered(arrays, "after", count), strict=True)
+    if not any(facts["steps"]) and all(np.array_equal(b[n], a[n]) for b, a in pairs for n in b):
+        return Answer([of_no_step(facts["place"])])
+    return Answer(excluded=["torch's step() does not always call step() of its optimizer, so that it cannot be seen"])
 
 
 def once(causes: list[Cause]) -> list[Cause]:
@@ -259,5 +275,9 @@ def causes(
     findings: list[Finding],
 ) -> tuple[list[Cause], list[str]]:
     """The causes in the loss and in training, and what was tried in vain."""
-    found = Why(judge, workers, out, starts, frozen).answer(findings)
+    try:
+        found = Why(judge, workers, out, starts, frozen).answer(findings)
+    except UsageError as error:
+        # The user's code ran when it was recorded, and need not bear to be run from other weights.
+        return [], [f"it could not be replayed: {error}"]
     return found.causes, found.excluded
