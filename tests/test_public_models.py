@@ -4,6 +4,7 @@ import pytest
 from own_pairs import IMAGES
 
 from parity.ports.check import Request, checked
+from parity.ports.findings import LEVELS
 
 KERAS = "import keras\n\n\ndef build():\n    return keras.applications.{}\n"
 TORCH = "import torch\nimport torchvision\n\n\ndef build():\n    return torchvision.models.{}\n\n\n" + IMAGES
@@ -12,14 +13,26 @@ EQUAL = (
     "\n\ndef equal():\n    model = build()\n    for layer in model.modules():\n"
     "        if isinstance(layer, torch.nn.BatchNorm2d):\n            layer.eps = 1.001e-5\n    return model\n"
 )
+# One step of training: Keras's momentum of 0.99 is torch's 0.01.
+TRAINED = (
+    "\n\ndef loss(targets, outputs):\n"
+    "    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)(targets, outputs)\n\n\n"
+    "def optimizer():\n    return keras.optimizers.SGD(0.01, momentum=0.9)\n",
+    "\n\ndef loss(outputs, targets):\n    return torch.nn.functional.cross_entropy(outputs, targets)\n\n\n"
+    "def optimizer(parameters):\n    return torch.optim.SGD(parameters, 0.01, momentum=0.9)\n",
+)
+DATA = "def data(rng, n):\n    return rng.normal(size=(n, 64, 64, 3)).astype('float32'), rng.integers(0, 10, size=n)\n"
 
 
-def compared(keras, torch, build, own_workers, folder):
+def compared(keras, torch, build, own_workers, folder, steps=0):
     folder.mkdir(exist_ok=True)
-    (folder / "my_keras.py").write_text(KERAS.format(keras + SMALL))
-    (folder / "my_torch.py").write_text(TORCH.format(torch + "(num_classes=10)") + EQUAL)
+    training = TRAINED if steps else ("", "")
+    equal = EQUAL.replace("layer.eps = 1.001e-5", "layer.eps, layer.momentum = 1.001e-5, 0.01")
+    (folder / "my_keras.py").write_text(KERAS.format(keras + SMALL) + training[0])
+    (folder / "my_torch.py").write_text(TORCH.format(torch + "(num_classes=10)") + equal + training[1])
+    (folder / "data.py").write_text(DATA)
     sides = str(folder / "my_keras.py"), f"{folder / 'my_torch.py'}:{build}"
-    return checked(Request(*sides, shapes={"image": (2, 64, 64, 3)}), own_workers, folder / "out")
+    return checked(Request(*sides, data=str(folder / "data.py"), samples=2, steps=steps), own_workers, folder / "out")
 
 
 @pytest.mark.ci
@@ -36,6 +49,20 @@ def test_densenet(own_workers, tmp_path):
     report = compared("DenseNet121", "densenet121", "equal", own_workers, tmp_path / "equal")
     assert report.verdict == "parity", str(report)
     assert sum(finding.level == "forward" for finding in report.findings) > 400
+
+
+@pytest.mark.ci
+def test_a_step_of_densenet(own_workers, tmp_path):
+    """Trained once, all is the same but the variance that torch keeps: it is the unbiased one."""
+    pytest.importorskip("torchvision")
+    report = compared("DenseNet121", "densenet121", "equal", own_workers, tmp_path, steps=1)
+    assert report.first_divergence is not None
+    assert report.first_divergence.level == "buffers", str(report)
+    failed = {level: [f.name for f in report.findings if f.level == level and f.result == "failed"] for level in LEVELS}
+    assert all("moving_variance" in name for level in ("buffers", "optimizer step") for name in failed[level]), failed
+    assert len(failed["buffers"]) == len(failed["optimizer step"]) == 121
+    passing = ("weights", "forward", "training forward", "loss", "backward", "steps")
+    assert not any(failed[level] for level in passing), failed
 
 
 @pytest.mark.ci
