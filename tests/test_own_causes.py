@@ -1,8 +1,11 @@
 """Why a port's training goes wrong: causes are named, two at once too, and none where nothing known explains it."""
 
+import numpy as np
 import pytest
 from training_faults import NAMED, RIGHT, TWO, UNKNOWN, Port
 
+from parity.causes import given, losses, words
+from parity.differences import DIFFERENCES
 from parity.ports.check import Request, checked
 
 # Of each kind, what runs always, and what CI runs; the others take minutes.
@@ -34,6 +37,28 @@ def judged(port, workers, folder):
 def marked(names):
     marks = {name: [] if name in ALWAYS else [pytest.mark.ci if name in CI else pytest.mark.slow] for name in names}
     return [pytest.param(name, marks=found) for name, found in marks.items()]
+
+
+def test_every_known_difference_that_is_named_is_one():
+    calls = {"name": "kl_div", "place": "a.py:1", "weighted": True, "shapes": []}
+    calls["settings"] = {"reduction": "mean", "log_target": False, "beta": 1.0, "ignore_index": -100}
+    ours = {**calls, "name": "Huber", "settings": {"reduction": "sum", "from_logits": True, "delta": 2.0}}
+    entries = {option.cause.entry for option in losses.options([ours], [calls])}
+    entries |= {option.cause.entry for option in losses.options([], [{**calls, "name": "nll_loss"}])}
+    entries |= {entry for by_method in words.ENTRIES.values() for entry in by_method.values()}
+    entries |= {words.of_gradients(kind, 2.0, (None, None), True).entry for kind in ("penalty", "added up")}
+    entries |= {
+        words.of_rates([1.0, 0.5], [1.0, 1.0], (None, None)).entry,
+        words.of_clip(None, None, (None, None)).entry,
+    }
+    entries |= {words.of_weight("two", "a", "b", None).entry, given.of_mode("torch").entry}
+    x = np.random.default_rng(0).normal(size=(4, 3, 3))
+    for y in (x.astype("f4").astype("f8"), x[:, ::-1], x.swapaxes(1, 2), 2 * x, x * [[[1.0, 2.0, 3.0]]]):
+        cause = given.of_inputs(x, y)
+        assert cause is not None
+        entries.add(cause.entry)
+    assert entries - {None} <= set(DIFFERENCES)
+    assert len(entries) > 15
 
 
 @pytest.mark.parametrize("name", marked(NAMED))

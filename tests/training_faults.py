@@ -239,6 +239,7 @@ NAMED = {
     ),
     "sum": lost("F.mse_loss(outputs, targets, reduction='sum')", "reduction"),
     "half": lost("0.5 * F.mse_loss(outputs, targets)", "loss_factor"),
+    "over a sum": lost("((outputs - targets) ** 2).sum() / targets.square().sum()", "loss_factor_of_batch"),
     "half by hand": lost("((outputs - targets) ** 2).mean() / 2", "loss_factor"),
     "other loss": lost("F.l1_loss(outputs, targets)", "other_loss"),
     "delta": lost("F.huber_loss(outputs, targets, delta=0.5)", "delta", keras="keras.losses.Huber()(targets, outputs)"),

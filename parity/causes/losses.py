@@ -13,6 +13,9 @@ from parity.causes.rules import Array, close
 Change = dict[str, Any]
 Calls = Sequence[Mapping[str, Any]]
 Places = tuple[str | None, str | None]
+Parts = Sequence[tuple[float, float]]
+# Factors that are closer, relative to their size, are taken for the same one; it judges nothing.
+ALIKE = 1e-9
 CONFIRMED = "the loss taken again with this changed: value and gradient agree"
 NEVER = -(2**30)
 # What becomes of results on torch's side before its loss sees them, where Keras's side agrees then.
@@ -279,11 +282,13 @@ def explained(
     values: Callable[[str, tuple[Option, ...]], Value | None],
     same: Callable[[Value, Value], bool],
     counts: Mapping[str, int],
+    parts: Parts,
     places: Places,
 ) -> Explained | None:
     """The fewest changes after which both losses agree; None where none makes them; a factor is one of them.
 
-    `values` gives a side's loss under some options. `counts` says of what a factor may be the number.
+    `values` gives a side's loss under some options. `counts` says of what a factor may be the number, `parts` what it
+    is in parts of the batch.
     """
     for size in (0, 1, 2):
         for scaled in (False, True):
@@ -297,7 +302,10 @@ def explained(
                     return Explained([option.cause for option in chosen], chosen)
                 factor = ratio(ours, theirs) if scaled else None
                 if factor is not None and same(ours.times(factor), theirs):
-                    found_causes = [*(option.cause for option in chosen), of_factor(factor, counts, places)]
+                    found_causes = [
+                        *(option.cause for option in chosen),
+                        of_factor(factor, counts, () if chosen else parts, places),
+                    ]
                     return Explained(found_causes, chosen, factor)
     return None
 
@@ -310,20 +318,28 @@ def ratio(ours: Value, theirs: Value) -> float | None:
     return None if factor in (0.0, 1.0) else factor
 
 
-def of_factor(factor: float, counts: Mapping[str, int], places: Places) -> Cause:
-    """A factor between the losses, and what it is the number of."""
+def of_factor(factor: float, counts: Mapping[str, int], parts: Parts, places: Places) -> Cause:
+    """A factor between the losses, and what it is the number of.
+
+    `parts` are shares of the batch, with the factor of each by itself.
+    """
+    by_size = [[abs(part / (factor * share**power) - 1) < ALIKE for share, part in parts] for power in (0, 1, -1)]
+    if parts and not any(all(fits) for fits in by_size):
+        says = f"torch's loss is {factor:.6g} times Keras's here, and another multiple in parts of the batch"
+        fix = "torch: divide by the number of samples, not by what changes with the batch, as a sum of weights"
+        return made("loss_factor_of_batch", says, fix, places)
     inverse = 1 / factor
+    grows = not parts or not all(by_size[0])
     words = [
         f"{n} is {what}"
         for what, n in counts.items()
-        if n > 1 and any(abs(f / n - 1) < 1e-9 for f in (factor, inverse))
+        if n > 1 and any(abs(f / n - 1) < ALIKE for f in (factor, inverse)) and (grows or "each" in what)
     ]
     size = f"{factor:.6g} times" if factor > 1 or inverse != round(inverse) else f"1/{inverse:.0f} of"
     words += ["half of a squared error?"] if 2.0 in (factor, inverse) else []
     hint = f" ({' or '.join(words)})" if words else ""
-    return made(
-        "loss_factor", f"torch's loss is {size} Keras's{hint}", f"torch: multiply the loss by {inverse:.6g}", places
-    )
+    says, fix = f"torch's loss is {size} Keras's{hint}", f"torch: multiply the loss by {inverse:.6g}"
+    return made("loss_factor", says, fix, places)
 
 
 def of_penalty(size: float, places: Places) -> Cause:

@@ -22,6 +22,7 @@ from parity.ports.arrays import Arrays, load_arrays, save_arrays
 from parity.ports.findings import Finding
 from parity.ports.job import LossJob, TraceJob
 from parity.ports.judge import Judge
+from parity.ports.probes import PARTS
 from parity.ports.session import nudged
 from parity.ports.sides import dropping
 from parity.workers.processes import Doer, silent
@@ -56,7 +57,7 @@ class Why:
         for level, tried in TRIED.items():
             if level in failed and all(cause.level != level for cause in answer.causes):
                 answer.excluded.append(tried)
-        agrees = self.loss(answer)
+        agrees = self.loss(answer, bool(failed & {"inputs", "weights", "forward"}))
         count = self.judge.keras.recorded.steps
         weights = sum(w.nbytes for w in self.judge.keras.weights.values())
         steps = min(count, max(1, LARGEST // max(1, 6 * weights)))
@@ -139,7 +140,17 @@ class Why:
         ]
         return Training(keras, torch, self.judge.pairing, moves).causes(forward_agrees, loss_agrees)
 
-    def loss(self, answer: Answer) -> Explained | None:
+    def parts(self, penalty: float) -> list[tuple[float, float]]:
+        """Shares of the batch, and by what factor torch's loss of each is larger than Keras's without its penalty."""
+        sides = self.judge.keras.arrays, self.judge.torch.arrays
+        found: list[tuple[float, float]] = []
+        for n in PARTS[1:]:
+            if all(f"alone/loss/{n}" in arrays for arrays in sides):
+                ours, theirs = (arrays[f"alone/loss/{n}"] for arrays in sides)
+                found += zip(sides[0][f"alone/shares/{n}"], theirs / (ours - penalty), strict=True)
+        return [(float(share), float(factor)) for share, factor in found if np.isfinite(factor)]
+
+    def loss(self, answer: Answer, forward_fails: bool) -> Explained | None:
         """Look for causes in the loss, of Keras's results on both sides; what makes both agree, if it is known."""
         keras, torch = self.judge.keras, self.judge.torch
         as_it_is = Explained([], ())
@@ -155,7 +166,8 @@ class Why:
             return as_it_is
         if penalty and asked.same(whole, plain[1]):
             return as_it_is
-        found = explained(asked.options, asked.values, asked.same, asked.counts(), asked.places())
+        parts = [] if forward_fails else self.parts(penalty)
+        found = explained(asked.options, asked.values, asked.same, asked.counts(), parts, asked.places())
         if found is None:
             tried = len(tries(asked.options))
             said = f"the losses of equal results differ; none of {tried} changes of either makes them agree"
