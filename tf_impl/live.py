@@ -60,7 +60,9 @@ def undisturbed() -> Iterator[None]:
     settings = global_state.GLOBAL_STATE_TRACKER, global_state.GLOBAL_SETTINGS_TRACKER
     floatx, eagerly = keras.config.floatx(), tf.config.functions_run_eagerly()
     own = context.context()
-    seeds = random.getstate(), np.random.get_state(), own._seed, own._rng
+    seeds = random.getstate(), np.random.get_state()
+    # The second is there only where somebody has set a seed.
+    seeded = {name: getattr(own, name) for name in ("_seed", "_rng") if hasattr(own, name)}
     try:
         with tf.device("/CPU:0"):
             yield
@@ -70,4 +72,8 @@ def undisturbed() -> Iterator[None]:
         tf.config.run_functions_eagerly(eagerly)
         random.setstate(seeds[0])
         np.random.set_state(seeds[1])
-        own._seed, own._rng = seeds[2:]
+        for name in ("_seed", "_rng"):
+            if name in seeded:
+                setattr(own, name, seeded[name])
+            elif hasattr(own, name):
+                delattr(own, name)
