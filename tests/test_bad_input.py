@@ -139,6 +139,10 @@ USAGE_ERRORS = {
         ["mnist_batchnorm", "--batch-size", "1"],
         "batch normalisation needs more than one sample in a batch",
     ),
+    "a rate beyond float32's range": (
+        ["mnist_relu", "--optimizer", "nadam", "--lr", "1e100"],
+        "learning rate must be below 2**100 in float32, not 1e+100; try --dtype float64",
+    ),
     "pre-training of other units": (
         ["mnist_rbm", "--activation", "relu"],
         "pre-training takes dense layers with a sigmoid after each, and finds relu_1 there",

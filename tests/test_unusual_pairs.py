@@ -36,6 +36,10 @@ COMMANDS = {
     # Divided by the size of a gradient that is all rounding: float32 is as far off as it can be, float64 is not.
     "mnist_dropout --optimizer adagrad:initial_accumulator=0 --lr 0.000107033 --dropout 0.99 --batch-size 105 "
     "--seed 75 --steps 13 --checkpoints 2,9,12,": PARITY,
+    # Costs of one segment that are far apart in size, and the logarithm of 1 - p where p is nearly 1.
+    "mnist_rbm --init constant:-2.18832 --optimizer asgd:weight_decay=0.000983588 --steps 11 --seed 17 "
+    "--checkpoints 1,5,": PARITY,
+    "xor_tanh --activation gelu_tanh --cost clamped --dropout 0.751636 --steps 141 --seed 17 --checkpoints 9": PARITY,
     # No number on both sides, or none in float32.
     "mnist_relu --seed 317350 --optimizer rmsprop:centered=true --init xavier_uniform --activation gelu_tanh --lr 1e-2 "
     "--batch-size 333 --dropout 0.1 --steps 60":
@@ -48,6 +52,7 @@ COMMANDS = {
 ALWAYS = {
     "mnist_sigmoid --init ones --steps 50", "mnist_softmax --optimizer adamw:beta_1=0 --steps 2",
     "xor_tanh --seed 545291 --optimizer adam --init zeros --activation linear --lr 1e-4 --steps 100",
+    "xor_tanh --activation gelu_tanh --cost clamped --dropout 0.751636 --steps 141 --seed 17 --checkpoints 9",
     "xor_linear --init normal:1e15 --steps 1", "xor_leaky_relu --dropout 0.517947 --steps 2",
 }  # fmt: skip
 

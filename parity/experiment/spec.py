@@ -151,6 +151,10 @@ class Identity:
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**64:
             raise ValueError(f"seed must be from 0 to 2**64 - 1, not {self.seed}")
+        if self.dtype == "float32" and not self.optimizer.learning_rate < 2.0**100:
+            # Beyond it, torch refuses the numbers that an optimizer makes of it.
+            rate = self.optimizer.learning_rate
+            raise ValueError(f"learning rate must be below 2**100 in float32, not {rate:g}; try --dtype float64")
         if self.test_pixels == "raw" and self.data != "digits":
             raise ValueError("raw pixels are for experiments on the digits' pixels, which this is not")
         names = [node.name for node in self.model]

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.recordings.recording import Arrays, Recording
+from parity.bounds.rows import allowed
+from parity.bounds.running_error import UNIT_ROUNDOFF
+from parity.recordings.recording import Arrays, Manifest, Recording
 from parity.verdict.checks import Check, Result, beyond
 from parity.verdict.lockstep import REFERENCE
 
@@ -22,6 +24,12 @@ from parity.verdict.lockstep import REFERENCE
 FACTOR = 200.0
 # The share of the cost at which noise is no longer small.
 SMALL = 1e-6
+# The costs of a model that ends in a sigmoid, and the most that a sample costs: Keras keeps p 1e-7 away from 1.
+OF_PROBABILITIES = {
+    "binary_cross_entropy_naive": np.inf,
+    "binary_cross_entropy_clamped": np.inf,
+    "binary_cross_entropy_clipped": -np.log(1e-7),
+}
 
 
 def checks(a: Recording, b: Recording) -> list[Check]:
@@ -55,7 +63,9 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
     ended = ~np.isfinite(noise) | (~np.isfinite(x) & ~np.isfinite(y))
     with np.errstate(invalid="ignore"):
         # Beside the largest cost so far: one that falls to nothing keeps the rounding of what it was.
-        far = noise > SMALL * np.maximum.accumulate(np.abs(np.where(np.isfinite(x), x, 0.0)))
+        most = SMALL * np.maximum.accumulate(np.abs(np.where(np.isfinite(x), x, 0.0)))
+        alone = own(x, float(rounding), a.manifest)
+        far = (noise > most) | (alone > np.maximum(most, float(rounding)))
     if ended[0] or not np.isfinite(rounding):
         reason = "the cost is not a finite number from the first step on"
         return Check(name, "loop", "not_judged", None, None, f"step {step}", reason)
@@ -65,8 +75,8 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
         return Check(name, "loop", "not_judged", None, None, f"step {step}", reason, supplement=True)
     x, y = x[:count], y[:count]
     with np.errstate(all="ignore"):
-        deviation, allowed = np.abs(x - y), bound(noise[:count], float(rounding))
-        ratio = np.where(x == y, 0.0, deviation / allowed)
+        deviation, most = np.abs(x - y), FACTOR * noise[:count] + 2 * alone[:count]
+        ratio = np.where(x == y, 0.0, deviation / most)
     ratio[np.isnan(ratio)] = np.inf
     outside = ratio > 1
     # What comes after the first step outside only follows from it.
@@ -76,9 +86,24 @@ def judged(a: Recording, b: Recording, step: int, owner: str, ours: Arrays, thei
     numbers = bool(np.isfinite(x[at]) and np.isfinite(y[at]))
     reason = beyond(float(ratio[at]), 1.0, numbers) if outside.any() else "within rounding"
     where = f"step {step + at}, cost"
-    return Check(name, "loop", result, float(deviation[at]), float(allowed[at]), where, f"{values}: {reason}")
+    return Check(name, "loop", result, float(deviation[at]), float(most[at]), where, f"{values}: {reason}")
 
 
-def bound(noise: NDArray[np.float64], rounding: float) -> NDArray[np.float64]:
-    """[steps]: how far apart two honest costs may be, from the noise so far and what either cost is off by itself."""
-    return FACTOR * noise + 2 * rounding
+def own(costs: NDArray[np.float64], rounding: float, manifest: Manifest) -> NDArray[np.float64]:
+    """[steps]: how far a cost may be off by itself, from the same weights.
+
+    Of the first it is derived, and is `rounding`; of a larger one as much more. A cross-entropy of probabilities has
+    the logarithm of 1 - p, which is off by the more the nearer p is to 1: by u / (1 - p), and 1 - p is at least exp(-c)
+    if c is what the samples cost together.
+    """
+    identity = manifest.identity
+    with np.errstate(all="ignore"):
+        growth = np.abs(costs) / np.abs(costs[0]) if costs[0] else np.full(len(costs), np.inf)
+        found = rounding * np.fmax(1.0, growth)
+        if manifest.phase == "training" and identity.loss in OF_PROBABILITIES:
+            together = np.minimum(identity.schedule.batch_size * np.abs(costs), OF_PROBABILITIES[identity.loss])
+            near = allowed("sigmoid") * UNIT_ROUNDOFF["float64"] * np.exp(together)
+            # Where rounding may make p 1, nothing is known of the logarithm.
+            found = found + np.where(near < 1, near, np.inf)
+    found[0] = rounding
+    return np.where(np.isfinite(costs), found, rounding)
