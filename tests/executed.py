@@ -22,7 +22,7 @@ from parity.experiment.randomness import by_node
 from parity.experiment.requested import initializer
 from parity.experiment.spec import Experiment, Framework
 from parity.ports import worker as own_worker
-from parity.ports.job import InputsJob, OpenJob
+from parity.ports.job import InputsJob, LossJob, OpenJob, SaveJob, TraceJob
 from parity.ports.job import RecordJob as OwnRecordJob
 from parity.recordings import start
 from parity.worker import serving
@@ -77,13 +77,19 @@ def step(side: Any, chosen: Experiment, folder: Path) -> None:
 
 def own_model(side: Framework, loaded: Any, name: str, folder: Path) -> None:
     """A user's own model, and everything that is asked of it."""
-    paths = replace(PAIRS[name], optimizer=SGD).write(folder)
-    source = str(paths["keras" if side == "tf" else "torch"])
-    session = None
+    momentum = tuple(text.replace("0.1", "0.1, momentum=0.9") for text in SGD)
+    paths = replace(PAIRS[name], optimizer=(momentum[0], momentum[1])).write(folder)
+    path = paths["keras" if side == "tf" else "torch"]
+    path.write_text(path.read_text() + "\n\ndef predict(model, x):\n    return model(x)\n")
+    weights, session = folder / "side" / "weights.arrays", None
     for job in (
         InputsJob(folder / "in", data=str(paths["data"])),
-        OpenJob(source, folder / "in", folder / "side"),
-        OwnRecordJob(folder / "side" / "weights.arrays", folder / "side", 1, 1),
+        OpenJob(str(path), folder / "in", folder / "side"),
+        OwnRecordJob(weights, folder / "side", 1, 1),
+        TraceJob(weights, 1, folder / "trace", None, {"shape": "targets"}),
+        TraceJob(weights, 1, folder / "again", folder / "trace"),
+        SaveJob(weights, folder / ("side.weights.h5" if side == "tf" else "side.safetensors"), ""),
+        LossJob(weights, weights, ({}, {"call": {"reduction": "sum"}}), 1, folder / "losses"),
     ):
         session = own_worker.perform(loaded, job, lambda message: None, session)
 
