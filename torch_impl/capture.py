@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from sys import _getframe
 from typing import Any
 
@@ -106,6 +107,59 @@ def narrower(tell: Callable[[str, Any], None]) -> Iterator[None]:
     """Tell of each operation in the block that has floats narrower than float64: the type, and the calling frame."""
     with Narrower(tell):
         yield
+
+
+class Changed(TorchFunctionMode):
+    """Calls functions of some names with other keyword arguments."""
+
+    def __init__(self, keywords: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__()
+        self.keywords = keywords
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **{**(kwargs or {}), **self.keywords.get(getattr(func, "__name__", ""), {})})
+
+
+@contextmanager
+def edited(model: Any, edits: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+    """The model with some of its modules and functions changed, for the time of the block.
+
+    An edit names a module by its `path`, and what to `set` of it, how to `pad` its input with `fill` as
+    torch.nn.functional.pad has it, and to which [start, stop] of each of the last axes to `crop` its output; or a
+    `function`, and its `keywords`.
+    """
+    undo: list[Callable[[], Any]] = []
+    keywords = {edit["function"]: edit["keywords"] for edit in edits if "function" in edit}
+    try:
+        for edit in (edit for edit in edits if "path" in edit):
+            module = model.get_submodule(edit["path"])
+            for name, value in edit.get("set", {}).items():
+                undo.append(partial(setattr, module, name, getattr(module, name)))
+                setattr(module, name, tuple(value) if isinstance(value, list) else value)
+            if "pad" in edit:
+                pad, fill = edit["pad"], edit.get("fill", 0.0)
+                hook = partial(padded, pad=pad, fill=fill)
+                undo.append(module.register_forward_pre_hook(hook).remove)
+            if "crop" in edit:
+                # Before what writes its output down, which is a hook of all modules.
+                forward = module.forward
+                undo.append(partial(delattr, module, "forward"))
+                module.forward = partial(cropped, forward, edit["crop"])
+        with Changed(keywords) if keywords else nullcontext():
+            yield
+    finally:
+        for step in reversed(undo):
+            step()
+
+
+def padded(module: Any, args: Any, pad: Sequence[int], fill: float) -> Any:
+    """A module's arguments, the first of them padded."""
+    return (torch.nn.functional.pad(args[0], list(pad), value=fill), *args[1:])
+
+
+def cropped(forward: Callable[..., Any], spans: Sequence[Sequence[int]], *args: Any, **kwargs: Any) -> Any:
+    """A module's output, cut to these spans of its last axes."""
+    return forward(*args, **kwargs)[(..., *(slice(*span) for span in spans))]
 
 
 @contextmanager

@@ -115,7 +115,7 @@ class Check:
             report = replace(report, alone=tuple(self.alone(judge)))
         if len(self.live()) == len(KINDS):
             starts = {side: self.out / side / START for side in KINDS}
-            found, excluded = causes(judge, self.workers, self.out, starts, tuple(self.frozen), findings)
+            found, excluded = causes(judge, self.workers, self.out, starts, tuple(self.frozen), findings, report.alone)
             report = replace(report, causes=tuple(found), excluded=tuple(excluded))
         elif any(finding.result == "failed" for finding in findings):
             report = replace(report, excluded=("a recording cannot be replayed: give both sides live",))

@@ -65,11 +65,15 @@ class RecordJob:
 
 @dataclass(frozen=True)
 class ForceJob:
-    """Run the open model once in eval mode with given tensors in place of its own, each stage on those before it."""
+    """Run the open model once in eval mode with given tensors in place of its own, each stage on those before it.
+
+    `edits` change torch's model for the time of it (parity/causes/layers.py).
+    """
 
     weights: Path
     forced: Path
     out: Path
+    edits: tuple[dict[str, Any], ...] = ()
     kind: Literal["force"] = "force"
     __pydantic_config__ = STRICT
 

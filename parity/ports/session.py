@@ -1,7 +1,7 @@
 """A user's model that is open in a side's process, and everything it is run for."""
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -178,13 +178,19 @@ class Session:
             self.differentiate(done, batch, sink, plan)
         done.trace.release()
 
-    def forced(self, plan: Plan, tensors: Mapping[str, NDArray[Any]], sink: Sink) -> None:
-        """What each stage makes in eval mode when `tensors` go on in place of what the stages before it made."""
+    def forced(
+        self, plan: Plan, tensors: Mapping[str, NDArray[Any]], sink: Sink, edits: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """What each stage makes in eval mode when `tensors` go on in place of what the stages before it made.
+
+        `edits` are of torch's model alone.
+        """
         model = self.model("float64")
         self.side.own.write(model, Start(plan.weights, "float64", None))
         x = self.inputs(self.batch.in_precision("float64"))
         assert self.built is not None
-        with self.side.own.exact_constants(), telling(f"{self.name}: calling the model in eval mode"):
+        changed = self.side.capture.edited(model, edits) if edits else nullcontext()
+        with self.side.own.exact_constants(), telling(f"{self.name}: calling the model in eval mode"), changed:
             self.side.capture.forward(model, x, False, self.built[2], sink, forced=tensors).trace.release()
 
     def predict(self, model: Any, batch: Batch, sink: Sink) -> None:

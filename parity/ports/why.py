@@ -1,7 +1,7 @@
 """Has a pair's training replayed by its workers, and asks parity.causes why it parts."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from parity.ports.judge import Judge
 from parity.ports.probes import PARTS
 from parity.ports.session import nudged
 from parity.ports.sides import dropping
+from parity.ports.stagewise import Stagewise
 from parity.workers.processes import Doer, silent
 
 # What a trace may take on disk.
@@ -285,11 +286,13 @@ def causes(
     starts: Mapping[Framework, Path],
     frozen: tuple[str, ...],
     findings: list[Finding],
+    failing: Sequence[Finding],
 ) -> tuple[list[Cause], list[str]]:
-    """The causes in the loss and in training, and what was tried in vain."""
+    """The causes in layers, in the loss and in training, and what was tried in vain; `failing` are stages alone."""
     try:
+        forward = Stagewise(judge, workers["torch"], out, load_arrays(starts["torch"])).answer(findings, failing)
         found = Why(judge, workers, out, starts, frozen).answer(findings)
     except UsageError as error:
         # The user's code ran when it was recorded, and need not bear to be run from other weights.
         return [], [f"it could not be replayed: {error}"]
-    return found.causes, found.excluded
+    return [*forward.causes, *found.causes], [*forward.excluded, *found.excluded]

@@ -126,7 +126,7 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, session: Session | None
         elif isinstance(job, ForceJob):
             plan = Plan(load_arrays(job.weights), 0)
             with Writer(job.out) as write:
-                session.forced(plan, load_arrays(job.forced), write)
+                session.forced(plan, load_arrays(job.forced), write, job.edits)
         elif isinstance(job, SaveJob):
             slots = None if job.slots is None else load_arrays(job.slots)
             converted.save(session, load_arrays(job.weights), slots, job.out, job.said)

@@ -1,0 +1,167 @@
+"""What a layer of torch's may have to be for its stage to give what Keras's layer gives: variants to be replayed.
+
+A variant is edits of torch's model, as `edited` in torch_impl/capture.py has them. Which of them agree is seen by
+running the stage under each, from Keras's tensors; nothing is claimed of one that does not.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from parity.models.calls import Call
+from parity.models.described import Layer
+
+Edit = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Edits, and what they would mean: what is said if the stage then agrees, what to write, the known difference.
+
+    `weights` are torch's weights by another transfer, by name.
+    """
+
+    name: str
+    says: str
+    fix: str
+    entry: str | None
+    edits: tuple[Edit, ...] = ()
+    weights: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a stage has in it: Keras's layer, and one of torch's layers or functions."""
+
+    keras: Layer | None
+    torch: Layer | None
+    call: Call
+
+
+# Numbers that both frameworks' layers have: Keras's name, torch's, and the known difference by kind of torch's layer.
+NUMBERS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+    ("epsilon", "eps", {"BatchNorm": "batchnorm_epsilon", "LayerNorm": "layer_norm_epsilon"}),
+    ("negative_slope", "negative_slope", {"LeakyReLU": "leaky_relu_slope"}),
+    ("alpha", "alpha", {}),
+)  # fmt: skip
+# Switches of torch's layers, and what they are said to do.
+SWITCHES: Mapping[str, tuple[str, str, str]] = {
+    "count_include_pad": ("counts the zeros of the border in its averages", "does not count the zeros of the border",
+                          "avg_pool_counts_padding"),
+    "batch_first": ("reads (batch, time, features)", "reads (time, batch, features)", "lstm_batch_first"),
+    "ceil_mode": ("keeps a last window that is not full", "drops a last window that is not full", "pool_odd_size"),
+    "elementwise_affine": ("scales and shifts", "neither scales nor shifts", ""),
+}  # fmt: skip
+APPROXIMATIONS = {"none": "tanh", "tanh": "none"}
+
+
+def variants(part: Part) -> Iterator[Variant]:
+    """All that is tried of one layer or function of torch's."""
+    if part.torch is None:
+        yield from of_function(part)
+        return
+    layer, settings = part.torch, part.torch.settings
+    own = {} if part.keras is None else part.keras.settings
+    for name, other, entries in NUMBERS:
+        if name in own and other in settings and own[name] != settings[other]:
+            entry = next((entry for kind, entry in entries.items() if layer.kind.startswith(kind)), None)
+            says = f"torch's {layer.kind} has {other}={settings[other]:g}, Keras's {name} is {own[name]:g}"
+            edit = {"path": layer.path, "set": {other: own[name]}}
+            yield Variant(name, says, f"{layer.kind}(..., {other}={own[name]:g})", entry, (edit,))
+    for name, (on, off, entry) in SWITCHES.items():
+        if name in settings:
+            value = bool(settings[name])
+            says = f"torch's {layer.kind} {on if value else off}, and Keras's layer does otherwise"
+            edit = {"path": layer.path, "set": {name: not value}}
+            yield Variant(entry or name, says, f"{layer.kind}(..., {name}={not value})", entry or None, (edit,))
+    if "approximate" in settings:
+        yield of_gelu(str(settings["approximate"]), {"path": layer.path, "set": {}}, layer.kind)
+    yield from of_window(part)
+
+
+def of_function(part: Part) -> Iterator[Variant]:
+    """The same of functions that forward() calls, whose arguments are not seen."""
+    kind = part.call.kind
+    own = {} if part.keras is None else part.keras.settings
+    if kind == "gelu":
+        for is_now in APPROXIMATIONS:
+            yield of_gelu(is_now, {"function": kind, "keywords": {}}, "gelu")
+    if kind.startswith("avg_pool"):
+        on, off, entry = SWITCHES["count_include_pad"]
+        for value, says in ((False, on), (True, off)):
+            edit = {"function": kind, "keywords": {"count_include_pad": value}}
+            yield Variant(
+                entry,
+                f"torch's {kind} {says}, and Keras's layer does otherwise",
+                f"{kind}(..., count_include_pad={value})",
+                entry,
+                (edit,),
+            )
+    if kind == "leaky_relu" and "negative_slope" in own:
+        slope = own["negative_slope"]
+        edit = {"function": kind, "keywords": {"negative_slope": slope}}
+        says = f"torch's leaky_relu has another slope than Keras's {slope:g}"
+        yield Variant("leaky_relu_slope", says, f"leaky_relu(x, {slope:g})", "leaky_relu_slope", (edit,))
+
+
+def of_gelu(is_now: str, edit: dict[str, Any], name: str) -> Variant:
+    """The other approximation of GELU."""
+    then = APPROXIMATIONS[is_now]
+    exact = {"none": "the exact GELU", "tanh": "the approximation by tanh"}
+    says = f"torch's {name} is {exact[is_now]}, Keras's {exact[then]}"
+    key = "set" if "path" in edit else "keywords"
+    fix = f'{name}(approximate="{then}")'
+    return Variant("gelu_approximation", says, fix, "gelu_approximation", ({**edit, key: {"approximate": then}},))
+
+
+def of_window(part: Part) -> Iterator[Variant]:
+    """What slides: padded as Keras pads, by hand; and what a transposed convolution cuts off."""
+    keras, torch = part.keras, part.torch
+    assert torch is not None
+    own = {} if keras is None else keras.settings
+    padding = own.get("padding")
+    if padding not in ("same", "valid", "causal") or "padding" not in torch.settings or not part.call.inputs:
+        return
+    size = part.call.inputs[0][2:]
+    count = len(size)
+    kernel = several(own.get("kernel_size", own.get("pool_size", 1)), count)
+    strides, dilation = several(own.get("strides") or kernel, count), several(own.get("dilation_rate", 1), count)
+    if "Transpose" in torch.kind:
+        if padding == "same":
+            # The whole is (n - 1) s + k long, of which Keras keeps n s, and cuts the larger half off the end.
+            starts = [max(k - s, 0) // 2 for k, s in zip(kernel, strides, strict=True)]
+            spans = [[a, a + n * s] for a, n, s in zip(starts, size, strides, strict=True)]
+            none = [0] * count
+            cropped = {"path": torch.path, "set": {"padding": none, "output_padding": none}, "crop": spans}
+            cut = ", ".join(f"{a}:{b}" for a, b in spans)
+            says = "torch's transposed convolution cuts off other rows and columns than Keras's padding=\"same\""
+            fix = f"{torch.kind}(..., padding=0, output_padding=0)(x)[..., {cut}]"
+            yield Variant("conv_transpose_same", says, fix, "conv_transpose_same", (cropped,))
+        return
+    pads = [keras_pads(padding, n, k, s, d) for n, k, s, d in zip(size, kernel, strides, dilation, strict=True)]
+    flat = [int(n) for pair in reversed(pads) for n in pair]
+    fill = -1e300 if "MaxPool" in torch.kind else 0.0
+    edit: Edit = {"path": torch.path, "set": {"padding": [0] * count}, "pad": flat, "fill": fill}
+    same = "same_padding_stride" if max(strides) > 1 else "same_padding_even_kernel"
+    entry = {"same": same, "causal": "causal_padding"}.get(padding)
+    ends = ", ".join(f"{a} before and {b} after" for a, b in pads)
+    says = f"Keras's padding=\"{padding}\" pads {ends}; torch's layer does otherwise"
+    value = ', value=float("-inf")' if fill else ""
+    fix = f"F.pad(x, {tuple(flat)}{value}), then {torch.kind}(..., padding=0)"
+    yield Variant(entry or "padding", says, fix, entry, (edit,))
+
+
+def keras_pads(padding: str, size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """How much is padded before and after: of "same" what the output's size needs, an odd one after."""
+    reach = dilation * (kernel - 1)
+    if padding == "causal":
+        return reach, 0
+    if padding == "valid":
+        return 0, 0
+    whole = max((-(-size // stride) - 1) * stride + reach + 1 - size, 0)
+    return whole // 2, whole - whole // 2
+
+
+def several(value: Any, count: int) -> Sequence[int]:
+    """A setting for each dimension."""
+    return list(value) if isinstance(value, list | tuple) else [value] * count

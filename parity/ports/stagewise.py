@@ -1,0 +1,236 @@
+"""Why stages of the forward pass part: each is replayed by torch on Keras's tensors under variants, until it agrees.
+
+Stages do not see each other, since each has Keras's tensors in place of what the stages before it made. So one pass
+tries a variant of every stage at once, and one cause hides no other.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from parity.causes import functions
+from parity.causes.cause import Cause
+from parity.causes.functions import KNOWN
+from parity.causes.layers import Part, Variant, variants
+from parity.causes.training import Answer
+from parity.causes.transfer import orders
+from parity.models.calls import Call
+from parity.models.described import Layer
+from parity.pairing.transfer import moved
+from parity.pairing.views import total, turned
+from parity.ports.arrays import Arrays, load_arrays, save_arrays
+from parity.ports.findings import Finding
+from parity.ports.job import ForceJob
+from parity.ports.judge import Judge
+from parity.ports.levels import alone, to_force
+from parity.ports.stages import Stage
+from parity.workers.processes import Doer, silent
+
+# So many variants of one stage are tried two at once.
+TOGETHER = 8
+CONFIRMED = "given Keras's tensors, the stage so changed gives what Keras's gives"
+Chosen = tuple[Variant, ...]
+
+
+@dataclass
+class Stagewise:
+    """The failing stages of a judged pair, whose torch side is live; replays are written below `out`."""
+
+    judge: Judge
+    torch: Doer
+    out: Path
+    weights: Mapping[str, np.ndarray]
+    rounds: int = 0
+    right: Arrays = field(default_factory=dict)
+    # What torch's stages gave in the last replay.
+    made: Arrays = field(default_factory=dict)
+
+    def answer(self, findings: Sequence[Finding], failing: Sequence[Finding]) -> Answer:
+        """The causes in the transfer of weights and in layers; `failing` are stages that fail by themselves."""
+        answer = Answer()
+        if any(finding.level == "weights" and finding.result == "failed" for finding in findings):
+            answer.causes += self.transfer()
+        names = [finding.name for finding in failing if finding.result == "failed"]
+        stages = {stage.name: stage for stage in self.judge.stages if stage.name in names}
+        if self.right:
+            # What a weight's order explains needs no other cause.
+            explained = self.agreeing(dict.fromkeys(stages, ()))
+            stages = {name: stage for name, stage in stages.items() if name not in explained}
+        options = {name: list(self.options(stage)) for name, stage in stages.items()}
+        held = self.singles(options)
+        of_functions = list(self.functions(stages, set(held)))
+        options = {name: found for name, found in options.items() if name in stages}
+        left = {name: found[:TOGETHER] for name, found in options.items() if not held.get(name)}
+        held |= self.together({name: found for name, found in left.items() if len(found) > 1})
+        answer.causes += [*told(stages, held, self), *of_functions]
+        for name in stages:
+            kinds = {variant.name for chosen in held.get(name, []) for variant in chosen}
+            if not held.get(name):
+                tried = f"none of {len(options[name])} variants of its layers" if options[name] else "no known variant"
+                answer.excluded.append(f"{name}: {tried} makes it agree with Keras's")
+            elif len(held[name]) > 1 and len(kinds) > 1:
+                answer.excluded.append(f"{name}: each of {', '.join(sorted(kinds))} would explain it")
+        return answer
+
+    def functions(self, stages: dict[str, Stage], held: set[str]) -> Iterator[Cause]:
+        """Stages that are one known function in Keras and another in torch, but those `held`; they are taken out."""
+        if set(stages) > held:
+            self.agreeing(dict.fromkeys(stages, ()))
+        found: dict[tuple[str, str], list[Stage]] = {}
+        for name, stage in [entry for entry in stages.items() if entry[0] not in held]:
+            ours, theirs = self.known(stage)
+            if len(ours) == len(theirs) == 1 and ours != theirs:
+                found.setdefault((ours[0], theirs[0]), []).append(stages.pop(name))
+        for (own, other), where in found.items():
+            code, entry, _ = KNOWN[own]
+            entry = entry or KNOWN[other][1]
+            many = f" (in {len(where)} places, first {where[0].name})" if len(where) > 1 else ""
+            yield Cause(
+                entry or "another_function", "forward", f"torch has {other} there, Keras {own}{many}", code, "port",
+                "each gives what the stage gives on its side, every number", where[0].keras.source,
+                where[0].torch.source, entry,
+            )  # fmt: skip
+
+    def known(self, stage: Stage) -> tuple[list[str], list[str]]:
+        """The functions that either side's stage is."""
+        before = {other.keras.name: other for other in self.judge.stages}
+        read = before.get(stage.keras.reads[0]) if len(stage.keras.reads) == 1 else None
+        if read is None or stage.torch.name not in self.made:
+            return [], []
+        x, y = (self.judge.keras.arrays[f"eval/{call.name}"] for call in (read.keras, stage.keras))
+        other = self.made[stage.torch.name]
+        rounding = self.judge.keras.rounding(f"eval/{stage.keras.name}")
+        ours = functions.found(x, y, rounding)
+        return ours, functions.found(read.layout.turn(x), other, rounding)
+
+    def options(self, stage: Stage) -> Iterator[Variant]:
+        """All variants of what a stage has in it."""
+        keras = self.layer("keras", stage.keras)
+        for call in [stage.torch, *self.inside(stage)]:
+            yield from variants(Part(keras, self.layer("torch", call), call))
+        yield from self.flattened(stage)
+
+    def inside(self, stage: Stage) -> list[Call]:
+        """What a stage has in it on torch's side, without partners."""
+        names = {call.name for call in self.judge.torch.recorded.calls["eval"]}
+        return [call for call in stage.inside if call.name in names and call.name != stage.torch.name]
+
+    def layer(self, side: str, call: Call) -> Layer | None:
+        """The layer that made a tensor."""
+        model = self.judge.pairing.keras if side == "keras" else self.judge.pairing.torch
+        return next((layer for layer in model.layers if layer.path == call.layer), None)
+
+    def flattened(self, stage: Stage) -> Iterator[Variant]:
+        """A dense layer after a feature map that is flattened in the other order: its columns permuted."""
+        layer = self.layer("torch", stage.torch)
+        calls = {call.name: call for call in self.judge.torch.recorded.calls["eval"]}
+        read = next((calls[name] for name in stage.torch.reads if name in calls), None)
+        if layer is None or layer.kind != "Linear" or read is None or not read.inputs or len(read.inputs[0]) < 3:
+            return
+        weight = next(w for w in layer.weights if w.role == "weight")
+        kernel, (channels, *size) = self.weights[weight.name], read.inputs[0][1:]
+        if int(np.prod([channels, *size])) != kernel.shape[1]:
+            return
+        units, axes = kernel.shape[0], "h, w" if len(size) == 2 else "positions"
+        order = ", ".join(str(i) for i in (0, len(size) + 1, *range(1, len(size) + 1)))
+        shape = ", ".join(str(n) for n in (units, *size, channels))
+        says = f"torch flattens (channels, {axes}), Keras ({axes}, channels): the columns of {weight.name} are Keras's"
+        fix = f"port(): kernel.T.reshape({shape}).transpose({order}).reshape({units}, -1)"
+        last = np.moveaxis(kernel.reshape(units, *size, channels), -1, 1).reshape(kernel.shape)
+        yield Variant("flatten_order", says, fix, "flatten_order", (), {weight.name: last})
+
+    def singles(self, options: Mapping[str, Sequence[Variant]]) -> dict[str, list[Chosen]]:
+        """For each stage, every variant under which it agrees."""
+        held: dict[str, list[Chosen]] = {}
+        for number in range(max((len(found) for found in options.values()), default=0)):
+            chosen: dict[str, Chosen] = {n: (found[number],) for n, found in options.items() if number < len(found)}
+            for name in self.agreeing(chosen):
+                held.setdefault(name, []).append(chosen[name])
+        return held
+
+    def together(self, options: Mapping[str, Sequence[Variant]]) -> dict[str, list[Chosen]]:
+        """The first two variants under which a stage agrees that no single one explains."""
+        held: dict[str, list[Chosen]] = {}
+        pairs = {name: list(combinations(found, 2)) for name, found in options.items()}
+        for number in range(max((len(found) for found in pairs.values()), default=0)):
+            chosen = {n: p[number] for n, p in pairs.items() if number < len(p) and n not in held}
+            for name in self.agreeing(chosen):
+                held[name] = [chosen[name]]
+        return held
+
+    def agreeing(self, chosen: Mapping[str, Chosen]) -> list[str]:
+        """The stages that agree, each under its own variants, in one pass."""
+        if not chosen:
+            return []
+        every = [variant for each in chosen.values() for variant in each]
+        start = {**self.weights, **self.right}
+        for variant in every:
+            start |= dict(variant.weights or {})
+        paths = {name: self.out / "torch" / f"variant.{name}" for name in ("weights", "forced", "made")}
+        save_arrays(paths["weights"], start)
+        if not self.rounds:
+            save_arrays(paths["forced"], to_force(self.judge, "torch"))
+        self.rounds += 1
+        edits = tuple(dict(edit) for variant in every for edit in variant.edits)
+        self.torch.run(ForceJob(paths["weights"], paths["forced"], paths["made"], edits), silent, "replaying took")
+        made, known = dict(load_arrays(paths["made"])), self.judge.torch.arrays
+        self.made = made
+        fitting = {
+            stage.torch.name: made[stage.torch.name]
+            for stage in self.judge.stages
+            if stage.torch.name in made and made[stage.torch.name].shape == known[f"eval/{stage.torch.name}"].shape
+        }
+        passed = {f.name for f in alone(self.judge, "torch", fitting) if f.result == "passed"}
+        names = {stage.name for stage in self.judge.stages if stage.torch.name in fitting}
+        return [name for name in chosen if name in passed & names]
+
+    def transfer(self) -> Iterator[Cause]:
+        """Weights that are Keras's in another order; they are put right for what follows."""
+        ours, theirs = self.judge.keras.weights, self.judge.torch.weights
+        right = moved(self.judge.pairing, ours, "keras").values
+        found: dict[tuple[str, str, str | None], list[str]] = {}
+        places: dict[str, tuple[str | None, str | None]] = {}
+        for pair in self.judge.pairing.pairs:
+            keras, torch = self.judge.pairing.keras.layer(pair.keras), self.judge.pairing.torch.layer(pair.torch)
+            form = "attention" if "Attention" in keras.kind else pair.form
+            places[pair.torch] = keras.source, torch.source
+            for link in (link for link in pair.links if link.keras and link.torch):
+                own = turned(total(link.keras, ours), link.keras[0], link.torch[0]).astype("f8")
+                for says, entry in orders(own, total(link.torch, theirs).astype("f8"), form):
+                    self.right |= {view.name: right[view.name] for view in link.torch if view.name in right}
+                    found.setdefault((pair.torch, says, entry), []).append(link.torch[0].name)
+        for (path, says, entry), names in found.items():
+            weights = ", ".join(dict.fromkeys(names))
+            yield Cause(
+                entry or "weight_order", "weights", f"port() fills {weights} in another order than Keras's: {says}",
+                "port(): the order of torch's layer; without a port() parity.check moves these weights itself", "port",
+                "Keras's weight, so ordered, is torch's, every number", *places[path], entry,
+            )  # fmt: skip
+
+
+def told(stages: Mapping[str, Stage], held: Mapping[str, Sequence[Chosen]], asked: Stagewise) -> Iterator[Cause]:
+    """One cause for each variant that was confirmed, in however many layers; none where several kinds would do."""
+    found: dict[tuple[str, str], list[tuple[Variant, Stage]]] = {}
+    for name, ways in held.items():
+        if len({tuple(v.name for v in chosen) for chosen in ways}) == 1:
+            for variant in ways[0]:
+                found.setdefault((variant.name, variant.says), []).append((variant, stages[name]))
+    for where in found.values():
+        variant, stage = where[0]
+        sides = (asked.layer("keras", stage.keras), stage.keras), (asked.layer("torch", stage.torch), stage.torch)
+        ours, theirs = ((layer.source if layer else None) or call.source for layer, call in sides)
+        many = f" (in {len(where)} layers, first {stage.name})" if len(where) > 1 else ""
+        yield Cause(
+            variant.name,
+            "forward",
+            f"{variant.says}{many}",
+            variant.fix,
+            "port",
+            CONFIRMED,
+            ours,
+            theirs,
+            variant.entry,
+        )  # fmt: skip

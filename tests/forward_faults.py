@@ -1,0 +1,170 @@
+"""Ports whose forward pass goes wrong, each with the causes that must be named, and others that none explains."""
+
+from own_pairs import IMAGES, REALS, TARGET, Pair, data
+from training_faults import Port
+
+PICTURES = data(REALS.format("6, 5, 3"), TARGET)
+SERIES = data(REALS.format("7, 3"), TARGET)
+
+
+def images(keras: str, torch: str, channels: int = 4) -> Pair:
+    """A layer of feature maps and what makes one number of its maps' means."""
+    return Pair(
+        f"""
+def build():
+    return keras.Sequential([
+        keras.Input((6, 5, 3)),
+        {keras},
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(1),
+    ])
+
+""",
+        f"""
+def build():
+    return nn.Sequential(
+        {torch},
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear({channels}, 1),
+    )
+
+{IMAGES}
+""",
+        PICTURES,
+        (),
+        optimizer=None,
+    )
+
+
+def reals(keras: str, torch: str) -> Pair:
+    """Two dense layers and something between them."""
+    return Pair(
+        f"""
+def build():
+    return keras.Sequential([keras.Input((4,)), layers.Dense(6), {keras}, layers.Dense(1)])
+
+""",
+        f"""
+def build():
+    return nn.Sequential(nn.Linear(4, 6), {torch}, nn.Linear(6, 1))
+
+""",
+        data(REALS.format(4), TARGET),
+        (),
+        optimizer=None,
+    )
+
+
+FLATTENED = Pair(
+    """
+def build():
+    return keras.Sequential([keras.Input((6, 5, 3)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(1)])
+
+""",
+    f"""
+def build():
+    return nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(24, 1))
+
+{IMAGES}
+
+def port(module, weights):
+    kernel, bias, head, head_bias = map(torch.from_numpy, weights)
+    module[0].weight.data.copy_(kernel.permute(3, 2, 0, 1))
+    module[0].bias.data.copy_(bias)
+    module[2].weight.data.copy_(head.T.reshape(1, 4, 3, 2).permute(0, 3, 1, 2).reshape(1, -1))
+    module[2].bias.data.copy_(head_bias)
+
+""",
+    PICTURES,
+    (),
+    optimizer=None,
+)
+RECURRENT = Pair(
+    """
+def build():
+    return keras.Sequential([keras.Input((7, 3)), layers.GRU(4), layers.Dense(1)])
+
+""",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru = nn.GRU(3, 4, batch_first=True)
+        self.head = nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.head(self.gru(x)[0][:, -1])
+
+
+def build():
+    return Net()
+
+
+def port(module, weights):
+    kernel, recurrent, bias, head, head_bias = map(torch.from_numpy, weights)
+    order = [1, 0, 2]
+    module.gru.weight_ih_l0.data.copy_(kernel.T.reshape(3, 4, 3)[order].reshape(12, 3))
+    module.gru.weight_hh_l0.data.copy_(recurrent.T.reshape(3, 4, 4)[order].reshape(12, 4))
+    module.gru.bias_ih_l0.data.copy_(bias[0].reshape(3, 4)[order].reshape(12))
+    module.gru.bias_hh_l0.data.copy_(bias[1].reshape(3, 4)[order].reshape(12))
+    module.head.weight.data.copy_(head.T)
+    module.head.bias.data.copy_(head_bias)
+
+""",
+    SERIES,
+    (),
+    optimizer=None,
+)
+NORMED = images(
+    "layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(4, 1), layers.BatchNormalization()",
+    "nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=1e-3), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, eps=1e-3)",
+)
+STRIDED = images(
+    'layers.Conv2D(4, 3, strides=2, padding="same")', "nn.ZeroPad2d((1, 1, 0, 1)), nn.Conv2d(3, 4, 3, stride=2)"
+)
+AVERAGED = images(
+    'layers.AveragePooling2D(3, 1, padding="same")', "nn.AvgPool2d(3, 1, padding=1, count_include_pad=False)", 3
+)
+NAMED = {
+    "epsilon of layers": Port(
+        NORMED, ("epsilon",), torch=((", eps=1e-3), nn.ReLU", "), nn.ReLU"), (", eps=1e-3),\n", "),\n"))
+    ),
+    "padding at strides": Port(
+        STRIDED, ("same_padding_stride",),
+        torch=(("nn.ZeroPad2d((1, 1, 0, 1)), ", ""), ("3, stride=2", "3, stride=2, padding=1")),
+    ),
+    "zeros in averages": Port(
+        AVERAGED, ("avg_pool_counts_padding",), torch=((", count_include_pad=False", ""),)
+    ),
+    "flattening": Port(
+        FLATTENED, ("flatten_order",), torch=((".reshape(1, 4, 3, 2).permute(0, 3, 1, 2).reshape(1, -1)", ""),)
+    ),
+    "gates": Port(RECURRENT, ("gru_gate_order",), torch=(("[1, 0, 2]", "[0, 1, 2]"),)),
+    "gelu": Port(
+        reals("layers.Activation(keras.activations.gelu)", 'nn.GELU("tanh")'), ("gelu_approximation",),
+        keras=(("keras.activations.gelu)", "lambda x: keras.activations.gelu(x, approximate=False))"),),
+    ),
+    "another function": Port(reals("layers.Activation('silu')", "nn.Mish()"), ("another_function",)),
+    "epsilon and a function": Port(
+        reals("layers.LayerNormalization(), layers.Activation('tanh')", "nn.LayerNorm(6), nn.Sigmoid()"),
+        ("epsilon", "another_function"),
+    ),
+}  # fmt: skip
+TWICE = """class Twice(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+"""
+UNKNOWN = {
+    "a dense layer doubled": Port(
+        reals("layers.Activation('tanh')", "nn.Tanh()"), (),
+        torch=(("def build():", f"{TWICE}def build():"), ("nn.Linear(4, 6)", "Twice(4, 6)")),
+    ),
+    "a function left out": Port(reals("layers.Activation('tanh')", "nn.Identity()"), ()),
+    "a kernel turned": Port(
+        FLATTENED, (), torch=(("module[0].bias.data", "module[0].weight.data[0, 0] += 0.1\n    module[0].bias.data"),)
+    ),
+}  # fmt: skip
+RIGHT = {"norms": NORMED, "strides": STRIDED, "averages": AVERAGED, "flattening": FLATTENED, "gates": RECURRENT}

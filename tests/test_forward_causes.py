@@ -1,0 +1,45 @@
+"""Why a port's layers go wrong: causes are named, several at once too, and none where no variant makes them agree."""
+
+import pytest
+from forward_faults import NAMED, RIGHT, UNKNOWN
+from test_own_causes import judged
+from training_faults import Port
+
+from parity.causes.functions import KNOWN
+from parity.causes.layers import SWITCHES
+from parity.differences import DIFFERENCES
+
+# What runs always; CI runs all.
+ALWAYS = {"epsilon of layers", "flattening", "epsilon and a function", "a dense layer doubled", "norms"}
+
+
+def marked(names):
+    return [pytest.param(name, marks=[] if name in ALWAYS else [pytest.mark.ci]) for name in names]
+
+
+def test_every_known_difference_that_is_named_is_one():
+    entries = {entry for _, entry, _ in KNOWN.values()} | {entry for _, _, entry in SWITCHES.values()}
+    assert entries - {None, ""} <= set(DIFFERENCES)
+
+
+@pytest.mark.parametrize("name", marked(NAMED))
+def test_the_causes_are_named(name, own_workers, tmp_path):
+    report = judged(NAMED[name], own_workers, tmp_path)
+    assert sorted(cause.name for cause in report.causes) == sorted(NAMED[name].causes), str(report)
+    assert f"cause: {report.causes[0].says}" in str(report)
+    assert {cause.entry for cause in report.causes} - {None} <= set(DIFFERENCES)
+
+
+@pytest.mark.parametrize("name", marked(UNKNOWN))
+def test_nothing_is_claimed_where_no_variant_agrees(name, own_workers, tmp_path):
+    report = judged(UNKNOWN[name], own_workers, tmp_path)
+    assert report.verdict == "mismatch", str(report)
+    assert report.causes == (), str(report)
+    assert "no cause found" in str(report)
+
+
+@pytest.mark.parametrize("name", marked(RIGHT))
+def test_a_right_port_has_no_cause(name, own_workers, tmp_path):
+    report = judged(Port(RIGHT[name], ()), own_workers, tmp_path)
+    assert report.verdict == "parity", str(report)
+    assert report.causes == ()
