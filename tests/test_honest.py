@@ -112,9 +112,10 @@ def accepted(arguments):
 
 @pytest.mark.parametrize("kind", DEGENERATE)
 def test_degenerate_values_are_taken(kind):
+    """In one precision at least: there are rates that float32 does not hold."""
     for option, alternatives in DEGENERATE[kind].items():
         for value in alternatives:
-            assert made_of(["mnist_relu", option, value])
+            assert any(accepted(["mnist_relu", "--dtype", dtype, option, value]) for dtype in DTYPES)
 
 
 @pytest.mark.parametrize("name", ["mnist_relu", "mnist_tokens", "xor_relu"])

@@ -51,7 +51,7 @@ def test_densenet(own_workers, tmp_path):
     assert sum(finding.level == "forward" for finding in report.findings) > 400
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_step_of_densenet(own_workers, tmp_path):
     """Trained once, all is the same but the variance that torch keeps: it is the unbiased one."""
     pytest.importorskip("torchvision")

@@ -223,13 +223,15 @@ def largest_step(
 
 
 def specified(rule: Rule, rate: float) -> Any:
-    """The optimizer of a rule, as parity.bounds takes it; a rate of 0 takes no step."""
+    """The optimizer of a rule, as parity.bounds takes it; a rate or an epsilon of 0 is next to nothing."""
     method = next(
         m for m in METHODS.values() if next(f.default for f in fields(m) if f.name == "kind") == rule["method"]
     )
     numbers = {f.name: rule[f.name] for f in fields(method) if f.name in rule and f.name != "kind"}
     if not numbers.get("momentum"):
         numbers.pop("nesterov", None)
+    if "epsilon" in numbers:
+        numbers["epsilon"] = numbers["epsilon"] or 1e-300
     start = optimizers.OPTIMIZERS[rule["method"]]
     return type(start)(
         **{f.name: getattr(start, f.name) for f in fields(method)} | numbers | {"learning_rate": rate or 1e-300}

@@ -139,7 +139,10 @@ class Why:
             {n: float(np.max(np.abs(g - other[n]), initial=0.0)) for n, g in step.items() if n in other}
             for step, other in zip(torch.steps.gradients, others, strict=True)
         ]
-        return Training(keras, torch, self.judge.pairing, moves).causes(forward_agrees, loss_agrees)
+        try:
+            return Training(keras, torch, self.judge.pairing, moves).causes(forward_agrees, loss_agrees)
+        except ValueError as error:
+            return Answer(excluded=[f"an optimizer has a number that its formula is not known for: {error}"])
 
     def parts(self, penalty: float) -> list[tuple[float, float]]:
         """Shares of the batch, and by what factor torch's loss of each is larger than Keras's without its penalty."""
