@@ -130,7 +130,10 @@ class Stagewise:
         read = next((calls[name] for name in stage.torch.reads if name in calls), None)
         if layer is None or layer.kind != "Linear" or read is None or not read.inputs or len(read.inputs[0]) < 3:
             return
-        weight = next(w for w in layer.weights if w.role == "weight")
+        weight = next((w for w in layer.weights if w.role == "weight"), None)
+        if weight is None:
+            # It is another layer's, shared.
+            return
         kernel, (channels, *size) = self.weights[weight.name], read.inputs[0][1:]
         if int(np.prod([channels, *size])) != kernel.shape[1]:
             return
