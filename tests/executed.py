@@ -5,11 +5,14 @@ A script of its own, since a process loads one framework, and the one that runs 
 
 import json
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import open_loop
 from conftest import both_sides, pretrained, shortened, with_activations
 from own_pairs import PAIRS, SGD
@@ -22,12 +25,15 @@ from parity.experiment.randomness import by_node
 from parity.experiment.requested import initializer
 from parity.experiment.spec import Experiment, Framework
 from parity.ports import worker as own_worker
-from parity.ports.job import InputsJob, LossJob, OpenJob, SaveJob, TraceJob
+from parity.ports.arrays import load_arrays, save_arrays
+from parity.ports.job import ForceJob, InputsJob, KeptJob, LossJob, OpenJob, SaveJob, TraceJob
 from parity.ports.job import RecordJob as OwnRecordJob
+from parity.ports.live import InProcess
 from parity.recordings import start
 from parity.worker import serving
 from parity.worker.task import Task
 from parity.workers.job import DrawJob, RecordJob, in_order
+from parity.workers.processes import silent
 
 # The activations that have a function of their own.
 CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sigmoid", "softplus")
@@ -49,6 +55,7 @@ def experiments() -> list[Experiment]:
         both_sides(with_activations(CHOOSING, 2), adam_epsilon="before_correction", **KERAS_ACTIVATIONS),
         shortened("xor_sigmoid", 2),
         shortened("mnist_tokens", 2),
+        shortened("mnist_layernorm", 2),
         clipped,
         both_sides(clipped, clip_epsilon="none"),
     ]
@@ -75,23 +82,54 @@ def step(side: Any, chosen: Experiment, folder: Path) -> None:
     side.train.train_step(model, loss, clip, updater, inputs, labels, masks)
 
 
+# What a variant of torch's own convolution may need: its input padded, its output cut, a setting changed.
+EDITED = ({"path": "0", "set": {"padding": [0, 0]}, "pad": [1, 2, 1, 2], "crop": [[0, 6], [0, 5]]},)
+
+
 def own_model(side: Framework, loaded: Any, name: str, folder: Path) -> None:
     """A user's own model, and everything that is asked of it."""
     momentum = tuple(text.replace("0.1", "0.1, momentum=0.9") for text in SGD)
     paths = replace(PAIRS[name], optimizer=(momentum[0], momentum[1])).write(folder)
     path = paths["keras" if side == "tf" else "torch"]
     path.write_text(path.read_text() + "\n\ndef predict(model, x):\n    return model(x)\n")
-    weights, session = folder / "side" / "weights.arrays", None
+    weights, kept, forced = folder / "side" / "weights.arrays", folder / "kept.arrays", folder / "forced.arrays"
+    opened = own_worker.perform(loaded, InputsJob(folder / "in", data=str(paths["data"])), silent, None)
+    opened = own_worker.perform(loaded, OpenJob(str(path), folder / "in", folder / "side"), silent, opened)
+    slot = "momentum" if side == "tf" else "-lr * momentum_buffer"
+    kernels = {f"{slot}/{key}": value for key, value in load_arrays(weights).items() if value.ndim == 2}
+    save_arrays(kept, {"count": np.array(1), **kernels})
+    save_arrays(forced, {})
     for job in (
-        InputsJob(folder / "in", data=str(paths["data"])),
-        OpenJob(str(path), folder / "in", folder / "side"),
         OwnRecordJob(weights, folder / "side", 1, 1),
         TraceJob(weights, 1, folder / "trace", None, {"shape": "targets"}),
         TraceJob(weights, 1, folder / "again", folder / "trace"),
-        SaveJob(weights, folder / ("side.weights.h5" if side == "tf" else "side.safetensors"), ""),
+        KeptJob(folder / "found.arrays"),
+        SaveJob(weights, folder / ("side.weights.h5" if side == "tf" else "side.safetensors"), "", kept),
         LossJob(weights, weights, ({}, {"call": {"reduction": "sum"}}), 1, folder / "losses"),
     ):
-        session = own_worker.perform(loaded, job, lambda message: None, session)
+        own_worker.perform(loaded, job, silent, opened)
+    if side == "torch" and name == "conv_batchnorm":
+        job = ForceJob(weights, forced, folder / "out.arrays", EDITED)
+        own_worker.perform(loaded, job, silent, opened)
+
+
+def live_model(side: Framework, folder: Path) -> None:
+    """A live model: its weights are read of a copy."""
+    if side == "tf":
+        import keras
+
+        model: Any = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    else:
+        import torch
+
+        model = torch.nn.Linear(3, 2)
+    with ThreadPoolExecutor(1) as thread:
+        live = InProcess(side, model, thread)
+        for job in (
+            InputsJob(folder / "in", shapes={"x": (4, 3)}),
+            OpenJob("live", folder / "in", folder / "side"),
+        ):
+            live.run(job, silent)
 
 
 def main(side: Framework, folder: Path) -> None:
@@ -107,11 +145,12 @@ def main(side: Framework, folder: Path) -> None:
 
     # Told of calls of Python functions alone, which a profiler is not.
     sys.settrace(note)
+    threading.settrace(note)
     loaded = serving.load_side(side, threads=1)
     whole, *others = experiments()
     job = RecordJob(whole.name, whole.identity, getattr(whole, side), "cpu", folder / "whole", checkpoints=1)
     for asked in (DrawJob(whole.identity, "own", folder / "initial.safetensors"), job, pretraining(side, folder)):
-        serving.perform(loaded, asked, lambda message: None)
+        serving.perform(loaded, asked, silent)
     for chosen in others:
         step(loaded, chosen, folder)
     computed(side, loaded, {"table": [], "outputs": {name: outputs[:1] for name, outputs in OUTPUTS.items()}})
@@ -128,6 +167,7 @@ def main(side: Framework, folder: Path) -> None:
         open_loop.run(loaded, open_loop.experiment(case, "tf"), steps=1)
     for name in ("conv_batchnorm", "own_step"):
         own_model(side, loaded, name, folder / name)
+    live_model(side, folder / "live")
     sys.settrace(None)
     print(json.dumps(sorted(executed)))
 

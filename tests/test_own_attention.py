@@ -75,7 +75,7 @@ DATA = "\ndef data(rng, n):\n    return rng.normal(size=(n, 5, 8)), rng.normal(s
 FAULTS = (
     Fault("q, k, v =", "k, q, v =", "forward", " ~ one.proj"),
     Fault("attention(q, k, v)", "attention(q, k, v * (1 + 1e-9))", "forward", " ~ one.proj"),
-    Fault("nn.Linear(8, 24)", "nn.Linear(8, 24, bias=False)", "weights", "bias"),
+    Fault("nn.Linear(8, 24)", "nn.Linear(8, 24, bias=False)", "optimizer step", "bias"),
 )
 
 
@@ -110,4 +110,8 @@ def test_a_fault_around_the_thirds_is_found(keras, number, own_workers, tmp_path
     assert report.first_divergence is not None
     assert report.first_divergence.level == FAULTS[number].level, str(report)
     assert FAULTS[number].stage in report.first_divergence.name, str(report)
+    if FAULTS[number].level == "optimizer step":
+        (cause,) = report.causes
+        assert cause.name == "weight_on_one_side"
+        assert "query/bias" in cause.says or "dense_2/bias" in cause.says
     assert len(str(report).splitlines()) < 15

@@ -184,3 +184,13 @@ def of_clip(ours: tuple[str, float] | None, theirs: tuple[str, float] | None, pl
     confirmed = "Keras's gradients, so clipped, are torch's at every step and weight"
     says = f"Keras {said[0]}, torch {said[1]}"
     return Cause("clipping", "optimizer step", says, fix, "port", confirmed, places[0], places[1], "gradient_clipping")
+
+
+def of_tensors_alone(names: Sequence[str], has: str) -> Cause:
+    """Weights that one side lacks: they mean nothing as they are built, and the other side, `has`, trains them."""
+    lacks = "torch" if has == "Keras" else "Keras"
+    called = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    says = f"{has} trains {called}; {lacks} has nothing there"
+    fix = f"{has}'s layers without, or {lacks}'s with one (Keras: use_bias, torch: bias)"
+    confirmed = "all results agree until the first step, which takes them away from where they mean nothing"
+    return Cause("weight_on_one_side", "optimizer step", says, fix, "port", confirmed)

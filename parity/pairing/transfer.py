@@ -94,7 +94,7 @@ def without_counterpart(tensor: Alone, values: Mapping[str, Array], source: Side
     names = " + ".join(view.name for view in tensor.views)
     lacking = NAMES["torch" if tensor.side == "keras" else "keras"]
     if tensor.side == source:
-        is_neutral = f"it is {tensor.neutral:g} everywhere, which changes nothing"
+        is_neutral = f"it is {tensor.neutral:g} everywhere, which changes no result"
         matters = f"it is not {tensor.neutral:g} everywhere, and cannot be carried"
         return f"{names}: {lacking} has no {tensor.tensor} there; {is_neutral if neutral(tensor, values) else matters}"
     dtype = next(iter(values.values())).dtype

@@ -287,6 +287,21 @@ class Judge:
                 if found is not None:
                     yield found
 
+    def by_tensor_alone(self, level: Level, prefix: str) -> Iterator[Finding]:
+        """Tensors that one side lacks: whether what the other's has become still means nothing."""
+        for tensor in (tensor for pair in self.pairing.pairs for tensor in pair.alone):
+            side, lacking = (self.keras, "torch") if tensor.side == "keras" else (self.torch, "Keras")
+            arrays = {name: side.arrays[key] for name, key in side.names(prefix).items()}
+            if not all(view.name in arrays for view in tensor.views):
+                continue
+            array = total(tensor.views, arrays)
+            name, key = " + ".join(view.name for view in tensor.views), f"{prefix}{tensor.views[0].name}"
+            finding = self.compared(level, name, (key, key), (array, np.full_like(array, tensor.neutral)))
+            if finding.result == "failed":
+                reason = f"{lacking} has no {tensor.tensor} there, and this one is trained"
+                finding = replace(finding, reason=reason)
+            yield replace(finding, keras=name) if tensor.side == "keras" else replace(finding, torch=name)
+
     def by_link(
         self, level: Level, prefixes: tuple[str, str], link: Link, sides: tuple[Arrays, Arrays], one: bool
     ) -> Finding | None:

@@ -172,6 +172,7 @@ def steps(judge: Judge) -> Iterator[Finding]:
         for level in TRAINING:
             yield Finding(level, level, "not_judged", reason, needed=False)
         return
+    yield from judge.by_tensor_alone("optimizer step", "step/")
     yield from judge.by_weight("optimizer step", "step/")
     for slot in sorted({name.split("/")[0] for name in judge.keras.names("slots/")}):
         yield from slots(judge, slot)

@@ -1,8 +1,7 @@
 """Has a pair's training replayed by its workers, and asks parity.causes why it parts."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,23 +9,24 @@ import numpy as np
 
 from parity.causes.cause import Cause
 from parity.causes.given import of_inputs, of_mode
-from parity.causes.losses import Explained, Option, Value, explained, first, merged, of_penalty, of_side, options, tries
+from parity.causes.losses import Explained, explained, of_penalty, tries
 from parity.causes.rules import close
 from parity.causes.training import Answer, Training, numbered, of_keras, of_torch
-from parity.causes.words import of_no_step
+from parity.causes.words import of_no_step, of_tensors_alone
 from parity.errors import UsageError
-from parity.models.axes import layouts
 from parity.models.described import Side as Framework
 from parity.pairing.transfer import moved
 from parity.ports.arrays import Arrays, load_arrays, save_arrays
 from parity.ports.findings import Finding
-from parity.ports.job import LossJob, TraceJob
+from parity.ports.job import TraceJob
 from parity.ports.judge import Judge
+from parity.ports.losses import Asked
 from parity.ports.probes import PARTS
+from parity.ports.replays import Replays
 from parity.ports.session import nudged
 from parity.ports.sides import dropping
 from parity.ports.stagewise import Stagewise
-from parity.workers.processes import Doer, silent
+from parity.workers.processes import Doer
 
 # What a trace may take on disk.
 LARGEST = 2**31
@@ -35,18 +35,10 @@ TRIED = {
     "inputs": "torch's inputs are not Keras's, nor these scaled, reversed, swapped, in another order, cast or clipped",
     "predict": "predict() differs in eval mode, too",
 }
-KINDS: Mapping[Framework, Literal["tf", "torch"]] = {"keras": "tf", "torch": "torch"}
 
 
-@dataclass
-class Why:
-    """A judged pair, both sides of which are live; replays are written below `out`."""
-
-    judge: Judge
-    workers: Mapping[Literal["tf", "torch"], Doer]
-    out: Path
-    starts: Mapping[Framework, Path]
-    frozen: tuple[str, ...]
+class Why(Replays):
+    """A judged pair, both sides of which are live, and what is asked of it."""
 
     def answer(self, findings: list[Finding]) -> Answer:
         """The causes in the loss and in training."""
@@ -54,7 +46,8 @@ class Why:
         if not any(finding.result == "failed" for finding in findings):
             return answer
         answer.causes += [*self.inputs(), *self.modes()]
-        failed = {finding.level for finding in findings if finding.result == "failed"}
+        failures = [finding for finding in findings if finding.result == "failed"]
+        failed = {finding.level for finding in failures}
         for level, tried in TRIED.items():
             if level in failed and all(cause.level != level for cause in answer.causes):
                 answer.excluded.append(tried)
@@ -67,6 +60,12 @@ class Why:
             found = self.training(steps, agrees or Explained([], ()), not failed & before, agrees is not None)
             answer.causes += found.causes
             answer.excluded += found.excluded
+        alone = [finding for finding in failures if finding.level == "optimizer step"]
+        for has, names in (
+            ("Keras", [finding.keras for finding in alone if finding.keras and not finding.torch]),
+            ("torch", [finding.torch for finding in alone if finding.torch and not finding.keras]),
+        ):
+            answer.causes += [of_tensors_alone(names, has)] if names else []
         answer.causes = once(answer.causes)
         return answer
 
@@ -103,11 +102,6 @@ class Why:
                 ]
                 if all(in_eval) and not all(as_is):
                     yield of_mode(who)
-
-    def run(self, side: Framework, job: LossJob | TraceJob) -> tuple[Arrays, dict[str, Any]]:
-        """A job of one side's: its arrays and its facts."""
-        self.workers[KINDS[side]].run(job, silent, "replaying took")
-        return load_arrays(job.out), json.loads(job.out.with_suffix(".json").read_bytes())
 
     def training(self, steps: int, loss: Explained, forward_agrees: bool, loss_agrees: bool) -> Answer:
         """The causes in Keras's training and in torch's, from the same weights and with losses that agree."""
@@ -197,89 +191,6 @@ def once(causes: list[Cause]) -> list[Cause]:
     decayed = any(cause.name == "l2_regularizer_is_weight_decay" for cause in causes)
     others = [cause for cause in causes if cause.name != "penalty_in_cost"]
     return others if decayed else [*[cause for cause in causes if cause.name == "penalty_in_cost"][:1], *others]
-
-
-class Asked:
-    """The losses of both sides of Keras's results, under all variants that are tried."""
-
-    def __init__(self, why: Why) -> None:
-        judge = why.judge
-        mode = "train" if judge.trained else "eval"
-        ours = {n: judge.keras.arrays[key] for n, key in judge.keras.names(f"outputs/{mode}/").items()}
-        ours = {name: value for name, value in ours.items() if value.dtype.kind == "f"}
-        # torch's own names and shapes of its results: its outputs() may make others of them.
-        theirs = {n: judge.torch.arrays[key].shape for n, key in judge.torch.names("loss-gradient/").items()}
-        self.names = dict(zip(ours, theirs, strict=False)) if len(ours) == len(theirs) else {}
-        self.layouts = {}
-        results: dict[Framework, Arrays] = {"keras": ours, "torch": {}}
-        for own, other in self.names.items():
-            found = list(layouts(ours[own].shape, theirs[other]))
-            self.layouts[own] = next((one for one in found if one.name == "the same"), found[0] if found else None)
-            results["torch"][other] = self.turned(own, ours[own])
-        self.arrays: dict[Framework, Arrays] = {}
-        self.changes: dict[Framework, list[Any]] = {}
-        self.options: list[Option] = []
-        self.results = results["torch"]
-        paths = {side: why.out / side / "results" for side in KINDS}
-        for side in KINDS:
-            save_arrays(paths[side], results[side])
-        calls = [self.ask(why, side, paths[side], [{}])["calls"] for side in KINDS]
-        self.calls = calls
-        self.options = options(calls[0], calls[1])
-        for side in KINDS:
-            every = [merged(of_side(chosen, side)) for chosen in tries(self.options)]
-            unlike = [change for n, change in enumerate(every) if change is not None and change not in every[:n]]
-            self.ask(why, side, paths[side], unlike)
-
-    def ask(self, why: Why, side: Framework, results: Path, changes: list[Any]) -> dict[str, Any]:
-        """Have a side take its loss under each change."""
-        self.changes[side] = changes
-        job = LossJob(
-            why.starts[side], results, tuple(changes), why.judge.keras.recorded.steps, why.out / side / "losses"
-        )
-        self.arrays[side], facts = why.run(side, job)
-        return facts
-
-    def values(self, side: str, chosen: tuple[Option, ...]) -> Value | None:
-        """A side's loss under some options; None where it cannot be taken so."""
-        framework: Framework = "keras" if side == "keras" else "torch"
-        change = merged(chosen)
-        if change not in self.changes[framework]:
-            return None
-        arrays, number = self.arrays[framework], self.changes[framework].index(change)
-        if f"{number}/loss" not in arrays:
-            return None
-        gradients = {n.split("/", 2)[2]: g for n, g in arrays.items() if n.startswith(f"{number}/gradient/")}
-        if framework == "keras":
-            gradients = {self.names[n]: self.turned(n, g) for n, g in gradients.items() if n in self.names}
-        moves = {n.split("/", 2)[2]: float(move) for n, move in arrays.items() if n.startswith(f"{number}/moves/")}
-        moves = {self.names.get(n, n) if framework == "keras" else n: move for n, move in moves.items()}
-        return Value(arrays[f"{number}/loss"], gradients, float(arrays[f"{number}/moves"]), moves)
-
-    def same(self, ours: Value, theirs: Value) -> bool:
-        """Whether two losses agree."""
-        sums = {n: v.sum(axis=1) for n, v in self.results.items() if v.ndim > 1 and v.shape[1] > 1}
-        return ours.same(theirs, [n for n, total in sums.items() if close(np.ones_like(total), total, 1e-16)])
-
-    def turned(self, name: str, gradient: Any) -> Any:
-        """A gradient of Keras's in torch's layout."""
-        layout = self.layouts[name]
-        return gradient if layout is None else layout.turn(gradient)
-
-    def places(self) -> tuple[str | None, str | None]:
-        """The lines of the losses on both sides."""
-        return first(self.calls[0]).get("place"), first(self.calls[1]).get("place")
-
-    def counts(self) -> dict[str, int]:
-        """Of what a factor may be the number."""
-        shape = next(iter(self.results.values())).shape if self.results else ()
-        if not shape:
-            return {}
-        return {
-            "the number of samples": shape[0],
-            "of results for each": int(np.prod(shape[1:])),
-            "of all results": int(np.prod(shape)),
-        }
 
 
 def causes(
