@@ -39,6 +39,10 @@ from parity.workers.processes import silent
 CHOOSING = ("leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "hard_sigmoid", "softplus")
 
 
+def unheard(message: Any) -> None:
+    """Take a worker's message."""
+
+
 def dropped(experiment: Experiment) -> Experiment:
     """The experiment with dropout."""
     model = with_dropout(experiment.identity.model, 0.5)
@@ -93,8 +97,8 @@ def own_model(side: Framework, loaded: Any, name: str, folder: Path) -> None:
     path = paths["keras" if side == "tf" else "torch"]
     path.write_text(path.read_text() + "\n\ndef predict(model, x):\n    return model(x)\n")
     weights, kept, forced = folder / "side" / "weights.arrays", folder / "kept.arrays", folder / "forced.arrays"
-    opened = own_worker.perform(loaded, InputsJob(folder / "in", data=str(paths["data"])), silent, None)
-    opened = own_worker.perform(loaded, OpenJob(str(path), folder / "in", folder / "side"), silent, opened)
+    opened = own_worker.perform(loaded, InputsJob(folder / "in", data=str(paths["data"])), unheard, None)
+    opened = own_worker.perform(loaded, OpenJob(str(path), folder / "in", folder / "side"), unheard, opened)
     slot = "momentum" if side == "tf" else "-lr * momentum_buffer"
     kernels = {f"{slot}/{key}": value for key, value in load_arrays(weights).items() if value.ndim == 2}
     save_arrays(kept, {"count": np.array(1), **kernels})
@@ -107,10 +111,10 @@ def own_model(side: Framework, loaded: Any, name: str, folder: Path) -> None:
         SaveJob(weights, folder / ("side.weights.h5" if side == "tf" else "side.safetensors"), "", kept),
         LossJob(weights, weights, ({}, {"call": {"reduction": "sum"}}), 1, folder / "losses"),
     ):
-        own_worker.perform(loaded, job, silent, opened)
+        own_worker.perform(loaded, job, unheard, opened)
     if side == "torch" and name == "conv_batchnorm":
         job = ForceJob(weights, forced, folder / "out.arrays", EDITED)
-        own_worker.perform(loaded, job, silent, opened)
+        own_worker.perform(loaded, job, unheard, opened)
 
 
 def live_model(side: Framework, folder: Path) -> None:
@@ -150,7 +154,7 @@ def main(side: Framework, folder: Path) -> None:
     whole, *others = experiments()
     job = RecordJob(whole.name, whole.identity, getattr(whole, side), "cpu", folder / "whole", checkpoints=1)
     for asked in (DrawJob(whole.identity, "own", folder / "initial.safetensors"), job, pretraining(side, folder)):
-        serving.perform(loaded, asked, silent)
+        serving.perform(loaded, asked, unheard)
     for chosen in others:
         step(loaded, chosen, folder)
     computed(side, loaded, {"table": [], "outputs": {name: outputs[:1] for name, outputs in OUTPUTS.items()}})
