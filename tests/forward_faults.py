@@ -1,5 +1,7 @@
 """Ports whose forward pass goes wrong, each with the causes that must be named, and others that none explains."""
 
+from dataclasses import replace
+
 from own_pairs import IMAGES, REALS, TARGET, Pair, data
 from training_faults import Port
 
@@ -116,6 +118,123 @@ def port(module, weights):
     (),
     optimizer=None,
 )
+LAST_STATE = "states[torch.arange(len(x)), (x != 0).sum(1) - 1]"
+TOKENS = "rng.integers(1, 9, (n, 7)) * ({} < rng.integers(1, 8, (n, 1)))"
+
+
+def masked(layer: str, torch: str, result: str, tokens: str = "np.arange(7)") -> Pair:
+    """A layer that reads embedded tokens, of which zeros are padding."""
+    return Pair(
+        f"""
+def build():
+    return keras.Sequential([
+        keras.Input((7,), dtype="int32"), layers.Embedding(9, 3, mask_zero=True), {layer}, layers.Dense(1),
+    ])
+
+""",
+        f"""
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.read, self.head = nn.Embedding(9, 3), {torch}, nn.Linear({4 if "4" in torch else 3}, 1)
+
+    def forward(self, x):
+        states = self.read(self.table(x))
+        states = states[0] if isinstance(states, tuple) else states
+        return self.head({result})
+
+
+def build():
+    return Net()
+
+""",
+        data(TOKENS.format(tokens), TARGET),
+        (),
+        optimizer=None,
+    )
+
+
+SKIPPED = masked("layers.LSTM(4)", "nn.LSTM(3, 4, batch_first=True)", LAST_STATE)
+HEADS = Pair(
+    """
+def build():
+    x = inputs = keras.Input((7, 4))
+    return keras.Model(inputs, layers.Dense(1)(layers.MultiHeadAttention(2, 2, use_bias=False)(x, x)))
+
+""",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.read = nn.MultiheadAttention(4, 2, bias=False, batch_first=True)
+        self.head = nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.head(self.read(x, x, x)[0])
+
+
+def build():
+    return Net()
+
+
+def port(module, weights):
+    query, key, value, out, head, head_bias = map(torch.from_numpy, weights)
+    heads = [kernel.reshape(4, 4).T for kernel in (query, key, value)]
+    module.read.in_proj_weight.data.copy_(torch.cat(heads))
+    module.read.out_proj.weight.data.copy_(out.reshape(4, 4).T)
+    module.head.weight.data.copy_(head.T)
+    module.head.bias.data.copy_(head_bias)
+
+""",
+    data(REALS.format("7, 4"), "rng.normal(size=(n, 7, 1))"),
+    (),
+    optimizer=None,
+)
+DEPTHWISE = images(
+    "layers.DepthwiseConv2D(3, depth_multiplier=2)",
+    "nn.Conv2d(3, 6, 3, groups=3)",
+    6,
+)
+DEPTHWISE = replace(
+    DEPTHWISE,
+    torch=DEPTHWISE.torch
+    + """
+
+def port(module, weights):
+    kernel, bias, head, head_bias = map(torch.from_numpy, weights)
+    module[0].weight.data.copy_(kernel.permute(2, 3, 0, 1).reshape(6, 1, 3, 3))
+    module[0].bias.data.copy_(bias)
+    module[3].weight.data.copy_(head.T)
+    module[3].bias.data.copy_(head_bias)
+
+""",
+)
+UPWARD = images(
+    'layers.Conv2DTranspose(4, 3, strides=2, padding="same")',
+    "nn.ConvTranspose2d(3, 4, 3, stride=2, output_padding=1), nn.ZeroPad2d((0, -2, 0, -2))",
+)
+CAUSAL = Pair(
+    """
+def build():
+    return keras.Sequential([
+        keras.Input((7, 3)), layers.Conv1D(4, 3, padding="causal"), layers.GlobalMaxPooling1D(), layers.Dense(1),
+    ])
+
+""",
+    """
+def build():
+    return nn.Sequential(nn.ConstantPad1d((2, 0), 0.0), nn.Conv1d(3, 4, 3), nn.AdaptiveMaxPool1d(1), nn.Flatten(),
+                         nn.Linear(4, 1))
+
+
+def inputs(x):
+    return torch.from_numpy(x).permute(0, 2, 1)
+
+""",
+    SERIES,
+    (),
+    optimizer=None,
+)
 NORMED = images(
     "layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(4, 1), layers.BatchNormalization()",
     "nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=1e-3), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, eps=1e-3)",
@@ -150,6 +269,31 @@ NAMED = {
         reals("layers.LayerNormalization(), layers.Activation('tanh')", "nn.LayerNorm(6), nn.Sigmoid()"),
         ("epsilon", "another_function"),
     ),
+    "padding behind the tokens": Port(SKIPPED, ("mask_zero_last_step",), torch=((LAST_STATE, "states[:, -1]"),)),
+    "padding in front of the tokens": Port(
+        masked("layers.LSTM(4)", "nn.LSTM(3, 4, batch_first=True)", "states[:, -1]", "np.arange(7)[::-1]"),
+        ("mask_zero_first_step",),
+    ),
+    "padding in a mean": Port(
+        masked("layers.GlobalAveragePooling1D()", "nn.Identity()", "states.mean(1)"), ("masked_mean",)
+    ),
+    "time before samples": Port(
+        RECURRENT, ("lstm_batch_first",), torch=(("nn.GRU(3, 4, batch_first=True)", "nn.GRU(3, 4)"),)
+    ),
+    "heads": Port(
+        HEADS, ("attention_head_layout",), torch=(("kernel.reshape(4, 4).T", "kernel.permute(2, 1, 0).reshape(4, 4)"),)
+    ),
+    "multiples of channels": Port(
+        DEPTHWISE, ("depthwise_kernel_layout",), torch=(("permute(2, 3, 0, 1)", "permute(3, 2, 0, 1)"),)
+    ),
+    "upward": Port(
+        UPWARD, ("conv_transpose_same",),
+        torch=(("output_padding=1), nn.ZeroPad2d((0, -2, 0, -2))", "padding=1, output_padding=1)"),),
+    ),
+    "causal": Port(
+        CAUSAL, ("causal_padding",),
+        torch=(("nn.ConstantPad1d((2, 0), 0.0), ", ""), ("nn.Conv1d(3, 4, 3)", "nn.Conv1d(3, 4, 3, padding=1)")),
+    ),
 }  # fmt: skip
 TWICE = """class Twice(nn.Linear):
     def forward(self, x):
@@ -167,4 +311,8 @@ UNKNOWN = {
         FLATTENED, (), torch=(("module[0].bias.data", "module[0].weight.data[0, 0] += 0.1\n    module[0].bias.data"),)
     ),
 }  # fmt: skip
-RIGHT = {"norms": NORMED, "strides": STRIDED, "averages": AVERAGED, "flattening": FLATTENED, "gates": RECURRENT}
+RIGHT = {
+    "norms": NORMED, "strides": STRIDED, "averages": AVERAGED, "flattening": FLATTENED,
+    "gates": RECURRENT,
+    "mask": SKIPPED, "heads": HEADS, "multiples": DEPTHWISE, "upward": UPWARD, "causal": CAUSAL,
+}  # fmt: skip

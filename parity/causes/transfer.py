@@ -28,7 +28,11 @@ def orders(ours: Array, theirs: Array, form: str) -> Iterator[tuple[str, str | N
     """
     if ours.shape != theirs.shape or np.array_equal(ours, theirs):
         return
-    yield from [*of_blocks(ours, theirs, form), *of_axes(ours, theirs, form), *reversed_axes(ours, theirs)][:1]
+    ways = [of_blocks, of_axes]
+    if any(kind in form for kind in MERGED):
+        # Two heads of two are four blocks, too.
+        ways.reverse()
+    yield from [*(found for way in ways for found in way(ours, theirs, form)), *reversed_axes(ours, theirs)][:1]
 
 
 def of_blocks(ours: Array, theirs: Array, form: str) -> Iterator[tuple[str, str | None]]:

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from parity.causes import functions
+from parity.causes import functions, masks
 from parity.causes.cause import Cause
 from parity.causes.functions import KNOWN
 from parity.causes.layers import Part, Variant, variants
+from parity.causes.rules import close
 from parity.causes.training import Answer
 from parity.causes.transfer import orders
 from parity.models.calls import Call
@@ -33,6 +36,7 @@ from parity.workers.processes import Doer, silent
 TOGETHER = 8
 CONFIRMED = "given Keras's tensors, the stage so changed gives what Keras's gives"
 Chosen = tuple[Variant, ...]
+Array = NDArray[Any]
 
 
 @dataclass
@@ -43,7 +47,8 @@ class Stagewise:
     torch: Doer
     out: Path
     weights: Mapping[str, np.ndarray]
-    rounds: int = 0
+    # Which tensors of Keras's are written for the replays.
+    forced: str = "none"
     right: Arrays = field(default_factory=dict)
     # What torch's stages gave in the last replay.
     made: Arrays = field(default_factory=dict)
@@ -65,7 +70,8 @@ class Stagewise:
         options = {name: found for name, found in options.items() if name in stages}
         left = {name: found[:TOGETHER] for name, found in options.items() if not held.get(name)}
         held |= self.together({name: found for name, found in left.items() if len(found) > 1})
-        answer.causes += [*told(stages, held, self), *of_functions]
+        of_masks = list(self.masked(stages, set(held)))
+        answer.causes += [*told(stages, held, self), *of_functions, *of_masks]
         for name in stages:
             kinds = {variant.name for chosen in held.get(name, []) for variant in chosen}
             if not held.get(name):
@@ -105,6 +111,46 @@ class Stagewise:
         rounding = self.judge.keras.rounding(f"eval/{stage.keras.name}")
         ours = functions.found(x, y, rounding)
         return ours, functions.found(read.layout.turn(x), other, rounding)
+
+    def masked(self, stages: dict[str, Stage], held: set[str]) -> Iterator[Cause]:
+        """Stages but those `held` of which Keras leaves out masked steps, and torch does not; they are taken out.
+
+        A recurrent layer is replayed on sequences whose real steps stand first.
+        """
+        for name, stage in [entry for entry in stages.items() if entry[0] not in held]:
+            keras = self.layer("keras", stage.keras)
+            read = next((other for other in self.judge.stages if other.keras.name in stage.keras.reads), None)
+            real = None if read is None else self.real(read.keras.name)
+            if keras is None or read is None or real is None or real.all():
+                continue
+            x, y = (self.judge.keras.arrays[f"eval/{call.name}"] for call in (read.keras, stage.keras))
+            rounding = self.judge.keras.rounding(f"eval/{stage.keras.name}")
+            if keras.kind in masks.RECURRENT:
+                self.agreeing({name: ()}, {read.torch.name: read.layout.turn(masks.closed_up(x, real))})
+                found = [np.swapaxes(a, 0, 1) if a.shape[0] != len(x) else a for a in self.states(stage, x.shape[:2])]
+                kept = [masks.carried_on(states, real) for states in found]
+                agrees = any(close(k if y.ndim == 3 else k[:, -1], y, rounding) for k in kept)
+            else:
+                agrees = keras.kind == "GlobalAveragePooling1D" and close(masks.mean_of_real(x, real), y, rounding)
+            if agrees:
+                del stages[name]
+                yield of_mask(keras, stage, bool((~real[:, 0] & real.any(axis=1)).any()))
+
+    def real(self, name: str) -> Array | None:
+        """Which steps of a tensor of Keras's are not masked, where the layer that made it says so."""
+        call = next(call for call in self.judge.keras.recorded.calls["eval"] if call.name == name)
+        layer = self.layer("keras", call)
+        inputs = (self.judge.keras.arrays[key] for key in self.judge.keras.names("inputs/").values())
+        fitting = [x for x in inputs if call.inputs and x.shape == call.inputs[0]]
+        if layer is None or len(fitting) != 1:
+            return None
+        return masks.real_steps(layer.kind, layer.settings, fitting[0])
+
+    def states(self, stage: Stage, shape: tuple[int, ...]) -> list[Array]:
+        """What recurrent layers of a stage of torch's gave at each step in the last replay; time may come first."""
+        names = [call.name for call in (stage.torch, *self.inside(stage))]
+        found = [self.made[name] for name in names if name in self.made and self.made[name].ndim == 3]
+        return [states for states in found if states.shape[:2] in (shape, shape[::-1])]
 
     def options(self, stage: Stage) -> Iterator[Variant]:
         """All variants of what a stage has in it."""
@@ -164,8 +210,8 @@ class Stagewise:
                 held[name] = [chosen[name]]
         return held
 
-    def agreeing(self, chosen: Mapping[str, Chosen]) -> list[str]:
-        """The stages that agree, each under its own variants, in one pass."""
+    def agreeing(self, chosen: Mapping[str, Chosen], given: Mapping[str, Array] | None = None) -> list[str]:
+        """The stages that agree, each under its own variants, in one pass; with torch's tensors as `given`."""
         if not chosen:
             return []
         every = [variant for each in chosen.values() for variant in each]
@@ -174,9 +220,9 @@ class Stagewise:
             start |= dict(variant.weights or {})
         paths = {name: self.out / "torch" / f"variant.{name}" for name in ("weights", "forced", "made")}
         save_arrays(paths["weights"], start)
-        if not self.rounds:
-            save_arrays(paths["forced"], to_force(self.judge, "torch"))
-        self.rounds += 1
+        if given or self.forced != "as they are":
+            save_arrays(paths["forced"], {**to_force(self.judge, "torch"), **(given or {})})
+            self.forced = "otherwise" if given else "as they are"
         edits = tuple(dict(edit) for variant in every for edit in variant.edits)
         self.torch.run(ForceJob(paths["weights"], paths["forced"], paths["made"], edits), silent, "replaying took")
         made, known = dict(load_arrays(paths["made"])), self.judge.torch.arrays
@@ -212,6 +258,20 @@ class Stagewise:
                 "port(): the order of torch's layer; without a port() parity.check moves these weights itself", "port",
                 "Keras's weight, so ordered, is torch's, every number", *places[path], entry,
             )  # fmt: skip
+
+
+def of_mask(keras: Layer, stage: Stage, leading: bool) -> Cause:
+    """Keras's layer leaves out masked steps, with some in front of real ones if `leading`, and torch's reads them."""
+    says = f"Keras's {keras.kind} leaves out the masked steps, torch's reads them as if they were real"
+    if keras.kind in masks.RECURRENT:
+        entry = "mask_zero_first_step" if leading else "mask_zero_last_step"
+        fix = "pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False), padded at the end"
+        confirmed = "torch's state after the real steps alone is Keras's"
+    else:
+        entry, fix = None, "(x * mask).sum(1) / mask.sum(1), with the mask as (batch, time, 1)"
+        confirmed = "the mean of Keras's tensors over the real steps alone is what Keras's layer gives"
+    ours, theirs = keras.source or stage.keras.source, stage.torch.source
+    return Cause(entry or "masked_mean", "forward", says, fix, "port", confirmed, ours, theirs, entry)
 
 
 def told(stages: Mapping[str, Stage], held: Mapping[str, Sequence[Chosen]], asked: Stagewise) -> Iterator[Cause]:
