@@ -31,11 +31,10 @@ def copied(model: Any) -> Any:
 def undisturbed() -> Iterator[None]:
     """Put back what the block sets for the whole process: precision, deterministic algorithms, the generator."""
     dtype, state = torch.get_default_dtype(), torch.get_rng_state()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warning = torch.is_deterministic_algorithms_warn_only_enabled()
+    mode = torch.get_deterministic_debug_mode()
     try:
         yield
     finally:
         torch.set_default_dtype(dtype)
         torch.set_rng_state(state)
-        torch.use_deterministic_algorithms(deterministic, warn_only=warning)
+        torch.set_deterministic_debug_mode(mode)

@@ -33,7 +33,7 @@ def build(make: Callable[[], Any]) -> tuple[Any, dict[int, str | None]]:
         sources[id(module)] = place(_getframe(1))
         original(module, *args, **kwargs)
 
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     torch.manual_seed(SEED)
     torch.nn.Module.__init__ = created
     try:

@@ -13,7 +13,8 @@ def configure(threads: int) -> None:
     """Set what must be set before the first operation: threads, determinism, denormals, no TF32."""
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which besides loads a compiler that nothing uses.
+    torch.set_deterministic_debug_mode("error")
     # Without it, cuBLAS refuses products where algorithms must be deterministic; read when a GPU is first used.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.fp32_precision = "ieee"
