@@ -49,7 +49,7 @@ def check_models(
     data: Any = None,
     inputs: str | Path | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    samples: int = 16,
+    samples: int = check.SAMPLES,
     weights: check.Weights | None = None,
     map: str | Path | None = None,
     steps: int | None = None,
@@ -228,7 +228,7 @@ def parser() -> opts.Parser:
     add(
         "--samples",
         type=int,
-        default=16,
+        default=check.SAMPLES,
         metavar="N",
         help="samples that data() is asked for (default %(default)s)",
     )

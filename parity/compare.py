@@ -6,6 +6,7 @@ if __name__ == "__main__":
 
     entry.run("parity.compare")
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
@@ -13,22 +14,24 @@ from pathlib import Path
 
 from parity.commands import folders
 from parity.commands import options as opts
+from parity.commands.repeated import repeated
 from parity.diagnosis import Sides, diagnose
 from parity.diagnosis.located import located
 from parity.errors import UsageError
 from parity.experiment.spec import FRAMEWORKS
+from parity.page import PAGE
 from parity.recordings import recording
 from parity.recordings.recording import MANIFEST
 from parity.report import console
 from parity.report.value import Report
 from parity.verdict import judge, judge_alone
-from parity.workers.installed import require_library
+from parity.workers.installed import require_library, require_page
 
 EPILOG = """\
 example:
   python -m parity.compare runs/mnist_relu-20260101-120000
   python -m parity.compare a/tf b/torch --junit checks.xml
-  python -m parity.compare --alone a/tf
+  python -m parity.compare --alone a/tf --html a.html
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient
 """
 
@@ -58,28 +61,35 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--alone", action="store_true", help="judge DIR_A by itself: its float32 against its own float64, its loop"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write verdict.json and the pictures there")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write verdict.json, report.html and pictures there")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML, one test case each")
-    parser.add_argument("--no-figures", action="store_true", help="write no pictures")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write all of it as one page to look at")
+    parser.add_argument("--no-figures", action="store_true", help="write no pictures and no page into --out")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and the verdict")
     options = parser.parse_args(arguments)
     sides = asked(options.first, options.second, options.alone)
+    require_page("use no --html", options.html is not None)
+    require_library("junitparser", "use no --junit", options.junit is not None)
+    command = repeated("parity.compare", arguments)
     if options.out is None:
-        return compared(sides, None, options.junit, False, options.quiet)
-    require_library("matplotlib", "use --no-figures", not options.no_figures)
+        return compared(sides, None, options, command)
+    require_page("use --no-figures", not options.no_figures)
     with folders.written_to(options.out) as out:
-        return compared(sides, out, options.junit, not options.no_figures, options.quiet)
+        return compared(sides, out, options, command)
 
 
-def compared(sides: tuple[Path, Path | None], out: Path | None, junit: Path | None, figures: bool, quiet: bool) -> int:
+def compared(sides: tuple[Path, Path | None], out: Path | None, options: argparse.Namespace, command: str) -> int:
     """Judge, print, and write what is asked for; returns the exit status."""
-    require_library("junitparser", "use no --junit", junit is not None)
     report = diagnosed(judged(*sides))
+    figures = out is not None and not options.no_figures
     if out is not None:
         report.write(out)
-    if junit is not None:
-        report.junit(junit)
-    console.show(report.recordings, report.judged, report.diagnosis, quiet)
+    if options.junit is not None:
+        report.junit(options.junit)
+    console.show(report.recordings, report.judged, report.diagnosis, options.quiet)
+    for file in [options.html] if out is None or not figures else [options.html, out / PAGE]:
+        if file is not None:
+            report.html(file, command)
     if out is not None and figures:
         report.draw(out)
     return report.status

@@ -14,15 +14,17 @@ from typing import Unpack
 
 from parity.commands import folders
 from parity.commands import options as opts
-from parity.commands.keywords import RunSettings, parsed
+from parity.commands.keywords import RunSettings, typed
+from parity.commands.repeated import repeated
 from parity.compare import diagnosed, judged
 from parity.diagnosis import Sides
 from parity.errors import UsageError
 from parity.experiment.spec import FRAMEWORKS, Experiment, Framework
+from parity.page import PAGE
 from parity.recordings import recording
 from parity.report import console
 from parity.report.value import Report
-from parity.workers.installed import require_frameworks, require_library
+from parity.workers.installed import require_frameworks, require_page
 from parity.workers.job import PRETRAINED_BY, RecordJob, in_order
 from parity.workers.pairs import at_once, raise_together, record_jobs
 from parity.workers.processes import Worker, available_cpus, started
@@ -32,8 +34,8 @@ example:
   python -m parity.run mnist_relu --epochs 5 --seed 1
 
 writes DIR/tf and DIR/torch (one recording each), DIR/verdict.json,
-DIR/costs.png, DIR/accuracy.png, DIR/flow.png and, where there are twins,
-DIR/noise.png; where there is pre-training, each recording holds that of its
+DIR/report.html, which shows all of it, DIR/costs.png, DIR/accuracy.png,
+DIR/flow.png and, where there are twins, DIR/noise.png; where there is pre-training, each recording holds that of its
 own, and DIR/pretraining.png shows both
 exit status: 0 parity, 1 mismatch, 2 usage, 3 incomparable or insufficient, 4 a worker failed, 130 interrupted
 """
@@ -44,15 +46,18 @@ def run_experiment(name: str, **settings: Unpack[RunSettings]) -> Report:
 
     `name` is one of `list_experiments()`. The settings are the options of `python -m parity.run`, by their names and
     with their values: `batch_size=50` for `--batch-size 50`, `no_figures=True` for `--no-figures`, a sequence where an
-    option takes several. As the command does, it writes recordings, verdict.json and pictures into `out`, by default a
-    new folder under runs/, and says what it trains on unless `quiet`; the report itself is returned, not printed.
+    option takes several. As the command does, it writes recordings, verdict.json, report.html and pictures into `out`,
+    by default a new folder under runs/, and says what it trains on unless `quiet`; the report itself is returned, not
+    printed.
 
     Raises UsageError where the request cannot be carried out (a bad setting, a missing library or framework, a folder
     that is taken), WorkerError where a framework's process crashed, hung or was killed, and IncomparableError where
     a recording cannot be judged. Each says in one line what to do.
     """
-    options = parsed(parser(), [name], settings)
-    report = trained(options)
+    made = parser()
+    arguments = typed(made, [name], settings)
+    options = made.parse_args(arguments)
+    report = trained(options, arguments)
     if report.folder is not None and not options.no_figures:
         report.draw(report.folder)
     return report
@@ -61,7 +66,7 @@ def run_experiment(name: str, **settings: Unpack[RunSettings]) -> Report:
 def main(arguments: Sequence[str]) -> int:
     """Parse, train, judge, report; returns the exit status."""
     options = parser().parse_args(arguments)
-    report = trained(options)
+    report = trained(options, arguments)
     console.show(report.recordings, report.judged, report.diagnosis, options.quiet)
     if report.folder is not None and not options.no_figures:
         report.draw(report.folder)
@@ -74,23 +79,27 @@ def parser() -> opts.Parser:
     """The parser of the options."""
     made = opts.Parser(prog="parity.run", description=__doc__, epilog=EPILOG)
     opts.add_experiment_options(made)
-    made.add_argument("--no-figures", action="store_true", help="write no pictures")
+    made.add_argument("--no-figures", action="store_true", help="write no pictures and no page")
     return made
 
 
-def trained(options: argparse.Namespace) -> Report:
-    """Train both sides and judge them; the recordings and verdict.json are written."""
+def trained(options: argparse.Namespace, arguments: Sequence[str]) -> Report:
+    """Train both sides and judge them; the recordings, verdict.json and report.html are written."""
     experiment = opts.experiment(options)
     require_frameworks()
     opts.choose_data(options, experiment, FRAMEWORKS)
     steps = opts.check_inputs(opts.job(options, experiment, "tf", options.device, Path()))
     opts.choose_verdict(options, experiment.identity, steps)
-    require_library("matplotlib", "use --no-figures", not options.no_figures)
+    require_page("use --no-figures", not options.no_figures)
     with folders.written_to(options.out, options.experiment, FRAMEWORKS) as out:
         opts.say_what_is_not_mnist(options)
         threads = max(1, available_cpus() // len(FRAMEWORKS))
         with started(options.device, threads, options.time_limit) as workers:
             report = recorded(options, experiment, out, workers)
+    if not options.no_figures:
+        # Before the evidence goes, which holds the activations.
+        places = filter(None, opts.sources(options))
+        report.html(out / PAGE, repeated("parity.run", arguments), [*places])
     for side in FRAMEWORKS:
         recording.drop_evidence(out / side)
     report.write(out)

@@ -32,21 +32,25 @@ ARROWS = {
     "differences": ("experiment",),
     "models": ("experiment/validation.py",),
     "pairing": ("errors.py", "models"),
+    # Knows nothing of what is compared.
+    "page": (),
     "ports": (
         "errors.py", "__init__.py", "experiment", "recordings/files.py", "workers", "worker", "models", "pairing",
         "verdict/checks.py",
         "causes",
+        "page",
     ),
     "causes": ("experiment", "bounds", "models", "pairing"),
     "verdict": ("experiment", "bounds", "recordings"),
     # Formulas tell which side is off; workers are asked for replays.
     "diagnosis": ("errors.py", "experiment", "data", "bounds", "recordings", "workers", "differences", "verdict"),
-    "report": ("experiment", "recordings", "verdict", "diagnosis/value.py"),
+    # The page shows the digits.
+    "report": ("experiment", "data/shown.py", "recordings", "verdict", "diagnosis/value.py", "page"),
     "commands": ("errors.py", "__init__.py", "experiment", "data", "recordings", "workers", "worker/replays.py"),
     # The commands themselves, and the Python interface.
     "": (
         "errors.py", "experiment", "data", "recordings", "workers", "differences", "ports", "verdict",
-        "diagnosis", "report", "commands",
+        "diagnosis", "report", "commands", "page",
     ),
     "tf_impl": VISIBLE,
     "torch_impl": VISIBLE,

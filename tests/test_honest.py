@@ -30,7 +30,7 @@ from parity.experiment.spec import DTYPES, Realisation
 
 ROOT = Path(__file__).parents[1]
 MANY = 1500
-CI_SEED, CI_PAIRS = 202, 10
+CI_SEED, CI_PAIRS = 202, 5
 
 
 @pytest.fixture(scope="module")
@@ -371,4 +371,4 @@ def test_the_command(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     counts = Counter(json.loads(line)["outcome"] for line in (tmp_path / "state.jsonl").read_text().splitlines())
     assert counts.total() == CI_PAIRS
-    assert counts["refused"] < 0.15 * CI_PAIRS
+    assert counts["refused"] <= 1

@@ -71,10 +71,15 @@ class RecordSettings(Settings, total=False):
 
 def parsed(parser: Parser, words: Sequence[object], settings: Mapping[str, object]) -> argparse.Namespace:
     """The options as a command reads them when `words` and these values are typed; raises UsageError as it does."""
-    typed: list[str] = []
+    return parser.parse_args(typed(parser, words, settings))
+
+
+def typed(parser: Parser, words: Sequence[object], settings: Mapping[str, object]) -> list[str]:
+    """What is typed for `words` and these values."""
+    found: list[str] = []
     for name, value in settings.items():
-        typed += spelled(name, parser.options[one_of(name, parser.options, "setting")], value)
-    return parser.parse_args([*typed, "--", *map(str, words)])
+        found += spelled(name, parser.options[one_of(name, parser.options, "setting")], value)
+    return [*found, "--", *map(str, words)]
 
 
 def spelled(name: str, action: argparse.Action, value: Any) -> list[str]:

@@ -1,5 +1,6 @@
 """A user's pair, from two files to a report: opened, paired, given the same weights, run, judged."""
 
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ import numpy as np
 
 from parity.errors import IncomparableError, UsageError
 from parity.models.described import Side as Framework
+from parity.page import PAGE
 from parity.pairing.given import from_toml, to_toml
 from parity.pairing.pairs import Pairing, PairingMap
 from parity.pairing.proof import proven
@@ -31,10 +33,12 @@ from parity.ports.saving import Saving
 from parity.ports.sides import unloaded
 from parity.ports.why import causes
 from parity.recordings.files import write_whole
+from parity.workers.installed import missing_of_page
 from parity.workers.pairs import at_once, raise_together
 from parity.workers.processes import Doer, silent
 
 Weights = Literal["port", "keras", "torch", "as-is"]
+SAMPLES = 16
 # Steps of the optimizer, and runs that are a rounding away, on each side.
 STEPS, RERUNS = 5, 2
 INPUTS, START, MAP = "inputs", "start.arrays", "map.toml"
@@ -55,7 +59,7 @@ class Request:
     data: str | None = None
     inputs: Path | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    samples: int = 16
+    samples: int = SAMPLES
     weights: Weights | None = None
     map: Path | None = None
     steps: int | None = None
@@ -68,6 +72,22 @@ class Request:
     def source(self, side: Framework) -> str:
         """One of the two sides."""
         return self.keras if side == "keras" else self.torch
+
+    def command(self) -> str:
+        """What asks for the same on the command line."""
+        options = {
+            "data": self.data,
+            "inputs": self.inputs,
+            "weights": self.weights,
+            "map": self.map,
+            "steps": self.steps,
+        }
+        words = [self.keras, self.torch]
+        words += [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+        for name, sizes in self.shapes.items():
+            words += ["--shape", f"{name}={','.join(map(str, sizes))}"]
+        words += ["--samples", str(self.samples)] if self.samples != SAMPLES else []
+        return shlex.join(["python", "-m", "parity.check", *words, *["--strict"] * self.strict])
 
     def recorded(self) -> list[Framework]:
         """The sides that are recordings."""
@@ -93,6 +113,9 @@ class Check:
 
     def run(self) -> Report:
         """All of it."""
+        lacking = missing_of_page()
+        if lacking:
+            self.notes.append(f"no {PAGE} is written: pip install {' '.join(lacking)}")
         steps = self.prepare()
         pairing = self.paired()
         write_whole(self.out / MAP, to_toml(pairing).encode())
@@ -123,6 +146,8 @@ class Check:
             asked = Saving(self.request.save_weights, self.weights() == "port", self.out, self.workers)
             report = replace(report, saved=asked.saved(report, proofs))
         report.write()
+        if not lacking:
+            report.html(self.out / PAGE, self.request.command())
         return report
 
     def prepare(self) -> int:

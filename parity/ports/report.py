@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from parity.causes.cause import Cause
+from parity.page import PAGE
 from parity.pairing.pairs import Pairing
 from parity.pairing.settings import compared
 from parity.ports.findings import LEVELS, Finding, conclude, first_divergence
@@ -95,7 +96,8 @@ class Report:
         yield from self.passing()
         yield from self.framework()
         yield from self.rounding()
-        yield f"  report: {self.folder / 'verdict.json'}"
+        page = [self.folder / PAGE] if (self.folder / PAGE).exists() else []
+        yield f"  report: {', '.join(str(file) for file in (*page, self.folder / 'verdict.json'))}"
         yield f"verdict: {self.verdict}"
 
     def without_divergence(self) -> str:
@@ -238,6 +240,14 @@ class Report:
     def leaks(self, side: Side) -> dict[str, list[dict[str, Any]]]:
         """Where one side has fewer digits than float64's, in each mode."""
         return {mode: [asdict(leak) for leak in leaks] for mode, leaks in side.recorded.leaks.items()}
+
+    def html(self, file: Path, command: str) -> None:
+        """Write all of it as one page that needs nothing else; `command` is what repeats it."""
+        # Imported late: it takes libraries of an extra.
+        from parity.page.render import html
+        from parity.ports.page import page
+
+        write_whole(file, html(page(self, command)).encode())
 
     def junit(self, file: Path) -> None:
         """Write the findings as JUnit XML, one test case each."""

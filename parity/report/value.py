@@ -1,7 +1,7 @@
 """The result of a comparison: a value that says what was found, prints itself, and writes itself to files."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from parity.verdict.checks import EXIT_STATUS, VerdictName
 from parity.verdict.judged import levels
 
 VERDICT_FORMAT = 3
+# What a run calls its page.
 # As a row of a table.
 Row = dict[str, Any]
 
@@ -117,6 +118,19 @@ class Report:
         from parity.report.figures import draw
 
         draw(*self.recordings, Path(folder))
+
+    def html(self, file: str | Path, command: str | None = None, folders: Sequence[Path] = ()) -> None:
+        """Write all of it as one page that needs nothing else: what it says first, pictures, every check, settings.
+
+        `command` is what repeats it, and `folders` are where digits may lie that are not the package's own. Raises
+        UsageError where the file cannot be written.
+        """
+        # Imported late: it takes libraries of an extra, and as long as everything else here together.
+        from parity.page.render import html
+        from parity.report.page import page
+
+        made = page(self.recordings, self.judged, self.diagnosis, command, folders)
+        write_whole(Path(file), html(made).encode())
 
     def junit(self, file: str | Path) -> None:
         """Write the checks as JUnit XML, one test case each."""

@@ -27,3 +27,18 @@ def require_library(name: str, otherwise: str, wanted: bool = True) -> None:
     """Raise UsageError where a library of an extra is `wanted` and not installed; `otherwise` is how to do without."""
     if wanted and find_spec(name) is None:
         raise UsageError(f"{name} is not installed: {otherwise}, or pip install {name}")
+
+
+# What a report's page and its pictures take.
+PAGE = ("matplotlib", "jinja2", "pygments")
+
+
+def missing_of_page() -> list[str]:
+    """The libraries that a report's page takes, and that are not installed."""
+    return [name for name in PAGE if find_spec(name) is None]
+
+
+def require_page(otherwise: str, wanted: bool = True) -> None:
+    """Raise UsageError where a library lacks that a report's page takes; `otherwise` is how to do without."""
+    for name in PAGE:
+        require_library(name, otherwise, wanted)
