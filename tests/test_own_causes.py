@@ -11,6 +11,7 @@ from parity.ports.check import Request, checked
 # Of each kind, what runs always, and what CI runs; the others take minutes.
 ALWAYS = {"all pairs", "L2", "cube", "SGD"}
 CI = {
+    "moving statistics",
     "two softmaxes",
     "class weights",
     "AdamW",

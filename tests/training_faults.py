@@ -101,6 +101,22 @@ def build():
     (),
     optimizer=None,
 )
+MOVING = Pair(
+    """
+def build():
+    return keras.Sequential([
+        keras.Input((4,)), layers.Dense(3), layers.BatchNormalization(epsilon=1e-5), layers.Dense(1)
+    ])
+
+""",
+    """
+def build():
+    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3, momentum=0.01), nn.Linear(3, 1))
+
+""",
+    data(REALS.format(4), TARGET),
+    (),
+)
 INFERRED = Pair(
     """
 def build():
@@ -222,6 +238,15 @@ def inferred(torch: str, *causes: str, keras: str = "") -> Port:
 
 EVAL = "    module.eval()\n"
 NAMED = {
+    "moving variance": Port(MOVING, ("batchnorm_moving_variance",)),
+    "moving statistics": Port(
+        MOVING, ("batchnorm_momentum", "batchnorm_moving_variance"), torch=((", momentum=0.01", ""),)
+    ),
+    "a momentum alone": Port(
+        MOVING,
+        ("batchnorm_momentum", "batchnorm_moving_variance"),
+        keras=(("epsilon=1e-5", "epsilon=1e-5, momentum=0.9"),),
+    ),
     "scaled": given(" / 255", "input_scaling"),
     "shifted inputs": given(" * 2 - 1", "input_scaling"),
     "reversed channels": given(".flip(1)", "channel_order"),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from parity.causes.buffers import Kept, of_statistics
 from parity.causes.cause import Cause
 from parity.causes.given import of_inputs, of_mode
 from parity.causes.losses import Explained, explained, of_penalty, tries
@@ -45,8 +46,8 @@ class Why(Replays):
         answer = Answer()
         if not any(finding.result == "failed" for finding in findings):
             return answer
-        answer.causes += [*self.inputs(), *self.modes()]
         failures = [finding for finding in findings if finding.result == "failed"]
+        answer.causes += [*self.inputs(), *self.modes(), *self.buffers(failures)]
         failed = {finding.level for finding in failures}
         for level, tried in TRIED.items():
             if level in failed and all(cause.level != level for cause in answer.causes):
@@ -80,6 +81,34 @@ class Why(Replays):
             if layout is not None and not close(layout.turn(ours).astype("f8"), theirs.astype("f8"), 0.0):
                 cause = of_inputs(layout.turn(ours).astype("f8"), theirs.astype("f8"))
                 yield from [] if cause is None else [cause]
+
+    def buffers(self, failures: Sequence[Finding]) -> Iterator[Cause]:
+        """Why the moving statistics of batch norms part; the first layer says it for all."""
+        judge = self.judge
+        failed = {finding.keras for finding in failures if finding.level == "buffers"}
+        said: set[str] = set()
+        for pair in judge.pairing.pairs:
+            keras, torch = judge.pairing.keras.layer(pair.keras), judge.pairing.torch.layer(pair.torch)
+            call = next((c for c in judge.keras.recorded.calls.get("train", ()) if c.layer == keras.path), None)
+            momenta = keras.settings.get("momentum"), torch.settings.get("momentum")
+            if call is None or momenta[0] is None or momenta[1] is None:
+                continue
+            for link in (link for link in pair.links if len(link.keras) == len(link.torch) == 1):
+                own, other = link.keras[0].name, link.torch[0].name
+                if own not in failed:
+                    continue
+                after = judge.keras.arrays[f"buffers/{own}"], judge.torch.arrays[f"buffers/{other}"]
+                kept = Kept(
+                    link.tensor == "variance",
+                    judge.torch.weights[other].astype("f8"),
+                    *after,
+                    (momenta[0], momenta[1]),
+                    int(np.prod(call.shape)) // after[0].size,
+                    max(judge.keras.rounding(f"buffers/{own}"), judge.torch.rounding(f"buffers/{other}")),
+                )
+                found = [c for c in of_statistics(kept, keras.path, (keras.source, torch.source)) if c.name not in said]
+                said |= {cause.name for cause in found}
+                yield from found
 
     def modes(self) -> Iterator[Cause]:
         """Whether either side's predict() runs the model in train mode, and the other one's does not."""
