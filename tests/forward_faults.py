@@ -190,6 +190,35 @@ def port(module, weights):
     (),
     optimizer=None,
 )
+LATER = Pair(
+    """
+def build():
+    x = inputs = keras.Input((7, 4))
+    x = layers.MultiHeadAttention(2, 2)(x, x, use_causal_mask=True)
+    return keras.Model(inputs, layers.Dense(1)(x))
+
+""",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v, self.o = (nn.Linear(4, 4) for _ in range(4))
+        self.head = nn.Linear(4, 1)
+
+    def forward(self, x):
+        q, k, v = (layer(x).view(*x.shape[:2], 2, 2).transpose(1, 2) for layer in (self.q, self.k, self.v))
+        x = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(x.shape)
+        return self.head(self.o(x))
+
+
+def build():
+    return Net()
+
+""",
+    data(REALS.format("7, 4"), "rng.normal(size=(n, 7, 1))"),
+    (),
+    optimizer=None,
+)
 DEPTHWISE = images(
     "layers.DepthwiseConv2D(3, depth_multiplier=2)",
     "nn.Conv2d(3, 6, 3, groups=3)",
@@ -283,6 +312,8 @@ NAMED = {
     "heads": Port(
         HEADS, ("attention_head_layout",), torch=(("kernel.reshape(4, 4).T", "kernel.permute(2, 1, 0).reshape(4, 4)"),)
     ),
+    "later steps": Port(LATER, ("causal_attention",), torch=((", is_causal=True", ""),)),
+    "a scale": Port(LATER, ("attention_scale",), torch=(("is_causal=True", "is_causal=True, scale=1.0"),)),
     "multiples of channels": Port(
         DEPTHWISE, ("depthwise_kernel_layout",), torch=(("permute(2, 3, 0, 1)", "permute(3, 2, 0, 1)"),)
     ),
@@ -314,5 +345,5 @@ UNKNOWN = {
 RIGHT = {
     "norms": NORMED, "strides": STRIDED, "averages": AVERAGED, "flattening": FLATTENED,
     "gates": RECURRENT,
-    "mask": SKIPPED, "heads": HEADS, "multiples": DEPTHWISE, "upward": UPWARD, "causal": CAUSAL,
+    "mask": SKIPPED, "heads": HEADS, "multiples": DEPTHWISE, "upward": UPWARD, "causal": CAUSAL, "attention": LATER,
 }  # fmt: skip

@@ -275,6 +275,9 @@ NAMED = {
     "two softmaxes": Port(
         classifier(*SOFTMAX, SPARSE.format(""), "F.cross_entropy(outputs, targets)"), ("double_softmax",)
     ),
+    "a softmax before the loss": Port(
+        classifier("", "", SPARSE.format(LOGITS), "F.cross_entropy(outputs.softmax(1), targets)"), ("double_softmax",)
+    ),
     "two sigmoids": Port(
         binary(*SIGMOID, BINARY.format(""), "F.binary_cross_entropy_with_logits(outputs, targets)"), ("double_sigmoid",)
     ),

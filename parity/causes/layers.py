@@ -97,11 +97,26 @@ def of_function(part: Part) -> Iterator[Variant]:
                 entry,
                 (edit,),
             )
+    if kind == "scaled_dot_product_attention":
+        yield from of_attention(kind)
     if kind == "leaky_relu" and "negative_slope" in own:
         slope = own["negative_slope"]
         edit = {"function": kind, "keywords": {"negative_slope": slope}}
         says = f"torch's leaky_relu has another slope than Keras's {slope:g}"
         yield Variant("leaky_relu_slope", says, f"leaky_relu(x, {slope:g})", "leaky_relu_slope", (edit,))
+
+
+def of_attention(kind: str) -> Iterator[Variant]:
+    """What attention leaves out of later steps, and what it divides by."""
+    for causal, says in (
+        (True, "each step attends to later ones, too, in torch, and to earlier ones alone in Keras"),
+        (False, "each step attends to earlier ones alone in torch, and to all in Keras"),
+    ):
+        edit = {"function": kind, "keywords": {"is_causal": causal, "attn_mask": None}}
+        yield Variant("causal_attention", says, f"F.{kind}(..., is_causal={causal})", None, (edit,))
+    edit = {"function": kind, "keywords": {"scale": None}}
+    says = "torch's attention has a scale of its own, Keras divides by the root of a head's size"
+    yield Variant("attention_scale", says, f"F.{kind}(q, k, v) without scale", None, (edit,))
 
 
 def of_gelu(is_now: str, edit: dict[str, Any], name: str) -> Variant:

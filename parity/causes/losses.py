@@ -126,7 +126,11 @@ def of_results(theirs: Mapping[str, Any], places: Places) -> Iterator[Option]:
         if called in ("nll_loss", "kl_div") and transform == "log":
             says, fix = "{torch} takes logarithms of probabilities, and gets probabilities", "outputs.log()"
             name, entry = "no_logarithm", "nll_of_probabilities" if called == "nll_loss" else "kl_divergence_arguments"
-        yield Option("torch", {"outputs": transform}, made(name, says.format(torch=called), fix, places, entry))
+        cause = made(name, says.format(torch=called), fix, places, entry)
+        yield Option("torch", {"outputs": transform}, cause)
+        if theirs:
+            # Where the loss itself makes probabilities, or logarithms, of the model's results.
+            yield Option("torch", {"call": {"input": transform}}, cause)
 
 
 def of_calls(ours: Mapping[str, Any], theirs: Mapping[str, Any], places: Places) -> Iterator[Option]:
