@@ -121,8 +121,10 @@ def live_model(side: Framework, folder: Path) -> None:
     """A live model: its weights are read of a copy."""
     if side == "tf":
         import keras
+        from keras import layers
 
-        model: Any = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        steps = [layers.Reshape((3, 1)), layers.MaxPooling1D(), layers.Flatten(), layers.Dense(2)]
+        model: Any = keras.Sequential([keras.Input((3,)), *steps])
     else:
         import torch
 

@@ -93,7 +93,7 @@ def test_what_goes_wrong_is_read_by_nobody(tmp_path):
 def test_a_run_that_nobody_reads_is_whole(tmp_path):
     options = ["mnist_softmax", "--steps", 5, "--checkpoints", 2]
     assert unread("parity.run", *options, "--out", "out", folder=tmp_path, errors=True) == (0, "")
-    written = {"tf", "torch", "verdict.json", "costs.png", "accuracy.png", "flow.png", "noise.png"}
+    written = {"tf", "torch", "verdict.json", "report.html", "costs.png", "accuracy.png", "flow.png", "noise.png"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == written
     assert unread("parity.record", *options, "--framework", "torch", "--out", "o", folder=tmp_path) == (0, "")
     assert recording.read(tmp_path / "o").manifest.status == "complete"
@@ -106,7 +106,7 @@ def test_a_full_standard_output_loses_no_file(versions, tmp_path):
         done = subprocess.run(called, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, "error: [Errno 28] No space left on device\n")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "verdict.json", "costs.png", "accuracy.png", "flow.png",
+        "verdict.json", "report.html", "costs.png", "accuracy.png", "flow.png",
     }  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def test_run_ends_in_parity(finished):
 def test_run_writes_what_it_says(finished):
     _, out, _ = finished
     pictures = {"costs.png", "accuracy.png", "flow.png", "noise.png"}
-    assert {path.name for path in out.iterdir()} == {"tf", "torch", "verdict.json", *pictures}
+    assert {path.name for path in out.iterdir()} == {"tf", "torch", "verdict.json", "report.html", *pictures}
     for picture in pictures:
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
         assert (out / picture).stat().st_size > 10_000

@@ -13,8 +13,14 @@ BASES = (keras.Model, keras.layers.Layer, keras.Operation)
 ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
 
 
+def plain(layer: Any) -> Any:
+    """The layer itself; of one that is called at each time step alike, the one that is inside, where that is one."""
+    return layer.layer if isinstance(layer, keras.layers.TimeDistributed) and is_leaf(layer.layer) else layer
+
+
 def kind(layer: Any) -> str:
     """The framework's own class that a layer is or derives from; a user's own class where that is none of them."""
+    layer = plain(layer)
     for class_ in type(layer).__mro__:
         if class_ in BASES:
             break
@@ -26,6 +32,8 @@ def kind(layer: Any) -> str:
 def is_leaf(layer: Any) -> bool:
     """Whether a layer is one stage: the framework's own, or a user's without layers inside."""
     if isinstance(layer, keras.Model):
+        return False
+    if isinstance(layer, keras.layers.TimeDistributed) and not is_leaf(layer.layer):
         return False
     return kind(layer) != type(layer).__name__ or type(layer).__module__.startswith("keras.") or not layer._layers
 
@@ -64,7 +72,7 @@ def settings(layer: Any) -> dict[str, Any]:
     if not is_leaf(layer):
         return {}
     try:
-        return json.loads(json.dumps(layer.get_config(), default=str))
+        return json.loads(json.dumps(plain(layer).get_config(), default=str))
     except Exception:
         # A user's own layer need not have one.
         return {}
@@ -72,7 +80,7 @@ def settings(layer: Any) -> dict[str, Any]:
 
 def own_variables(layer: Any) -> list[tuple[str, Any]]:
     """A layer's weights with their roles, without those of layers inside, unless they are part of it."""
-    name = kind(layer)
+    name, layer = kind(layer), plain(layer)
     if not is_leaf(layer):
         others = {id(variable) for inner in layer._layers for variable in inner.weights}
         return [(v.name, v) for v in layer.weights if id(v) not in others]

@@ -1,7 +1,8 @@
 """A user's own Keras model: built in either precision, its weights read and written, trained by their optimizer."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from sys import _getframe
 from typing import Any
@@ -166,13 +167,38 @@ def slot_variables(updater: Any, model: Any) -> dict[tuple[str, str], Any]:
     return found
 
 
+def pooled(function: Callable[..., Any], x: Any, ksize: Any, strides: Any, padding: Any, *args: Any) -> Any:
+    """A pooling, of which TensorFlow has no kernel over three axes in float64: there over two, then over the first."""
+    if x.dtype != tf.float64 or x.shape.rank != 5 or "NDHWC" not in args:
+        return function(x, ksize, strides, padding, *args)
+    (depth, *size), (step, *steps) = (([n] * 3 if isinstance(n, int) else list(n)) for n in (ksize, strides))
+    d, h, w, c = x.shape[1:]
+    plane = function(tf.reshape(x, (-1, h, w, c)), size, steps, padding)
+    h, w = plane.shape[1:3]
+    line = function(tf.reshape(plane, (-1, d, h * w, c)), [depth, 1], [step, 1], padding)
+    return tf.reshape(line, (-1, line.shape[1], h, w, c))
+
+
 @contextmanager
-def exact_constants() -> Iterator[list[float]]:
+def exact_constants(exact: bool = True) -> Iterator[list[float]]:
     """Let the framework's own code take Python's numbers as they are: TensorFlow rounds them through float32.
 
     It does so in conversions, and in the slope of its leaky ReLU. What the user's own code converts stays what it is.
-    The constants that would have been rounded are put into the list.
+    The constants that would have been rounded are put into the list. If not `exact`, only what float64 cannot do
+    without is made up for, on either way.
     """
+    pools = tf.nn.max_pool, tf.nn.avg_pool
+    tf.nn.max_pool, tf.nn.avg_pool = (partial(pooled, pool) for pool in pools)
+    try:
+        with unrounded() if exact else nullcontext([]) as rounded:
+            yield rounded
+    finally:
+        tf.nn.max_pool, tf.nn.avg_pool = pools
+
+
+@contextmanager
+def unrounded() -> Iterator[list[float]]:
+    """The part of exact_constants that is about constants."""
     rounded: list[float] = []
     from tensorflow.python.ops import math_ops
 

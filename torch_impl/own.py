@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from sys import _getframe
 from typing import Any
@@ -206,11 +206,11 @@ class Exact(TorchFunctionMode):
 
 
 @contextmanager
-def exact_constants() -> Iterator[list[float]]:
+def exact_constants(exact: bool = True) -> Iterator[list[float]]:
     """Let the framework's own code take its constants as they are: torch rounds one through float32.
 
-    The constants that would have been rounded are put into the list.
+    The constants that would have been rounded are put into the list. If not `exact`, nothing is changed.
     """
     rounded: list[float] = []
-    with Exact(rounded):
+    with Exact(rounded) if exact else nullcontext():
         yield rounded

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 STATUS_OF_A_BUG = 70
 INTERRUPTED = 130
 # What a user installs; an import that fails inside of one of them is not this program's fault.
-LIBRARIES = ("filelock", "junitparser", "matplotlib", "numpy", "platformdirs", "pydantic", "rich", "safetensors")
+LIBRARIES = (
+    "filelock", "jinja2", "junitparser", "matplotlib", "numpy", "platformdirs", "pydantic", "pygments", "rich",
+    "safetensors",
+)  # fmt: skip
 # What a user types, and what it does; each is a module of this package.
 COMMANDS = {
     "run": "train an experiment in both frameworks and say whether they computed the same",

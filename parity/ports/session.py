@@ -104,7 +104,8 @@ class Session:
     def described(self) -> tuple[Model, list[Call], tuple[tuple[int, ...], ...]]:
         """The model's layers in the order in which the batch calls them, what that made, the shapes of what it gave."""
         model = self.model("float64")
-        done = self.forward(model, self.inputs(self.batch.in_precision("float64")), False)
+        with self.side.own.exact_constants(False):
+            done = self.forward(model, self.inputs(self.batch.in_precision("float64")), False)
         assert self.built is not None
         shapes = tuple(tuple(int(n) for n in value.shape) for value in self.named_outputs(done.outputs).values())
         done.trace.release()
@@ -150,7 +151,7 @@ class Session:
             sink(f"inputs/{name}", side.capture.array(value))
         side.own.write(model, start)
         side.own.freeze(model, list(plan.frozen))
-        with side.own.exact_constants() if exact else nullcontext([]) as rounded:
+        with side.own.exact_constants(exact) as rounded:
             self.evaluate(model, batch, sink, "eval", None if plan.steps else plan)
             self.predict(model, batch, sink)
             if self.source.predict is not None:
