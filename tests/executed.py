@@ -26,7 +26,7 @@ from parity.experiment.requested import initializer
 from parity.experiment.spec import Experiment, Framework
 from parity.ports import worker as own_worker
 from parity.ports.arrays import load_arrays, save_arrays
-from parity.ports.job import ForceJob, InputsJob, KeptJob, LossJob, OpenJob, SaveJob, TraceJob
+from parity.ports.job import ForceJob, InputsJob, KeptJob, LossJob, OpenJob, SaveJob, TraceJob, WitnessJob
 from parity.ports.job import RecordJob as OwnRecordJob
 from parity.ports.live import InProcess
 from parity.recordings import start
@@ -113,8 +113,13 @@ def own_model(side: Framework, loaded: Any, name: str, folder: Path) -> None:
     ):
         own_worker.perform(loaded, job, unheard, opened)
     if side == "torch" and name == "conv_batchnorm":
-        job = ForceJob(weights, forced, folder / "out.arrays", EDITED)
-        own_worker.perform(loaded, job, unheard, opened)
+        given = {"inputs/0": np.ones((1, 2)), "weights/0": np.ones((2, 1)), "weights/1": np.ones(1)}
+        save_arrays(folder / "given.arrays", given)
+        for job in (
+            ForceJob(weights, forced, folder / "out.arrays", EDITED),
+            WitnessJob("Dense", {"units": 1}, folder / "given.arrays", folder / "made.arrays"),
+        ):
+            own_worker.perform(loaded, job, unheard, opened)
 
 
 def live_model(side: Framework, folder: Path) -> None:

@@ -190,6 +190,42 @@ def port(module, weights):
     (),
     optimizer=None,
 )
+
+
+def resized(keras: str, torch: str) -> Pair:
+    """A convolution, its map in another size, and a convolution."""
+    return Pair(
+        f"""
+def build():
+    return keras.Sequential([keras.Input((7, 7, 2)), layers.Conv2D(3, 3), {keras}, layers.Conv2D(2, 2)])
+
+""",
+        f"""
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(2, 3, 3), nn.Conv2d(3, 2, 2)
+
+    def forward(self, x):
+        return self.b({torch})
+
+
+def build():
+    return Net()
+
+
+def outputs(y):
+    return y.permute(0, 2, 3, 1)
+
+{IMAGES}
+""",
+        data(REALS.format("7, 7, 2"), "rng.normal(size=(n, 1))"),
+        (),
+        optimizer=None,
+        loss=("", ""),
+    )
+
+
 LATER = Pair(
     """
 def build():
@@ -314,6 +350,35 @@ NAMED = {
     ),
     "later steps": Port(LATER, ("causal_attention",), torch=((", is_causal=True", ""),)),
     "a scale": Port(LATER, ("attention_scale",), torch=(("is_causal=True", "is_causal=True, scale=1.0"),)),
+    "corners": Port(
+        resized(
+            "layers.UpSampling2D(2, interpolation='bilinear')",
+            "F.interpolate(self.a(x), scale_factor=2, mode='bilinear', align_corners=True)",
+        ),
+        ("resize_align_corners",),
+    ),
+    "a smaller image": Port(
+        resized("layers.Resizing(3, 3, antialias=True)", "F.interpolate(self.a(x), (3, 3), mode='bilinear')"),
+        ("resize_antialias",),
+    ),
+    "nearest pixels": Port(
+        resized("layers.Resizing(4, 4, interpolation='nearest')", "F.interpolate(self.a(x), (4, 4))"),
+        ("interpolation",),
+    ),
+    "bicubic": Port(
+        resized(
+            "layers.UpSampling2D(2, interpolation='bicubic')",
+            "F.interpolate(self.a(x), scale_factor=2, mode='bicubic')",
+        ),
+        ("resize_bicubic",),
+    ),
+    "a kernel": Port(
+        resized(
+            "layers.UpSampling2D(2, interpolation='bicubic')",
+            "torch._C._nn.upsample_bicubic2d(self.a(x), None, False, (2.0, 2.0))",
+        ),
+        ("tensorflow_kernel",),
+    ),
     "multiples of channels": Port(
         DEPTHWISE, ("depthwise_kernel_layout",), torch=(("permute(2, 3, 0, 1)", "permute(3, 2, 0, 1)"),)
     ),
@@ -346,4 +411,8 @@ RIGHT = {
     "norms": NORMED, "strides": STRIDED, "averages": AVERAGED, "flattening": FLATTENED,
     "gates": RECURRENT,
     "mask": SKIPPED, "heads": HEADS, "multiples": DEPTHWISE, "upward": UPWARD, "causal": CAUSAL, "attention": LATER,
+    "sizes": resized(
+        "layers.UpSampling2D(2, interpolation='bilinear')",
+        "F.interpolate(self.a(x), scale_factor=2, mode='bilinear', align_corners=False)",
+    ),
 }  # fmt: skip

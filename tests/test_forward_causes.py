@@ -45,6 +45,11 @@ def test_nothing_is_claimed_where_no_variant_agrees(name, own_workers, tmp_path)
     assert "no cause found" in str(report)
 
 
+def test_a_third_says_that_no_kernel_differs(own_workers, tmp_path):
+    report = judged(UNKNOWN["a dense layer doubled"], own_workers, tmp_path)
+    assert "Keras's Dense gives the same on torch: no kernel differs, the two layers do" in str(report)
+
+
 @pytest.mark.parametrize("name", marked(RIGHT))
 def test_a_right_port_has_no_cause(name, own_workers, tmp_path):
     report = judged(Port(RIGHT[name], ()), own_workers, tmp_path)

@@ -1,8 +1,11 @@
 """A user's own torch module: built in either precision, its weights read and written, trained by their optimizer."""
 
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from sys import _getframe
 from typing import Any
@@ -214,3 +217,35 @@ def exact_constants(exact: bool = True) -> Iterator[list[float]]:
     rounded: list[float] = []
     with Exact(rounded) if exact else nullcontext():
         yield rounded
+
+
+def witness(kind: str, settings: dict[str, Any], weights: list[np.ndarray], inputs: list[np.ndarray]) -> np.ndarray:
+    """What a stock layer of Keras's makes on torch in eval mode, in float64, of these weights and inputs.
+
+    Keras is loaded for it, on torch, and stays in the process. Raises UsageError where it is there on another backend,
+    or has no such layer, or the layer takes other weights.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "torch"
+    try:
+        import keras
+
+        if keras.backend.backend() != "torch":
+            raise UsageError(f"Keras runs on {keras.backend.backend()} here")
+        keras.config.set_floatx("float64")
+        with torch.no_grad(), keras.device("cpu"):
+            layer = getattr(keras.layers, kind).from_config({**settings, "dtype": "float64"})
+            given = [torch.from_numpy(np.require(x, requirements="W")) for x in inputs]
+            call = partial(layer, given[0]) if len(given) == 1 else partial(layer, given)
+            call(training=False) if has_training(layer) else call()
+            layer.set_weights(weights)
+            return capture.array(call(training=False) if has_training(layer) else call())
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(f"Keras's {kind} does not run on torch: {' '.join(str(error).split())[:200]}") from error
+
+
+def has_training(layer: Any) -> bool:
+    """Whether a layer of Keras's takes the mode as an argument."""
+    return "training" in inspect.signature(layer.call).parameters

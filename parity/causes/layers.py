@@ -28,6 +28,16 @@ class Variant:
     edits: tuple[Edit, ...] = ()
     weights: Mapping[str, Any] | None = None
 
+    def changes(self) -> set[tuple[str, str, str]]:
+        """Every single thing that is changed: of what, which, into what."""
+        found = set()
+        for edit in self.edits:
+            where = str(edit.get("path", edit.get("function")))
+            rest = {**edit.get("set", {}), **edit.get("keywords", {})}
+            rest |= {name: edit[name] for name in ("pad", "fill", "crop") if name in edit}
+            found |= {(where, name, repr(value)) for name, value in rest.items()}
+        return found | {(name, "", "") for name in self.weights or ()}
+
 
 @dataclass(frozen=True)
 class Part:
@@ -74,6 +84,8 @@ def variants(part: Part) -> Iterator[Variant]:
             says = f"torch's {layer.kind} {on if value else off}, and Keras's layer does otherwise"
             edit = {"path": layer.path, "set": {name: not value}}
             yield Variant(entry or name, says, f"{layer.kind}(..., {name}={not value})", entry or None, (edit,))
+    if layer.kind.startswith("Upsample"):
+        yield from of_resizing(own, {"path": layer.path, "set": {}}, layer.kind)
     if "approximate" in settings:
         yield of_gelu(str(settings["approximate"]), {"path": layer.path, "set": {}}, layer.kind)
     yield from of_window(part)
@@ -99,6 +111,8 @@ def of_function(part: Part) -> Iterator[Variant]:
             )
     if kind == "scaled_dot_product_attention":
         yield from of_attention(kind)
+    if kind == "interpolate":
+        yield from of_resizing(own, {"function": kind, "keywords": {}}, f"F.{kind}")
     if kind == "leaky_relu" and "negative_slope" in own:
         slope = own["negative_slope"]
         edit = {"function": kind, "keywords": {"negative_slope": slope}}
@@ -117,6 +131,35 @@ def of_attention(kind: str) -> Iterator[Variant]:
     edit = {"function": kind, "keywords": {"scale": None}}
     says = "torch's attention has a scale of its own, Keras divides by the root of a head's size"
     yield Variant("attention_scale", says, f"F.{kind}(q, k, v) without scale", None, (edit,))
+
+
+def of_resizing(own: Mapping[str, Any], edit: dict[str, Any], name: str) -> Iterator[Variant]:
+    """Which pixels an image of another size is made of: Keras's interpolation, and each other way to do it."""
+    key, mode = "set" if "path" in edit else "keywords", own.get("interpolation", "nearest")
+    ways: list[tuple[dict[str, Any], str, str, str | None]]
+    if mode == "nearest":
+        ways = [
+            ({"mode": "nearest", "align_corners": None}, "interpolation", "Keras takes the nearest pixel", None),
+            ({"mode": "nearest-exact", "align_corners": None}, "interpolation",
+             "Keras takes the pixel whose middle is nearest", "resize_nearest"),
+        ]  # fmt: skip
+    else:
+        wide = "widens its kernel where an image gets smaller"
+        more = f"Keras {wide}", "resize_antialias"
+        if mode == "bicubic":
+            more = "Keras's bicubic kernel is of a = -0.5, as torch's with antialias", "resize_bicubic"
+        there: dict[str, Any] = {"mode": mode, "align_corners": False}
+        ways = [
+            ({"align_corners": False}, "resize_align_corners", "Keras lays pixels' areas on each other, not corners",
+             "resize_align_corners"),
+            ({"antialias": True}, more[1], more[0], more[1]),
+            ({"antialias": False}, "resize_antialias", f"Keras never {wide}", "resize_antialias"),
+            (there, "interpolation", f"Keras's interpolation is {mode!r}", None),
+            ({**there, "antialias": True}, "interpolation", f"Keras's interpolation is {mode!r}, and it {wide}", None),
+        ]  # fmt: skip
+    for changed, cause, says, entry in ways:
+        fix = f"{name}(..., {', '.join(f'{n}={v!r}' for n, v in changed.items() if v is not None)})"
+        yield Variant(cause, f"{says}; torch's {name} does otherwise", fix, entry, ({**edit, key: changed},))
 
 
 def of_gelu(is_now: str, edit: dict[str, Any], name: str) -> Variant:

@@ -144,4 +144,31 @@ class TraceJob:
     __pydantic_config__ = STRICT
 
 
-Job = InputsJob | OpenJob | PortJob | RecordJob | ForceJob | SaveJob | KeptJob | SketchJob | LossJob | TraceJob
+@dataclass(frozen=True)
+class WitnessJob:
+    """Let a stock layer of Keras's, of this class and these settings, run on torch, of "inputs/N" and "weights/N".
+
+    `out` gets what it makes in eval mode in float64, "made". Raises UsageError where that cannot be.
+    """
+
+    layer: str
+    settings: dict[str, Any]
+    given: Path
+    out: Path
+    kind: Literal["witness"] = "witness"
+    __pydantic_config__ = STRICT
+
+
+Job = (
+    InputsJob
+    | OpenJob
+    | PortJob
+    | RecordJob
+    | ForceJob
+    | SaveJob
+    | KeptJob
+    | SketchJob
+    | LossJob
+    | TraceJob
+    | WitnessJob
+)

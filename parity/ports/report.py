@@ -140,8 +140,11 @@ class Report:
             yield f"  cause: {cause.says}{f' ({at})' if at else ''}"
             more = f" (python -m parity.explain {cause.entry})" if cause.entry else ""
             yield f"    {'write' if cause.whose == 'port' else 'a convention; to align'}: {cause.fix}{more}"
-        if not self.causes:
-            yield from (f"  no cause found: {said}" for said in self.excluded)
+        first = self.first_divergence
+        for said in self.excluded:
+            # Causes of what comes later explain nothing of what comes first.
+            if not self.causes or (first is not None and said.startswith(f"{first.name}: ")):
+                yield f"  no cause found: {said}"
 
     def one_sided(self) -> Iterator[str]:
         """What either side does by itself and should not, or the other does not."""

@@ -20,6 +20,7 @@ from parity.causes.layers import Part, Variant, variants
 from parity.causes.rules import close
 from parity.causes.training import Answer
 from parity.causes.transfer import orders
+from parity.errors import UsageError
 from parity.models.calls import Call
 from parity.models.described import Layer
 from parity.pairing.transfer import moved
@@ -30,6 +31,7 @@ from parity.ports.job import ForceJob
 from parity.ports.judge import Judge
 from parity.ports.levels import alone, to_force
 from parity.ports.stages import Stage
+from parity.ports.witness import MOST, heard
 from parity.workers.processes import Doer, silent
 
 # So many variants of one stage are tried two at once.
@@ -69,17 +71,32 @@ class Stagewise:
         of_functions = list(self.functions(stages, set(held)))
         options = {name: found for name, found in options.items() if name in stages}
         left = {name: found[:TOGETHER] for name, found in options.items() if not held.get(name)}
+        held = {name: simplest(ways) for name, ways in held.items()}
         held |= self.together({name: found for name, found in left.items() if len(found) > 1})
         of_masks = list(self.masked(stages, set(held)))
         answer.causes += [*told(stages, held, self), *of_functions, *of_masks]
+        unexplained = []
         for name in stages:
             kinds = {variant.name for chosen in held.get(name, []) for variant in chosen}
             if not held.get(name):
                 tried = f"none of {len(options[name])} variants of its layers" if options[name] else "no known variant"
                 answer.excluded.append(f"{name}: {tried} makes it agree with Keras's")
+                unexplained.append(stages[name])
             elif len(held[name]) > 1 and len(kinds) > 1:
                 answer.excluded.append(f"{name}: each of {', '.join(sorted(kinds))} would explain it")
+        self.third(answer, unexplained)
         return answer
+
+    def third(self, answer: Answer, stages: Sequence[Stage]) -> None:
+        """Ask Keras on torch about stages that nothing explains."""
+        self.agreeing({stage.name: () for stage in stages})
+        for stage in stages[:MOST]:
+            layer, made = self.layer("keras", stage.keras), self.made.get(stage.torch.name)
+            said = heard(self.judge, self.torch, self.out, stage, layer, made)
+            if isinstance(said, str):
+                answer.excluded.append(said)
+            elif said is not None:
+                answer.causes.append(said)
 
     def functions(self, stages: dict[str, Stage], held: set[str]) -> Iterator[Cause]:
         """Stages that are one known function in Keras and another in torch, but those `held`; they are taken out."""
@@ -224,7 +241,14 @@ class Stagewise:
             save_arrays(paths["forced"], {**to_force(self.judge, "torch"), **(given or {})})
             self.forced = "otherwise" if given else "as they are"
         edits = tuple(dict(edit) for variant in every for edit in variant.edits)
-        self.torch.run(ForceJob(paths["weights"], paths["forced"], paths["made"], edits), silent, "replaying took")
+        try:
+            self.torch.run(ForceJob(paths["weights"], paths["forced"], paths["made"], edits), silent, "replaying took")
+        except UsageError:
+            # A variant that torch refuses is none, and must not take the others with it.
+            if not every:
+                raise
+            alone_each = [{name: variants} for name, variants in chosen.items()] if len(chosen) > 1 else []
+            return [name for one in alone_each for name in self.agreeing(one, given)]
         made, known = dict(load_arrays(paths["made"])), self.judge.torch.arrays
         self.made = made
         fitting = {
@@ -258,6 +282,12 @@ class Stagewise:
                 "port(): the order of torch's layer; without a port() parity.check moves these weights itself", "port",
                 "Keras's weight, so ordered, is torch's, every number", *places[path], entry,
             )  # fmt: skip
+
+
+def simplest(ways: Sequence[Chosen]) -> list[Chosen]:
+    """The ways that change nothing more than another one of them does."""
+    changes = [set().union(*(variant.changes() for variant in chosen)) for chosen in ways]
+    return [way for way, ours in zip(ways, changes, strict=True) if not any(theirs < ours for theirs in changes)]
 
 
 def of_mask(keras: Layer, stage: Stage, leading: bool) -> Cause:

@@ -29,6 +29,7 @@ from parity.ports.job import (
     SaveJob,
     SketchJob,
     TraceJob,
+    WitnessJob,
 )
 from parity.ports.session import Plan, Session
 from parity.ports.source import Source, modules_of, split, telling
@@ -130,6 +131,10 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, session: Session | None
         elif isinstance(job, SaveJob):
             slots = None if job.slots is None else load_arrays(job.slots)
             converted.save(session, load_arrays(job.weights), slots, job.out, job.said)
+        elif isinstance(job, WitnessJob):
+            given = load_arrays(job.given)
+            parts = ([v for name, v in given.items() if name.startswith(part)] for part in ("weights/", "inputs/"))
+            save_arrays(job.out, {"made": side.own.witness(job.layer, job.settings, *parts)})
         elif isinstance(job, KeptJob):
             save_arrays(job.out, converted.kept(session))
         elif isinstance(job, SketchJob):
