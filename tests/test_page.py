@@ -16,6 +16,7 @@ from conftest import shortened
 from own_pairs import PAIRS
 
 from parity import compare
+from parity.commands.repeated import repeated
 from parity.page import PAGE
 from parity.page.model import Bar, Fix, Page, Section, Stage, Stages, Table, Text, Way
 from parity.page.render import html, share
@@ -253,3 +254,13 @@ def test_no_library_of_it_is_loaded_without_it():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_command_that_repeats_has_what_the_environment_sets(monkeypatch):
+    monkeypatch.delenv("PARITY_DATA", raising=False)
+    arguments = ["mnist_relu", "--out", "a b", "--lr=0.1", "--quiet"]
+    assert repeated("parity.run", arguments) == "python -m parity.run mnist_relu --lr=0.1"
+    monkeypatch.setenv("PARITY_DATA", "my digits")
+    assert repeated("parity.run", arguments) == "PARITY_DATA='my digits' python -m parity.run mnist_relu --lr=0.1"
+    assert repeated("parity.run", [*arguments, "--data", "x"]) == "python -m parity.run mnist_relu --lr=0.1 --data x"
+    assert repeated("parity.compare", ["a", "--html", "x"]) == "python -m parity.compare a"
