@@ -318,6 +318,13 @@ NAMED = {
         STRIDED, ("same_padding_stride",),
         torch=(("nn.ZeroPad2d((1, 1, 0, 1)), ", ""), ("3, stride=2", "3, stride=2, padding=1")),
     ),
+    "a stride in the other convolution": Port(
+        images(
+            'layers.Conv2D(3, 1, strides=2), layers.ReLU(), layers.Conv2D(4, 3, padding="same")',
+            "nn.Conv2d(3, 3, 1), nn.ReLU(), nn.Conv2d(3, 4, 3, stride=2, padding=1)",
+        ),
+        ("strides",),
+    ),
     "zeros in averages": Port(
         AVERAGED, ("avg_pool_counts_padding",), torch=((", count_include_pad=False", ""),)
     ),

@@ -91,6 +91,30 @@ def variants(part: Part) -> Iterator[Variant]:
     yield from of_window(part)
 
 
+def of_strides(parts: Sequence[Part]) -> Iterator[Variant]:
+    """The strides of a stage's convolutions, each as its partner in Keras has it, and its other numbers with them."""
+    strides: tuple[list[Any], list[Any]] = [], []
+    edits: list[Edit] = []
+    others: dict[str, None] = {}
+    for keras, torch in ((part.keras, part.torch) for part in parts):
+        if keras is None or torch is None:
+            continue
+        change = {o: keras.settings[n] for n, o, _ in NUMBERS if n in keras.settings and o in torch.settings}
+        others |= {f"{n} {v:g}, not {torch.settings[n]:g}": None for n, v in change.items() if v != torch.settings[n]}
+        if "strides" in keras.settings and "stride" in torch.settings:
+            count = len(torch.settings.get("kernel_size") or [0])
+            for found, value in zip(strides, (keras.settings["strides"], torch.settings["stride"]), strict=True):
+                found.append(list(several(value, count)))
+            change["stride"] = strides[0][-1]
+        edits += [{"path": torch.path, "set": change}] if change else []
+    if strides[0] != strides[1]:
+        ours, theirs = (", ".join(map(str, found)) for found in strides)
+        says = f"the strides are {ours} in Keras, {theirs} in torch, in the order of the convolutions"
+        says += f"; and Keras has {', '.join(others)}" if others else ""
+        where = " and ".join(p.torch.path for p in parts if p.torch is not None and "stride" in p.torch.settings)
+        yield Variant("strides", says, f"{where}: stride={ours}", None, tuple(edits))
+
+
 def of_function(part: Part) -> Iterator[Variant]:
     """The same of functions that forward() calls, whose arguments are not seen."""
     kind = part.call.kind

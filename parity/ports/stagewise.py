@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from parity.causes import functions, masks
 from parity.causes.cause import Cause
 from parity.causes.functions import KNOWN
-from parity.causes.layers import Part, Variant, variants
+from parity.causes.layers import Part, Variant, of_strides, variants
 from parity.causes.rules import close
 from parity.causes.training import Answer
 from parity.causes.transfer import orders
@@ -174,7 +174,15 @@ class Stagewise:
         keras = self.layer("keras", stage.keras)
         for call in [stage.torch, *self.inside(stage)]:
             yield from variants(Part(keras, self.layer("torch", call), call))
+        calls = [*self.inside(stage), stage.torch]
+        theirs = [layer for layer in (self.layer("torch", call) for call in calls) if layer is not None]
+        yield from of_strides([Part(self.partner(layer), layer, stage.torch) for layer in theirs])
         yield from self.flattened(stage)
+
+    def partner(self, layer: Layer) -> Layer | None:
+        """Keras's layer that one of torch's is paired with."""
+        pair = next((pair for pair in self.judge.pairing.pairs if pair.torch == layer.path), None)
+        return None if pair is None else self.judge.pairing.keras.layer(pair.keras)
 
     def inside(self, stage: Stage) -> list[Call]:
         """What a stage has in it on torch's side, without partners."""
