@@ -19,11 +19,12 @@ from parity.workers.job import RecordJob
 STEPS = {"mnist": 40, "xor": 230}
 
 
-# The others reach nothing more of the code, and these take longest; tests/test_rbm.py has a smaller pre-training.
+# The others reach nothing more of the code, and these take longest; tests/test_rbm.py has a smaller pre-training,
+# tests/test_dropout.py masks.
 ALWAYS = {"mnist_softmax", "mnist_relu", "xor_tanh"}
 LONG = {
     "mnist_rbm", "mnist_deep_relu", "mnist_deep_sigmoid", "mnist_he", "mnist_sigmoid", "mnist_xavier",
-    "mnist_no_batchnorm", "xor_sigmoid", "xor_linear",
+    "mnist_dropout", "mnist_no_batchnorm", "xor_sigmoid", "xor_linear",
 }  # fmt: skip
 
 

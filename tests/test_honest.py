@@ -30,7 +30,7 @@ from parity.experiment.spec import DTYPES, Realisation
 
 ROOT = Path(__file__).parents[1]
 MANY = 1500
-CI_SEED, CI_PAIRS = 202, 5
+CI_SEED, CI_PAIRS = 202, 3
 
 
 @pytest.fixture(scope="module")

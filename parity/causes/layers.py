@@ -10,6 +10,7 @@ from typing import Any
 
 from parity.models.calls import Call
 from parity.models.described import Layer
+from parity.pairing.windows import several
 
 Edit = Mapping[str, Any]
 
@@ -102,9 +103,11 @@ def of_strides(parts: Sequence[Part]) -> Iterator[Variant]:
         change = {o: keras.settings[n] for n, o, _ in NUMBERS if n in keras.settings and o in torch.settings}
         others |= {f"{n} {v:g}, not {torch.settings[n]:g}": None for n, v in change.items() if v != torch.settings[n]}
         if "strides" in keras.settings and "stride" in torch.settings:
-            count = len(torch.settings.get("kernel_size") or [0])
-            for found, value in zip(strides, (keras.settings["strides"], torch.settings["stride"]), strict=True):
-                found.append(list(several(value, count)))
+            both = keras.settings["strides"], torch.settings["stride"]
+            # One number stands for all, on one side or on both.
+            count = max(len(several(value, 1)) for value in both)
+            for found, value in zip(strides, both, strict=True):
+                found.append(several(value, count))
             change["stride"] = strides[0][-1]
         edits += [{"path": torch.path, "set": change}] if change else []
     if strides[0] != strides[1]:
@@ -242,8 +245,3 @@ def keras_pads(padding: str, size: int, kernel: int, stride: int, dilation: int)
         return 0, 0
     whole = max((-(-size // stride) - 1) * stride + reach + 1 - size, 0)
     return whole // 2, whole - whole // 2
-
-
-def several(value: Any, count: int) -> Sequence[int]:
-    """A setting for each dimension."""
-    return list(value) if isinstance(value, list | tuple) else [value] * count
