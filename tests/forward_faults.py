@@ -255,6 +255,34 @@ def build():
     (),
     optimizer=None,
 )
+SCORES = Pair(
+    """
+def build():
+    inputs = keras.Input((7, 4))
+    x = layers.Dense(4)(inputs)
+    x = layers.Attention()([x, x])
+    return keras.Model(inputs, layers.Dense(1)(x))
+
+""",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(4, 4), nn.Linear(4, 1)
+
+    def forward(self, x):
+        x = self.first(x)
+        return self.head(F.scaled_dot_product_attention(x, x, x, scale=1.0))
+
+
+def build():
+    return Net()
+
+""",
+    data(REALS.format("7, 4"), "rng.normal(size=(n, 7, 1))"),
+    (),
+    optimizer=None,
+)
 DEPTHWISE = images(
     "layers.DepthwiseConv2D(3, depth_multiplier=2)",
     "nn.Conv2d(3, 6, 3, groups=3)",
@@ -356,6 +384,7 @@ NAMED = {
         HEADS, ("attention_head_layout",), torch=(("kernel.reshape(4, 4).T", "kernel.permute(2, 1, 0).reshape(4, 4)"),)
     ),
     "later steps": Port(LATER, ("causal_attention",), torch=((", is_causal=True", ""),)),
+    "scores as they are": Port(SCORES, ("attention_scale",), torch=((", scale=1.0", ""),)),
     "a scale": Port(LATER, ("attention_scale",), torch=(("is_causal=True", "is_causal=True, scale=1.0"),)),
     "corners": Port(
         resized(
@@ -416,7 +445,7 @@ UNKNOWN = {
 }  # fmt: skip
 RIGHT = {
     "norms": NORMED, "strides": STRIDED, "averages": AVERAGED, "flattening": FLATTENED,
-    "gates": RECURRENT,
+    "gates": RECURRENT, "scores": SCORES,
     "mask": SKIPPED, "heads": HEADS, "multiples": DEPTHWISE, "upward": UPWARD, "causal": CAUSAL, "attention": LATER,
     "sizes": resized(
         "layers.UpSampling2D(2, interpolation='bilinear')",

@@ -115,7 +115,8 @@ def of_strides(parts: Sequence[Part]) -> Iterator[Variant]:
         says = f"the strides are {ours} in Keras, {theirs} in torch, in the order of the convolutions"
         says += f"; and Keras has {', '.join(others)}" if others else ""
         where = " and ".join(p.torch.path for p in parts if p.torch is not None and "stride" in p.torch.settings)
-        yield Variant("strides", says, f"{where}: stride={ours}", None, tuple(edits))
+        moved = "stride_position" if sorted(strides[0]) == sorted(strides[1]) else None
+        yield Variant("strides", says, f"{where}: stride={ours}", moved, tuple(edits))
 
 
 def of_function(part: Part) -> Iterator[Variant]:
@@ -154,10 +155,14 @@ def of_attention(kind: str) -> Iterator[Variant]:
         (False, "each step attends to earlier ones alone in torch, and to all in Keras"),
     ):
         edit = {"function": kind, "keywords": {"is_causal": causal, "attn_mask": None}}
-        yield Variant("causal_attention", says, f"F.{kind}(..., is_causal={causal})", None, (edit,))
-    edit = {"function": kind, "keywords": {"scale": None}}
-    says = "torch's attention has a scale of its own, Keras divides by the root of a head's size"
-    yield Variant("attention_scale", says, f"F.{kind}(q, k, v) without scale", None, (edit,))
+        yield Variant("causal_attention", says, f"F.{kind}(..., is_causal={causal})", "causal_attention", (edit,))
+    for scale, says, fix in (
+        (None, "torch's attention has a scale of its own, Keras divides by the root of a head's size", "without scale"),
+        (1.0, "torch's attention divides its scores by the root of a head's size, Keras takes them as they are",
+         "with scale=1.0"),
+    ):  # fmt: skip
+        edit = {"function": kind, "keywords": {"scale": scale}}
+        yield Variant("attention_scale", says, f"F.{kind}(q, k, v) {fix}", "attention_scale", (edit,))
 
 
 def of_resizing(own: Mapping[str, Any], edit: dict[str, Any], name: str) -> Iterator[Variant]:

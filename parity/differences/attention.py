@@ -214,4 +214,37 @@ ENTRIES = (
             """,
         ),
     ),
+    Difference(
+        id="causal_attention",
+        title="Later steps are seen unless hidden: use_causal_mask in Keras's call, is_causal or a mask in torch's",
+        kind="authoring trap",
+        does="One that is left out gives outputs of the right shape that know the future: a language model trains well "
+        "and writes nonsense.",
+        keras=side(
+            formula="step t sees steps up to t with use_causal_mask=True, an argument of the call and not of the layer",
+            source="keras/src/layers/attention/attention.py: Attention, use_causal_mask",
+            code="""
+                x = np.array([[[1.0], [2.0]]])
+                print(f"{keras.layers.Attention()([x, x], use_causal_mask=True)[0, 0, 0]:.4f}")
+            """,
+            prints="1.0000",
+            align="""
+                x = np.array([[[1.0], [2.0]]])
+                print(f"{keras.layers.Attention()([x, x])[0, 0, 0]:.4f}")
+            """,
+        ),
+        torch=side(
+            formula="step t sees all steps without is_causal=True",
+            source="torch/nn/functional.py: scaled_dot_product_attention, is_causal",
+            code="""
+                x = torch.tensor([[[1.0], [2.0]]])
+                print(f"{torch.nn.functional.scaled_dot_product_attention(x, x, x)[0, 0, 0]:.4f}")
+            """,
+            prints="1.7311",
+            align="""
+                x = torch.tensor([[[1.0], [2.0]]])
+                print(f"{torch.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True)[0, 0, 0]:.4f}")
+            """,
+        ),
+    ),
 )

@@ -107,6 +107,48 @@ ENTRIES = (
         ),
     ),
     Difference(
+        id="masked_mean",
+        title="A mean over the steps after mask_zero: of the real ones in Keras, of all of them in torch",
+        kind="authoring trap",
+        does="The mask goes along with the sequence up to GlobalAveragePooling1D, unseen in the code; mean(dim=1) has "
+        "none. The shorter a sequence is, the further it is off.",
+        keras=side(
+            formula="sum of x_t over real t / number of real t",
+            source="keras/src/layers/pooling/global_average_pooling1d.py: GlobalAveragePooling1D, mask",
+            code="""
+                tokens = np.array([[1, 2, 0, 0]])
+                embedding = keras.layers.Embedding(3, 1, mask_zero=True)
+                embedding.build(tokens.shape)
+                embedding.set_weights([np.array([[5.0], [1.0], [2.0]])])
+                print(float(keras.layers.GlobalAveragePooling1D()(embedding(tokens))[0, 0]))
+            """,
+            prints="1.5",
+            align="""
+                tokens = np.array([[1, 2, 0, 0]])
+                embedding = keras.layers.Embedding(3, 1)
+                embedding.build(tokens.shape)
+                embedding.set_weights([np.array([[5.0], [1.0], [2.0]])])
+                print(float(keras.layers.GlobalAveragePooling1D()(embedding(tokens))[0, 0]))
+            """,
+        ),
+        torch=side(
+            formula="sum of x_t over all t / number of steps",
+            source="torch/nn/modules/sparse.py: Embedding, padding_idx",
+            code="""
+                tokens = torch.tensor([[1, 2, 0, 0]])
+                embedding = torch.nn.Embedding.from_pretrained(torch.tensor([[5.0], [1.0], [2.0]]))
+                print(float(embedding(tokens).mean(dim=1)[0, 0]))
+            """,
+            prints="3.25",
+            align="""
+                tokens = torch.tensor([[1, 2, 0, 0]])
+                embedding = torch.nn.Embedding.from_pretrained(torch.tensor([[5.0], [1.0], [2.0]]))
+                real = (tokens != 0)[:, :, None]
+                print(float(((embedding(tokens) * real).sum(dim=1) / real.sum(dim=1))[0, 0]))
+            """,
+        ),
+    ),
+    Difference(
         id="embedding_padding_row",
         title="The row of padding: an ordinary one in Keras, with mask_zero too; zeros that never learn in torch",
         kind="authoring trap",

@@ -306,10 +306,10 @@ def of_mask(keras: Layer, stage: Stage, leading: bool) -> Cause:
         fix = "pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False), padded at the end"
         confirmed = "torch's state after the real steps alone is Keras's"
     else:
-        entry, fix = None, "(x * mask).sum(1) / mask.sum(1), with the mask as (batch, time, 1)"
+        entry, fix = "masked_mean", "(x * mask).sum(1) / mask.sum(1), with the mask as (batch, time, 1)"
         confirmed = "the mean of Keras's tensors over the real steps alone is what Keras's layer gives"
     ours, theirs = keras.source or stage.keras.source, stage.torch.source
-    return Cause(entry or "masked_mean", "forward", says, fix, "port", confirmed, ours, theirs, entry)
+    return Cause(entry, "forward", says, fix, "port", confirmed, ours, theirs, entry)
 
 
 def told(stages: Mapping[str, Stage], held: Mapping[str, Sequence[Chosen]], asked: Stagewise) -> Iterator[Cause]:
