@@ -51,7 +51,6 @@ COMMANDS = {
 # Of each kind one that takes little.
 ALWAYS = {
     "mnist_softmax --optimizer adamw:beta_1=0 --steps 2",
-    "xor_tanh --seed 545291 --optimizer adam --init zeros --activation linear --lr 1e-4 --steps 100",
     "xor_tanh --activation gelu_tanh --cost clamped --dropout 0.751636 --steps 141 --seed 17 --checkpoints 9",
     "xor_linear --init normal:1e15 --steps 1", "xor_leaky_relu --dropout 0.517947 --steps 2",
 }  # fmt: skip

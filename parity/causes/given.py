@@ -111,7 +111,9 @@ def fitted(ours: Array, theirs: Array) -> tuple[float, float]:
 
 def of_mode(who: str, layers: str = "") -> Cause:
     """Train mode in inference, where eval mode gives what the other side gives, or where it is seen in force."""
-    says = f"{who}'s predict() runs the model in train mode{f', with dropout: {layers}' if layers else ''}"
+    says = (
+        f"{who}'s predict() runs the model in train mode{f', where dropout is in force: in {layers}' if layers else ''}"
+    )
     fix = "module.eval() in predict(), before the model is called" if who == "torch" else "model(x, training=False)"
     confirmed = "called in eval mode, it gives what the other side gives"
     if layers:

@@ -234,7 +234,8 @@ def of_window(part: Part) -> Iterator[Variant]:
     edit: Edit = {"path": torch.path, "set": {"padding": [0] * count}, "pad": flat, "fill": fill}
     same = "same_padding_stride" if max(strides) > 1 else "same_padding_even_kernel"
     entry = {"same": same, "causal": "causal_padding"}.get(padding)
-    ends = ", ".join(f"{a} before and {b} after" for a, b in pads)
+    alike = len(set(pads)) == 1 < count
+    ends = ", ".join(f"{a} before and {b} after" for a, b in pads[: 1 if alike else None]) + " on each axis" * alike
     says = f"Keras's padding=\"{padding}\" pads {ends}; torch's layer does otherwise"
     value = ', value=float("-inf")' if fill else ""
     fix = f"F.pad(x, {tuple(flat)}{value}), then {torch.kind}(..., padding=0)"
