@@ -145,7 +145,10 @@ def named(side: Source) -> str:
 
 
 def require_inputs(request: check.Request) -> None:
-    """Raise UsageError unless there is one source of inputs."""
+    """Raise UsageError unless there is one source of inputs, and numbers of samples and steps that can be."""
+    for name, value, least in (("samples", request.samples, 1), ("steps", request.steps or 0, 0)):
+        if value < least:
+            raise UsageError(f"{name} must be at least {least}, not {value}")
     given = [request.data is not None or request.given is not None, request.inputs is not None, bool(request.shapes)]
     if request.recorded():
         if any(given):
@@ -159,6 +162,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     if options.new is not None:
         return new(options.new)
+    if options.samples is not None and options.data is None:
+        raise UsageError("--samples is what data() is asked for: give --data, too (a --shape begins with the samples)")
+    if options.samples is None:
+        options.samples = check.SAMPLES
     if options.record_side is not None:
         return record(options)
     if options.keras is None or options.torch is None:
@@ -224,14 +231,8 @@ def parser() -> opts.Parser:
     add("torch", nargs="?", metavar="TORCH", help="torch's side, the same")
     add("--data", metavar="FILE", help="a file with data(rng, n), which gives x or (x, y), in Keras's layout")
     add("--inputs", type=Path, metavar="FILE.npz", help="arrays by name; those called y or y_... are targets")
-    add("--shape", type=shape, action="append", metavar="NAME=N,...", help="a random input of this shape; repeatable")
-    add(
-        "--samples",
-        type=int,
-        default=check.SAMPLES,
-        metavar="N",
-        help="samples that data() is asked for (default %(default)s)",
-    )
+    add("--shape", type=shape, action="append", metavar="NAME=N,...", help="a random input, samples first; repeatable")
+    add("--samples", type=int, metavar="N", help=f"samples that data() is asked for (default {check.SAMPLES})")
     add(
         "--weights",
         choices=["port", "keras", "torch", "as-is"],

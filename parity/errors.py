@@ -1,4 +1,9 @@
-"""Errors that the user can mend, each with the exit status of the process."""
+"""Errors that the user can mend, each with the exit status of the process, and their text as it may be printed."""
+
+import re
+
+# Colours and cursors (CSI), titles and links (OSC), and the shorter ones.
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 
 
 class ParityError(Exception):
@@ -23,3 +28,8 @@ class WorkerError(ParityError):
     """A framework's process crashed, was killed or reported an error."""
 
     status = 4
+
+
+def plain(text: str) -> str:
+    """Text without what is addressed to a terminal: colours and other escapes, and what moves the cursor."""
+    return "".join(c for c in ESCAPES.sub("", text) if c.isprintable() or c in "\n\t")

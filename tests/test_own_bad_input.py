@@ -6,6 +6,7 @@ import pytest
 from own_pairs import KERAS, TORCH
 
 from parity.check import check_models
+from parity.check import main as check_command
 from parity.errors import IncomparableError, UsageError, WorkerError
 from parity.ports.check import Request, checked
 
@@ -39,6 +40,7 @@ CASES = {
     "no data": (DENSE, LINEAR, "x = 3\n", r"has no function data\(rng, n\)"),
     "data raises": (DENSE, LINEAR, "def data(rng, n):\n    return 1 / 0\n", r"failed at data.py:2: ZeroDiv"),
     "port raises": (DENSE, LINEAR + PORT + "    module.bias.data.copy_(weights[7])\n", DATA, r"failed at my_torch"),
+    "in colours": (DENSE, "def build():\n    raise ValueError('\\x1b[1mred\\x1b[0m')\n", DATA, "ValueError: red$"),
     "exits": (DENSE, "import sys\nsys.exit(3)\n" + LINEAR, DATA, r"failed at my_torch.py:7: SystemExit: 3"),
 }  # fmt: skip
 
@@ -58,7 +60,7 @@ def test_a_mistake_is_one_line(case, own_workers, tmp_path):
     with pytest.raises(UsageError) as raised:
         checked(Request(keras, torch, data=data), own_workers, tmp_path / "out")
     assert re.search(said, str(raised.value)), str(raised.value)
-    assert "\n" not in str(raised.value)
+    assert str(raised.value).isprintable()
 
 
 def test_a_map_that_names_what_is_not_there(own_workers, tmp_path):
@@ -83,6 +85,8 @@ def test_models_without_weights(own_workers, tmp_path):
     [
         ({}, "give inputs: one of"),
         ({"data": "data.py", "shapes": {"x": (2, 4)}}, "give inputs: one of"),
+        ({"data": "data.py", "samples": 0}, "samples must be at least 1, not 0"),
+        ({"data": "data.py", "steps": -1}, "steps must be at least 0, not -1"),
         ({"data": "data.py", "keras": "nowhere.py"}, r"nowhere.py: there is no such file"),
         ({"data": "data.py", "keras": "model.h5"}, r"give a Python file, or module:function"),
         ({"data": "data.py", "keras": lambda: None}, "is no function of a file"),
@@ -95,6 +99,12 @@ def test_a_request_that_cannot_be_carried_out(settings, said, tmp_path, monkeypa
     with pytest.raises(UsageError, match=said):
         check_models(**settings)
     assert not (tmp_path / "runs").exists()
+
+
+def test_samples_are_for_data_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="--samples is what data"):
+        check_command(["my_keras.py", "my_torch.py", "--shape", "x=2,4", "--samples", "2"])
 
 
 def test_a_folder_that_is_no_recording(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from parity.diagnosis import diagnose
 from parity.diagnosis.value import CLASSES, Cause, Diagnosis, Finding, chosen
 from parity.differences import DIFFERENCES
+from parity.errors import plain
 from parity.experiment.experiments import EXPERIMENTS
 from parity.experiment.optimizers import OPTIMIZERS
 from parity.experiment.requested import with_activation
@@ -19,7 +20,7 @@ from parity.report.sentence import sentence
 from parity.report.wrapped import Line, wrapped
 from parity.verdict import Check, Verdict, judge, judge_alone, outcome
 from parity.verdict.checks import beyond, often, result_of
-from parity.workers.processes import plain, telling
+from parity.workers.processes import telling
 
 
 def printed(sides, verdict, diagnosis=None, width=None):

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from parity.errors import ParityError, UsageError
+from parity.errors import ParityError, UsageError, plain
 from parity.models.places import raised
 
 LONGEST = 400
@@ -80,7 +80,7 @@ def telling(what: str) -> Iterator[None]:
     except BaseException as error:
         if type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError") or "allocate memory" in str(error):
             raise MemoryError(str(error)) from error
-        said = " ".join(str(error).split())[:LONGEST]
+        said = " ".join(plain(str(error)).split())[:LONGEST]
         place = raised(error.__traceback__)
         if isinstance(error, SyntaxError) and error.filename is not None:
             place = f"{Path(error.filename).name}:{error.lineno}"

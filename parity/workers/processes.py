@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from parity.errors import IncomparableError, ParityError, UsageError, WorkerError
+from parity.errors import IncomparableError, ParityError, UsageError, WorkerError, plain
 from parity.experiment.spec import FRAMEWORKS, Framework
 from parity.workers.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob, TensorsJob
 
@@ -33,8 +33,6 @@ GRACE_SECONDS = 3
 # An import takes seconds, from a cold network disk a minute; one that takes longer hangs.
 IMPORT_SECONDS = 300
 LAST_LINES = 5
-# Colours and cursors (CSI), titles and links (OSC), and the shorter ones.
-ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 # What TensorFlow writes while it is imported, whatever becomes of it: hints and warnings of its own log, with the time
 # in front in either of two forms, and what follows them. Its errors of a later time have the same form, and E or F.
 STARTING = re.compile(
@@ -46,11 +44,6 @@ STARTING = re.compile(
 
 def silent(done: int, steps: int) -> None:
     """Show no progress."""
-
-
-def plain(text: str) -> str:
-    """Text without what is addressed to a terminal: colours and other escapes, and what moves the cursor."""
-    return "".join(c for c in ESCAPES.sub("", text) if c.isprintable() or c in "\n\t")
 
 
 def telling(lines: Iterable[str]) -> list[str]:
