@@ -5,7 +5,9 @@ import pytest
 from benchmarks.own_pairs import honest, planted
 
 
-@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(n, marks=pytest.mark.ci) for n in range(2, 24))])
+@pytest.mark.parametrize(
+    "seed", [*range(2), *(pytest.param(n, marks=pytest.mark.ci if n < 12 else pytest.mark.slow) for n in range(2, 24))]
+)
 def test_an_honest_pair_is_parity(seed, own_workers):
     parity, share = honest(seed, own_workers)
     assert parity
@@ -14,6 +16,8 @@ def test_an_honest_pair_is_parity(seed, own_workers):
     assert share < 1 / 2
 
 
-@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(n, marks=pytest.mark.ci) for n in range(2, 24))])
+@pytest.mark.parametrize(
+    "seed", [*range(2), *(pytest.param(n, marks=pytest.mark.ci if n < 12 else pytest.mark.slow) for n in range(2, 24))]
+)
 def test_a_fault_is_found_where_it_is(seed, own_workers):
     assert planted(seed, own_workers) in (True, None)

@@ -38,7 +38,7 @@ def status_of(folder):
     return json.loads(path.read_text())["status"] if path.exists() else None
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_framework_that_crashes(tmp_path):
     (tmp_path / "torch.py").write_text(ABORTS)
     done = run("parity.run", "xor_tanh", "--steps", 10, "--out", "out", folder=tmp_path)

@@ -21,7 +21,6 @@ STEPS, CHECKPOINTS = 12, 6
 ALWAYS = {
     ("a layer is 1e-12 too large", "tf"), ("the second moment is not restored", "torch"),
     ("weights are shrunk at step 8 only", "tf"), ("Keras's epsilon for a batch norm", "torch"),
-    ("probabilities are taken for samples", "tf"), ("the oldest pair is not dropped", "torch"),
 }  # fmt: skip
 # The others are planted by benchmarks/detection.py, in longer runs: they act later.
 CASES = [

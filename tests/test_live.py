@@ -60,8 +60,10 @@ print(name)
 """
 
 
-@pytest.mark.ci
-@pytest.mark.parametrize(("eps", "verdict"), [("1e-3", "parity"), ("1e-5", "mismatch")])
+@pytest.mark.parametrize(
+    ("eps", "verdict"),
+    [pytest.param("1e-3", "parity", marks=pytest.mark.slow), pytest.param("1e-5", "mismatch", marks=pytest.mark.ci)],
+)
 def test_live_models_are_held_against_each_other_and_left_alone(eps, verdict, tmp_path):
     # Once in a process where nobody has set TensorFlow's seed.
     code = CELLS.replace("EPS", eps).replace("SEED", "keras.utils.set_random_seed(5)" if verdict == "parity" else "")

@@ -273,7 +273,7 @@ ILL_CONDITIONED = {
 
 # The one that takes least, and those that CI runs besides.
 ALWAYS = {"zero biases at a kink"}
-IN_CI = {"Adagrad on vanishing gradients", "Rprop on vanishing gradients", "dead units", "saturated outputs"}
+IN_CI = {"Adagrad on vanishing gradients", "dead units"}
 MARKS = {case: pytest.mark.ci if case in IN_CI else pytest.mark.slow for case in ILL_CONDITIONED}
 
 

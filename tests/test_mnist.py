@@ -102,7 +102,7 @@ def test_the_loader_gives_the_original_digits(side, mnist_folder, tmp_path):
         assert (copy / loader).is_dir()
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_training_on_all_of_it(mnist_folder, tmp_path):
     """As a user does it: each framework by its own loader, and the same digits to the hash."""
     folder = put(mnist_folder, tmp_path / "cache")

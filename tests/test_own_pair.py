@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from commands import run
-from own_pairs import IMAGES, PAIRS, Pair
+from own_pairs import IMAGES, PAIRS, REALS, TARGET, Fault, Pair, data
 
 from parity.errors import UsageError
 from parity.ports.check import Request, checked, record_side
@@ -125,6 +125,62 @@ def test_a_layer_without_a_partner_is_never_parity(own_workers, tmp_path):
     )
     report = checked(request(paths), own_workers, tmp_path / "out")
     assert report.verdict != "parity", str(report)
+
+
+TWINS = (
+    """
+def build():
+    inputs = keras.Input((4,))
+    x = layers.Dense(5)(inputs)
+    x = layers.Dense(4, activation="tanh")(x) + layers.Dense(4, activation="tanh")(x)
+    return keras.Model(inputs, layers.Dense(1)(x))
+""",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(4, 5), nn.Linear(4, 1)
+        self.one, self.two = nn.Linear(5, 4), nn.Linear(5, 4)
+
+    def forward(self, x):
+        x = self.first(x)
+        return self.head(torch.tanh(self.one(x)) + torch.tanh(self.two(x)))
+
+
+def build():
+    return Net()
+""",
+)
+
+
+def test_layers_that_nothing_tells_apart_accuse_nobody(own_workers, tmp_path):
+    """Their weights are not moved, so what comes after them proves nothing, until a map says which is which."""
+    pair = Pair(*TWINS, data(REALS.format(4), TARGET), (), optimizer=None)
+    paths = pair.write(tmp_path / "pair")
+    report = checked(request(paths), own_workers, tmp_path / "one")
+    assert report.verdict == "insufficient", str(report)
+    assert str(report).startswith("insufficient: results differ, but it is not known which layer is which\n")
+    assert 'Say it in the map: "dense_1" = "one"' in str(report)
+    (tmp_path / "map.toml").write_text('"dense_1" = "one"\n')
+    assert checked(request(paths, map=tmp_path / "map.toml"), own_workers, tmp_path / "two").verdict == "parity"
+
+
+def test_a_fault_before_layers_that_nothing_tells_apart_is_one(own_workers, tmp_path):
+    fault = Fault("x = self.first(x)", "x = self.first(1.001 * x)", "forward", "dense")
+    paths = Pair(*TWINS, data(REALS.format(4), TARGET), (fault,), optimizer=None).write(tmp_path / "pair", fault)
+    report = checked(request(paths), own_workers, tmp_path / "out")
+    assert report.verdict == "mismatch", str(report)
+    assert report.first_divergence.name.startswith("dense ~ "), str(report)
+
+
+def test_a_layer_of_another_size_is_named(own_workers, tmp_path):
+    keras = "\ndef build():\n    return keras.Sequential([keras.Input((4,)), layers.Dense(6), layers.Dense(1)])\n"
+    torch = "\ndef build():\n    return nn.Sequential(nn.Linear(4, 7), nn.Linear(7, 1))\n"
+    paths = Pair(keras, torch, data(REALS.format(4), TARGET), (), optimizer=None).write(tmp_path / "pair")
+    report = checked(request(paths), own_workers, tmp_path / "out")
+    assert report.verdict == "mismatch", str(report)
+    assert (report.first_divergence.level, report.first_divergence.name) == ("weights", "dense ~ 0"), str(report)
+    assert "  of two sizes: Dense 4x6 in Keras, Linear 7x4 in torch\n" in str(report)
 
 
 def test_the_files_to_start_with_run_as_they_are(tmp_path):

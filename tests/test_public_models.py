@@ -8,7 +8,7 @@ from parity.ports.findings import LEVELS
 
 KERAS = "import keras\n\n\ndef build():\n    return keras.applications.{}\n"
 TORCH = "import torch\nimport torchvision\n\n\ndef build():\n    return torchvision.models.{}\n\n\n" + IMAGES
-SMALL = "(weights=None, input_shape=(64, 64, 3), classes=10, classifier_activation=None)"
+SMALL = "(weights=None, input_shape=({0}, {0}, 3), classes=10, classifier_activation=None)"
 EQUAL = (
     "\n\ndef equal():\n    model = build()\n    for layer in model.modules():\n"
     "        if isinstance(layer, torch.nn.BatchNorm2d):\n            layer.eps = 1.001e-5\n    return model\n"
@@ -21,18 +21,22 @@ TRAINED = (
     "\n\ndef loss(outputs, targets):\n    return torch.nn.functional.cross_entropy(outputs, targets)\n\n\n"
     "def optimizer(parameters):\n    return torch.optim.SGD(parameters, 0.01, momentum=0.9)\n",
 )
-DATA = "def data(rng, n):\n    return rng.normal(size=(n, 64, 64, 3)).astype('float32'), rng.integers(0, 10, size=n)\n"
+DATA = (
+    "def data(rng, n):\n    return rng.normal(size=(n, {0}, {0}, 3)).astype('float32'), rng.integers(0, 10, size=n)\n"
+)
 
 
-def compared(keras, torch, build, own_workers, folder, steps=0):
+def compared(keras, torch, build, own_workers, folder, steps=0, size=64, samples=2):
     folder.mkdir(exist_ok=True)
     training = TRAINED if steps else ("", "")
     equal = EQUAL.replace("layer.eps = 1.001e-5", "layer.eps, layer.momentum = 1.001e-5, 0.01")
-    (folder / "my_keras.py").write_text(KERAS.format(keras + SMALL) + training[0])
+    (folder / "my_keras.py").write_text(KERAS.format(keras + SMALL.format(size)) + training[0])
     (folder / "my_torch.py").write_text(TORCH.format(torch + "(num_classes=10)") + equal + training[1])
-    (folder / "data.py").write_text(DATA)
+    (folder / "data.py").write_text(DATA.format(size))
     sides = str(folder / "my_keras.py"), f"{folder / 'my_torch.py'}:{build}"
-    return checked(Request(*sides, data=str(folder / "data.py"), samples=2, steps=steps), own_workers, folder / "out")
+    return checked(
+        Request(*sides, data=str(folder / "data.py"), samples=samples, steps=steps), own_workers, folder / "out"
+    )
 
 
 @pytest.mark.ci
@@ -46,6 +50,8 @@ def test_densenet(own_workers, tmp_path):
     alone = [finding.name for finding in report.alone if finding.result == "failed"]
     assert len(alone) == 121
     assert all("bn ~" in name for name in alone)
+    assert [(cause.name, cause.entry) for cause in report.causes] == [("epsilon", "batchnorm_epsilon")]
+    assert "in 121 layers" in report.causes[0].says
     report = compared("DenseNet121", "densenet121", "equal", own_workers, tmp_path / "equal")
     assert report.verdict == "parity", str(report)
     assert sum(finding.level == "forward" for finding in report.findings) > 400
@@ -65,10 +71,36 @@ def test_a_step_of_densenet(own_workers, tmp_path):
     assert not any(failed[level] for level in passing), failed
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_mobilenet(own_workers, tmp_path):
     """Where stride 2 is padded: Keras at the end alone. torchvision's ReLUs work in place."""
     pytest.importorskip("torchvision")
     report = compared("MobileNetV2", "mobilenet_v2", "build", own_workers, tmp_path)
     assert report.first_divergence is not None
     assert report.first_divergence.name == "Conv1 ~ features.0.0", str(report)
+    assert [cause.name for cause in report.causes] == ["same_padding_stride", "epsilon"], str(report)
+
+
+@pytest.mark.slow
+def test_resnet(own_workers, tmp_path):
+    """Two architectures by one name: epsilon, the convolution of a block that has the stride, and biases."""
+    pytest.importorskip("torchvision")
+    report = compared("ResNet50", "resnet50", "build", own_workers, tmp_path)
+    assert [cause.entry for cause in report.causes] == ["batchnorm_epsilon", "stride_position"], str(report)
+    assert "in 50 layers" in report.causes[0].says
+    assert "in 3 layers" in report.causes[1].says
+    assert report.excluded == ()
+    assert "and 52 more: torch has no bias there; it is 0 everywhere" in str(report)
+
+
+@pytest.mark.slow
+def test_vgg(own_workers, tmp_path):
+    """The order in which a feature map is flattened, and how to turn the columns."""
+    pytest.importorskip("torchvision")
+    report = compared("VGG16", "vgg16", "build", own_workers, tmp_path, size=224, samples=1)
+    assert report.first_divergence is not None
+    assert (report.first_divergence.level, report.first_divergence.name) == ("forward", "fc1 ~ classifier.0"), str(
+        report
+    )
+    assert [cause.name for cause in report.causes] == ["flatten_order"], str(report)
+    assert ".transpose(0, 3, 1, 2)" in report.causes[0].fix

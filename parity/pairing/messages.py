@@ -19,10 +19,10 @@ MOST = 4
 def messages(pairing: Pairing, matcher: Matcher, with_values: bool) -> Iterator[str]:
     """All sentences on a pairing: what is left over, what is ambiguous, what was guessed."""
     said: set[int] = set()
-    for group in whole_groups(matcher):
-        if len(group[0]) == len(group[1]):
-            yield ambiguous(group, with_values)
-            said |= {id(item) for items in group for item in items}
+    for group in even_groups(matcher):
+        yield ambiguous(group, with_values)
+        said |= {id(item) for items in group for item in items}
+    said |= {id(item) for items in of_two_sizes(matcher) for item in items}
     yield from left_over(pairing, matcher, said)
     yield from untied(pairing)
     yield from guesses(pairing)
@@ -38,6 +38,11 @@ def whole_groups(matcher: Matcher) -> list[Group]:
             found.append(group)
             seen |= members
     return found
+
+
+def even_groups(matcher: Matcher) -> list[Group]:
+    """The groups that stayed unpaired, of as many on both sides: nothing tells which is which."""
+    return [group for group in whole_groups(matcher) if len(group[0]) == len(group[1])]
 
 
 def quoted(names: Sequence[str]) -> str:
@@ -101,6 +106,22 @@ def swapped(item: Item, others: Sequence[Item]) -> str:
             transposed = ": are in and out swapped, as in a transposed convolution?" if len(own[1]) > 2 else ""
             return f"; {theirs[0]} {theirs[1]} has its numbers, but fits no transform of {own[0]} {own[1]}{transposed}"
     return ""
+
+
+def of_two_sizes(matcher: Matcher) -> list[tuple[Item, Item]]:
+    """Free items of one kind, as many on both sides, in their order, that do not fit each other: their sizes differ."""
+    ours, theirs = matcher.free()
+    found: list[tuple[Item, Item]] = []
+    for name in dict.fromkeys(form.name for item in ours if item.part for form in item.part.forms):
+        own, other = ([item for item in items if of_form(item, name)] for items in (ours, theirs))
+        if len(own) == len(other) and not any(matcher.fit(k, t) for k in own for t in other):
+            found += [(k, t) for k, t in zip(own, other, strict=True) if not swapped(k, [t])]
+    return found
+
+
+def of_form(item: Item, name: str) -> bool:
+    """Whether an item can be read in a form."""
+    return item.part is not None and any(form.name == name for form in item.part.forms)
 
 
 def main_weight(layer: Layer) -> tuple[str, tuple[int, ...]] | None:

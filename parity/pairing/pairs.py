@@ -42,7 +42,9 @@ class PairingMap:
 class Pairing:
     """Which of Keras's layers is which of torch's, in Keras's order.
 
-    `unpaired` are paths of layers with weights that have no partner, `ignored` those that the user's map leaves out.
+    `unpaired` are paths of layers with weights that have no partner. Among them are the `ambiguous`, Keras's that
+    fit as many of torch with nothing that tells these apart, and those of `two_sizes`: Keras's path, torch's, and both
+    sizes in words. `ignored` are those that the user's map leaves out.
     """
 
     keras: Model
@@ -50,6 +52,8 @@ class Pairing:
     pairs: tuple[Pair, ...]
     unpaired: Mapping[Side, tuple[str, ...]] = field(default_factory=lambda: {"keras": (), "torch": ()})
     ignored: tuple[str, ...] = ()
+    ambiguous: tuple[str, ...] = ()
+    two_sizes: tuple[tuple[str, str, str], ...] = ()
     messages: tuple[str, ...] = ()
     given: PairingMap = field(default_factory=PairingMap)
 

@@ -17,7 +17,7 @@ from parity.models.described import Model
 from parity.pairing.given import resolved, selected
 from parity.pairing.items import Item, Side
 from parity.pairing.matching import Found, Matcher
-from parity.pairing.messages import messages
+from parity.pairing.messages import even_groups, messages, of_two_sizes, sizes
 from parity.pairing.pairs import Pair, Pairing, PairingMap
 from parity.pairing.stacked import stacked
 from parity.pairing.tying import tied_pair, with_flattening
@@ -64,6 +64,8 @@ def pair(
         tuple(pairs[position] for position in sorted(pairs)),
         {"keras": unpaired[0], "torch": unpaired[1]},
         given.ignore,
+        tuple(item.path for ours, _ in even_groups(matcher) for item in ours),
+        tuple((k.path, t.path, f"{sized(k)} in Keras, {sized(t)} in torch") for k, t in of_two_sizes(matcher)),
         (),
         given,
     )
@@ -72,6 +74,11 @@ def pair(
     return replace(
         found, messages=tuple(messages(found, matcher, keras_values is not None and torch_values is not None))
     )
+
+
+def sized(item: Item) -> str:
+    """What an item is, and how large its first weight."""
+    return f"{item.layer.kind} {sizes(item)}"
 
 
 def weightless(keras: Item, torch: Item, rule: Literal["map", "structure"]) -> Pair:

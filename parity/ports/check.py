@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from parity.ports.findings import Finding
 from parity.ports.generic import generic
 from parity.ports.job import ForceJob, InputsJob, OpenJob, PortJob, RecordJob
 from parity.ports.judge import Judge, Side
-from parity.ports.levels import alone, judge_of, judged, to_force
+from parity.ports.levels import alone, doubted, judge_of, judged, to_force
 from parity.ports.recording import Opened
 from parity.ports.report import Report
 from parity.ports.saving import Saving
@@ -131,7 +131,7 @@ class Check:
         proofs = proven(pairing, self.start["keras"], self.start["torch"])
         judge = judge_of(sides["keras"], sides["torch"], pairing)
         findings = [unloaded(finding, untouched, self.start["torch"]) for finding in judged(judge, proofs)]
-        findings += self.uncovered(pairing)
+        findings = [*doubted(findings, judge), *self.uncovered(pairing, findings)]
         report = Report(sides["keras"], sides["torch"], pairing, tuple(findings), tuple(self.notes), self.out)
         report = replace(report, strict=self.request.strict, always=self.request.notes)
         if any(finding.result == "failed" and finding.level == "forward" for finding in findings):
@@ -228,7 +228,10 @@ class Check:
         if owner not in self.start:
             self.start[owner], changed = generic(self.built[owner], views)
             if changed:
-                self.notes.append(f"{len(changed)} weights that are 0 or 1 when built were moved, to tell them apart")
+                count = "1 weight that is" if len(changed) == 1 else f"{len(changed)} weights that are"
+                self.notes.append(
+                    f"{count} 0 or 1 when built {'was' if len(changed) == 1 else 'were'} moved, to tell them apart"
+                )
         if owner == "torch":
             # What torch has as a sum is added up, and must not be rounded to float32 for it.
             self.start[owner] = {n: w.astype("f8") if w.dtype.kind == "f" else w for n, w in self.start[owner].items()}
@@ -240,7 +243,8 @@ class Check:
             return
         found = moved(pairing, self.start[owner], owner)
         self.start[other] = {**generic(self.built[other], ())[0], **found.values}
-        self.notes += [*found.notes, *found.lost]
+        # What the models differ in comes before what was done to them.
+        self.notes[:0] = [*found.notes, *found.lost]
         for link in (link for p in pairing.pairs for link in p.links if len(link.torch) > 1):
             self.frozen += [view.name for view in link.torch[1:]]
         if self.frozen:
@@ -282,17 +286,33 @@ class Check:
         recorded, arrays = recording.load_recorded(self.out / side)
         return Side(self.opened[side], recorded, arrays, self.start[side])
 
-    def uncovered(self, pairing: Pairing) -> list[Finding]:
-        """The layers with weights that have no partner: what they do is in no pair's proof."""
+    def uncovered(self, pairing: Pairing, findings: Sequence[Finding]) -> list[Finding]:
+        """The layers with weights that have no partner: what they do is in no pair's proof.
+
+        Those that have two sizes are what differs first, where results do.
+        """
         found = []
+        if any(finding.level == "forward" and finding.result == "failed" for finding in findings):
+            for keras, torch, said in pairing.two_sizes:
+                places = placed(pairing, "keras", keras), placed(pairing, "torch", torch)
+                found.append(Finding("weights", f"{keras} ~ {torch}", "failed", f"of two sizes: {said}", *places))
+        named = {path for keras, torch, _ in pairing.two_sizes for path in (keras, torch)} if found else set()
         for side in KINDS:
             model = pairing.model(side)
             for path in pairing.unpaired[side]:
+                if path in named:
+                    continue
                 layer = model.layer(path.partition(":")[0])
                 used = bool(layer.writes)
                 reason = f"{'' if used else 'never called, and '}has no partner: name it in a map, or ignore it there"
                 found.append(Finding("weights", f"{side}'s {path}", "not_judged", reason, needed=used))
         return found
+
+
+def placed(pairing: Pairing, side: Framework, path: str) -> str:
+    """A layer, and the line of the user's code that made it."""
+    source = pairing.model(side).layer(path.partition(":")[0]).source
+    return f"{path}  {source}" if source else path
 
 
 def checked(request: Request, workers: Workers, out: Path) -> Report:

@@ -13,6 +13,10 @@ from parity.ports.judge import Array, Judge, Side
 from parity.ports.stages import matched
 from parity.verdict.checks import Result
 
+# What is judged before any layer is called.
+EARLY: tuple[Level, ...] = ("settings", "inputs", "weights")
+# Why a result that differs is no failure.
+DOUBT = "it comes after layers that could not be told apart, and whose weights were not moved"
 TRAIN_MODE: tuple[Level, ...] = ("training forward", "buffers")
 TRAINING: tuple[Level, ...] = ("optimizer step", "steps", "forward after training")
 # What an optimizer of Keras's keeps of a weight, and torch's names of the same thing; where torch's stock optimizer has
@@ -55,6 +59,24 @@ def judged(judge: Judge, proofs: Sequence[Proof]) -> list[Finding]:
     found += sides.alone(judge)
     found += judge.in_float32()
     return found
+
+
+def doubted(findings: Sequence[Finding], judge: Judge) -> list[Finding]:
+    """Findings without the failures of what comes after layers that could not be told apart.
+
+    Their weights were not moved, so that results differ whether or not the models do. What fails before them fails.
+    """
+    ambiguous = {path.partition(":")[0] for path in judge.pairing.ambiguous}
+    order = [call.name for call in judge.keras.recorded.calls["eval"] if call.layer in ambiguous]
+    if not order:
+        return list(findings)
+    calls = [call.name for call in judge.keras.recorded.calls["eval"]]
+    doubtful = {stage.name for stage in judge.stages if calls.index(stage.keras.name) >= calls.index(order[0])}
+    failed = [finding for finding in findings if finding.result == "failed"]
+    before = {stage.name for stage in judge.stages} - doubtful
+    if any(f.level in EARLY or (f.level == "forward" and f.name in before) for f in failed):
+        return list(findings)
+    return [replace(f, result="not_judged", reason=DOUBT) if f.result == "failed" else f for f in findings]
 
 
 def inputs(judge: Judge) -> Iterator[Finding]:

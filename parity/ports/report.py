@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from parity.pairing.pairs import Pairing
 from parity.pairing.settings import compared
 from parity.ports.findings import LEVELS, Finding, conclude, first_divergence
 from parity.ports.judge import Side
+from parity.ports.levels import DOUBT
 from parity.recordings.files import write_whole
 from parity.verdict.checks import EXIT_STATUS, VerdictName
 
@@ -53,7 +54,9 @@ class Report:
     def __str__(self) -> str:
         *lines, report, verdict = self.lines()
         room = max(0, MOST_LINES - len(lines) - 2)
-        notes = [f"  note: {said}" for said in [*self.pairing.messages, *self.notes]]
+        told = [] if self.first_divergence is None else self.partnerless(self.first_divergence)
+        messages = [said for said in self.pairing.messages if said not in told]
+        notes = [f"  note: {said}" for said in gathered([*messages, *self.notes])]
         always = [f"  {said}" for said in (*self.always, self.saved) if said]
         return "\n".join([*lines[: MOST_LINES - 2], *notes[: min(room, SHOWN)], *always, report, verdict])
 
@@ -103,6 +106,8 @@ class Report:
     def without_divergence(self) -> str:
         """The first line where nothing failed."""
         if self.verdict == "insufficient":
+            if any(finding.reason == DOUBT for finding in self.findings):
+                return "insufficient: results differ, but it is not known which layer is which"
             lacking = [f"{f.name} ({f.reason})" for f in self.findings if f.needed and f.result == "not_judged"]
             return f"insufficient: nothing differs, but not everything could be judged: {'; '.join(lacking[:SHOWN])}"
         counts = sum(finding.result == "passed" for finding in self.findings)
@@ -113,6 +118,7 @@ class Report:
         if first.keras or first.torch:
             yield f"  keras  {first.keras or '-'}"
             yield f"  torch  {first.torch or '-'}"
+        yield from (f"  {said}" for said in self.partnerless(first))
         if first.inside:
             yield f"  the stage has in it, without partners: {'; '.join(first.inside[:SHOWN])}"
         if first.values is not None and first.bound is not None:
@@ -125,13 +131,19 @@ class Report:
             yield f"  {first.reason}"
         near = [setting for setting in compared(self.pairing) if setting.keras in self.near(first)]
         said = [setting.says for setting in near if setting.level in (None, first.level)]
-        if said:
+        # A cause says which of them it is.
+        if said and not self.causes:
             yield f"  settings that differ there: {'; '.join(said[:2])}"
         apart = [f for f in self.findings if f.level == "forward" and f.name.startswith("output") and f.measured]
         if apart:
             size = max(float(np.max(np.abs(v))) for n, v in self.keras.arrays.items() if n.startswith("outputs/eval/"))
             worst = max(f.measured or 0.0 for f in apart)
             yield f"  results of the whole models in eval mode: {worst:.2g} apart, of values up to {size:.2g}"
+
+    def partnerless(self, first: Finding) -> list[str]:
+        """What is to be said of layers without a partner in the stage that differs first."""
+        stage = [word.split("  ")[0] for word in (first.keras, first.torch, *first.inside) if word]
+        return [said for said in self.pairing.messages if any(f'"{name}"' in said for name in stage)]
 
     def why(self) -> Iterator[str]:
         """The causes: a sentence, the lines, what to write instead."""
@@ -171,7 +183,8 @@ class Report:
             if found["passed"] + found["failed"]
         ]
         yield f"  within rounding: {', '.join(passed)}"
-        if self.alone:
+        # Where causes explain every stage, they say how many.
+        if self.alone and not (self.causes and not self.excluded):
             failing = [finding.name for finding in self.alone if finding.result == "failed"]
             names = ", ".join(failing[:SHOWN]) + (f" and {len(failing) - SHOWN} more" if len(failing) > SHOWN else "")
             right = len(self.alone) - len(failing)
@@ -262,3 +275,13 @@ class Report:
     def write(self) -> None:
         """Write verdict.json into the report's folder."""
         write_whole(self.folder / "verdict.json", (json.dumps(self.as_json(), indent=2) + "\n").encode())
+
+
+def gathered(notes: Iterable[str]) -> list[str]:
+    """Notes, those that say the same of several weights ("NAME: ...") as one."""
+    found: dict[str, list[str]] = {}
+    for note in notes:
+        name, _, said = note.partition(": ")
+        found.setdefault(said or note, []).append(name)
+    more = {said: f" and {len(names) - 1} more" if names[1:] else "" for said, names in found.items()}
+    return [said if names[0] == said else f"{names[0]}{more[said]}: {said}" for said, names in found.items()]
