@@ -9,39 +9,45 @@ if __name__ == "__main__":
 import shlex
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from parity.book.lab import Costs, Lab, costs_of
+from parity.commands import folders
 from parity.commands import options as opts
 from parity.differences import DIFFERENCES, Difference, Effect
 from parity.differences.text import listing, markdown, plain
 from parity.errors import UsageError
 from parity.experiment.requested import choose, one_of
-from parity.experiment.spec import FRAMEWORKS, Experiment, Framework, own_choices
+from parity.experiment.spec import FRAMEWORKS, Experiment, own_choices
 from parity.verdict import Verdict, judge
 from parity.workers.installed import missing_frameworks
-from parity.workers.pairs import record_pair
 from parity.workers.processes import available_cpus, started
+
+if TYPE_CHECKING:
+    from parity.ports.report import Report
 
 EPILOG = """\
 example:
   python -m parity.explain adam_epsilon_position
   python -m parity.explain adam
+  python -m parity.explain --html book   # all of it as pages, and chapters for classes; start with book/index.html
 without ID it lists all of them
 exit status: 0 explained, 2 usage, 4 a worker failed, 130 interrupted
 """
 # The cost before the 101st update is that after 100.
 SHOWN = (1, 100)
-CHECKPOINTS = 2
 
 
 class Pair(NamedTuple):
-    """The result of one pair of recordings: its name, the verdict, and each side's costs after SHOWN steps."""
+    """The result of one pair of recordings: its name, the verdict, and each side's cost in every step."""
 
     name: str
     verdict: Verdict
-    costs: dict[Framework, list[float]]
+    costs: Costs
 
 
 @dataclass(frozen=True)
@@ -92,10 +98,16 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--no-run", action="store_true", help="only the text: measure no effect")
     parser.add_argument("--markdown", action="store_true", help="print all of them as Markdown: docs/differences.md")
+    parser.add_argument(
+        "--html", type=Path, metavar="DIR", help="write all of them as pages into this new folder, with chapters"
+    )
     parser.add_argument("--time-limit", type=opts.seconds, metavar="SECONDS", help="of each framework's steps")
     options = parser.parse_args(arguments)
-    if options.markdown and options.difference is not None:
-        raise UsageError("--markdown prints all differences; give no ID with it")
+    if options.difference is not None and (options.markdown or options.html):
+        does = "--markdown prints" if options.markdown else "--html writes"
+        raise UsageError(f"{does} all differences; give no ID with it")
+    if options.html is not None:
+        return write_book(options.html, options.no_run, options.time_limit)
     if options.markdown:
         print(markdown(), end="")
         return 0
@@ -123,13 +135,17 @@ def remarked(text: Explanation) -> Explanation:
     return replace(text, remark=f"measured over {max(SHOWN)} steps of {effect.options}:")
 
 
-def realised(effect: Effect) -> tuple[Experiment, Experiment]:
-    """The effect's experiment with each side in its own way, and with both in torch's."""
+def typed(words: str) -> Experiment:
+    """The experiment that parity.run makes of these words."""
     parser = opts.Parser(prog="parity.run")
     opts.add_experiment_options(parser)
-    alike = opts.experiment(parser.parse_args([*shlex.split(effect.options), "--steps", str(max(SHOWN) + 1)]))
+    return opts.experiment(parser.parse_args(shlex.split(words)))
+
+
+def realised(effect: Effect) -> tuple[Experiment, Experiment]:
+    """The effect's experiment with each side in its own way, and with both in torch's."""
     own = {side: own_choices(side)[effect.field] for side in FRAMEWORKS}
-    alike = choose(alike, f"{effect.field}={own['torch']}")
+    alike = choose(typed(f"{effect.options} --steps {max(SHOWN) + 1}"), f"{effect.field}={own['torch']}")
     return choose(alike, f"tf:{effect.field}={own['tf']}"), alike
 
 
@@ -138,15 +154,56 @@ def measured(text: Explanation, time_limit: float | None) -> Explanation:
     effect = text.difference.effect
     if effect is None or text.remark is None or missing_frameworks():
         return text
-    threads = max(1, available_cpus() // len(FRAMEWORKS))
     names = "each in its own way", "both in torch's way"
-    pairs = []
-    with tempfile.TemporaryDirectory() as folder, started("cpu", threads, time_limit) as workers:
-        for name, experiment in zip(names, realised(effect), strict=True):
-            sides = record_pair(workers, experiment, Path(folder) / name, checkpoints=CHECKPOINTS)
-            costs = {side.manifest.framework: [float(side.trace["cost"][k]) for k in SHOWN] for side in sides}
-            pairs.append(Pair(name, judge(*sides), costs))
+    with tempfile.TemporaryDirectory() as folder, started("cpu", threads(), time_limit) as workers:
+        lab = Lab(workers, Path(folder), typed)
+        recorded = [lab.recorded(experiment) for experiment in realised(effect)]
+        pairs = [Pair(name, judge(*pair), costs_of(pair)) for name, pair in zip(names, recorded, strict=True)]
     return replace(text, pairs=tuple(pairs))
+
+
+def threads() -> int:
+    """How many threads each framework gets."""
+    return max(1, available_cpus() // len(FRAMEWORKS))
+
+
+def write_book(folder: Path, no_run: bool, time_limit: float | None) -> int:
+    """Write the book into a new folder; without the frameworks, or unasked, no page measures anything."""
+    # They take their time to load, and all but the book does without.
+    from parity.book import made as book
+    from parity.report.console import Progress
+
+    missing = missing_frameworks()
+    if missing and not no_run:
+        raise UsageError(f"chapters take both frameworks, here is no {', '.join(missing)}: give --no-run for the rest")
+    with (
+        folders.written_to(folder, option="--html"),
+        Progress(quiet=False, unit="pages") as progress,
+        ExitStack() as stack,
+    ):
+        told = progress.named("book")
+        if no_run:
+            files = book.write(folder, None, None, lambda entry: (), told)
+        else:
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            lab = Lab(stack.enter_context(started("cpu", threads(), time_limit)), place, typed)
+            files = book.write(folder, lab, partial(checked_port, time_limit), partial(effect_of, lab), told)
+    print(f"{len(files)} pages are written; begin with {files[0]}")
+    return 0
+
+
+def effect_of(lab: Lab, entry: Difference) -> list[Costs]:
+    """What comes of a choice: the costs with each side in its own way, and with both in torch's."""
+    assert entry.effect is not None
+    return [costs_of(lab.recorded(experiment)) for experiment in realised(entry.effect)]
+
+
+def checked_port(time_limit: float | None, keras: Path, torch: Path, data: Path, out: Path) -> "Report":
+    """The report on a port."""
+    from parity.ports.check import Request, checked
+
+    with started("cpu", available_cpus(), time_limit, module="parity.ports.worker") as workers:
+        return checked(Request(str(keras), str(torch), data=str(data)), workers, out)
 
 
 def described(pair: Pair) -> list[str]:
@@ -156,7 +213,8 @@ def described(pair: Pair) -> list[str]:
     if failed:
         lines.append(f"    first divergence: {failed[0].level}, {failed[0].place}")
         lines.append(f"      {failed[0].reason}")
-    for steps, ours, theirs in zip(SHOWN, pair.costs["tf"], pair.costs["torch"], strict=True):
+    for steps in SHOWN:
+        ours, theirs = (float(pair.costs[side][steps]) for side in FRAMEWORKS)
         after = f"after {steps} step{'s' * (steps > 1)}"
         lines.append(f"    cost {after:15} Keras {ours:<12.9g} torch {theirs:<12.9g} {abs(ours - theirs):.1e} apart")
     return lines

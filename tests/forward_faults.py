@@ -370,6 +370,10 @@ NAMED = {
         ("epsilon", "another_function"),
     ),
     "padding behind the tokens": Port(SKIPPED, ("mask_zero_last_step",), torch=((LAST_STATE, "states[:, -1]"),)),
+    "padding, and time before samples": Port(
+        SKIPPED, ("lstm_batch_first", "mask_zero_last_step"),
+        torch=((LAST_STATE, "states[:, -1]"), ("nn.LSTM(3, 4, batch_first=True)", "nn.LSTM(3, 4)")),
+    ),
     "padding in front of the tokens": Port(
         masked("layers.LSTM(4)", "nn.LSTM(3, 4, batch_first=True)", "states[:, -1]", "np.arange(7)[::-1]"),
         ("mask_zero_first_step",),

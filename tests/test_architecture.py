@@ -46,11 +46,15 @@ ARROWS = {
     "diagnosis": ("errors.py", "experiment", "data", "bounds", "recordings", "workers", "differences", "verdict"),
     # The page shows the digits.
     "report": ("experiment", "data/shown.py", "recordings", "verdict", "diagnosis/value.py", "page"),
+    # Chapters record and check as the commands do, which hand them the means.
+    "book": (
+        "experiment", "recordings", "workers", "differences", "ports/report.py", "verdict", "report", "page",
+    ),
     "commands": ("errors.py", "__init__.py", "experiment", "data", "recordings", "workers", "worker/replays.py"),
     # The commands themselves, and the Python interface.
     "": (
         "errors.py", "experiment", "data", "recordings", "workers", "differences", "ports", "verdict",
-        "diagnosis", "report", "commands", "page",
+        "diagnosis", "report", "commands", "page", "book",
     ),
     "tf_impl": VISIBLE,
     "torch_impl": VISIBLE,

@@ -117,6 +117,31 @@ def build():
     data(REALS.format(4), TARGET),
     (),
 )
+# Its weights are moved by the tool, which holds the second of torch's biases.
+RECURRENT = Pair(
+    """
+def build():
+    return keras.Sequential([keras.Input((7, 3)), layers.LSTM(4), layers.Dense(1)])
+
+""",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(3, 4, batch_first=True), nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.head(self.lstm(x)[0][:, -1])
+
+
+def build():
+    return Net()
+
+""",
+    data(REALS.format("7, 3"), TARGET),
+    (),
+    steps=3,
+)
 INFERRED = Pair(
     """
 def build():
@@ -341,6 +366,9 @@ NAMED = {
     "Adadelta": optimized("Adadelta(0.5, rho=0.95)", "Adadelta(parameters, 0.5)", "rho", "epsilon"),
     "NAdam": optimized("Nadam(0.01)", "NAdam(parameters, 0.01, eps=1e-7)", "momentum_decay"),
     "method": optimized("SGD(0.1)", "Adagrad(parameters, 0.1)", "method"),
+    "rate beside a bias that is held": Port(
+        RECURRENT, ("learning_rate",), torch=(("SGD(parameters, 0.1", "SGD(parameters, 0.2"),)
+    ),
     "schedule": Port(
         replace(PLAIN, optimizer=(SCHEDULED[0].format(""), SCHEDULED[1].format("", "pass"))), ("schedule",)
     ),

@@ -148,7 +148,8 @@ class Training:
                 answer.causes.append(of_weight("two", name, twins[name], torch.place))
             elif ours and theirs:
                 names.append(name)
-            elif ours and still:
+            elif ours and still and name not in twins:
+                # The second bias of a sum is to stay where it is.
                 kind = "frozen" if name in torch.rules else "missing"
                 answer.causes.append(of_weight(kind, name, name, torch.place))
             elif theirs and not still and name in keras.steps.before[0] and name not in twins:

@@ -11,7 +11,7 @@ from parity.errors import UsageError
 
 
 @contextlib.contextmanager
-def written_to(out: Path | None, name: str = "", inside: Sequence[str] = ()) -> Iterator[Path]:
+def written_to(out: Path | None, name: str = "", inside: Sequence[str] = (), option: str = "--out") -> Iterator[Path]:
     """The folder `out`, or a new one under runs/ called by `name` and the time, with the folders `inside` it.
 
     Where the block fails, folders that were made for it are removed, if nothing was written to them. Raises UsageError
@@ -19,13 +19,13 @@ def written_to(out: Path | None, name: str = "", inside: Sequence[str] = ()) -> 
     """
     made: list[Path] = []
     try:
-        folder = new_run(name, made) if out is None else empty(out, made)
+        folder = new_run(name, made) if out is None else empty(out, made, option)
         for part in inside:
             try:
                 # Of two runs that are given the same folder, one finds it taken.
                 (folder / part).mkdir()
             except FileExistsError:
-                raise UsageError(f"--out {folder} is in use by another run; give a new folder") from None
+                raise UsageError(f"{option} {folder} is in use by another run; give a new folder") from None
             made.append(folder / part)
         yield folder
     except BaseException:
@@ -50,7 +50,7 @@ def new_run(name: str, made: list[Path]) -> Path:
     raise AssertionError("unreachable")
 
 
-def empty(folder: Path, made: list[Path]) -> Path:
+def empty(folder: Path, made: list[Path], option: str) -> Path:
     """`folder`, made if it is not there; refused if it holds anything or cannot be written."""
     try:
         with contextlib.suppress(FileExistsError):
@@ -59,9 +59,9 @@ def empty(folder: Path, made: list[Path]) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UsageError(f"--out {folder} cannot be written ({error.strerror}); give another folder") from None
+        raise UsageError(f"{option} {folder} cannot be written ({error.strerror}); give another folder") from None
     if occupied:
-        raise UsageError(f"--out {folder} is not empty; give a new folder, nothing recorded is ever overwritten")
+        raise UsageError(f"{option} {folder} is not empty; give a new folder, nothing recorded is ever overwritten")
     return folder
 
 

@@ -33,38 +33,26 @@ from parity.differences import (
 )
 from parity.differences.entry import IMPORTS, Difference, Effect, Side
 
-# By id.
-DIFFERENCES: dict[str, Difference] = {
-    entry.id: entry
-    for topic in (
-        initializers,
-        activations,
-        kinks,
-        kernels,
-        layers,
-        normalization,
-        convolution,
-        windows,
-        blocks,
-        recurrence,
-        gates,
-        masks,
-        attention,
-        embeddings,
-        losses,
-        reductions,
-        classes,
-        clipping,
-        optimizers,
-        adaptive,
-        roots,
-        training,
-        images,
-        resizing,
-        runtime,
-        sampling,
-    )
-    for entry in topic.ENTRIES
+# By area, in the order of a book.
+AREAS: dict[str, tuple[Difference, ...]] = {
+    area: tuple(entry for topic in topics for entry in topic.ENTRIES)
+    for area, topics in {
+        "Initial weights": (initializers,),
+        "Activations": (activations, kinks, kernels),
+        "Normalisation and dropout": (layers, normalization),
+        "Convolution and pooling": (convolution, windows),
+        "Blocks of published models": (blocks,),
+        "Recurrent layers and masks": (recurrence, gates, masks),
+        "Attention": (attention,),
+        "Embeddings": (embeddings,),
+        "Losses": (losses, reductions, classes),
+        "Optimizers": (clipping, optimizers, adaptive, roots),
+        "Training": (training,),
+        "Images": (images, resizing),
+        "The machine": (runtime, sampling),
+    }.items()
 }
+# By id.
+DIFFERENCES: dict[str, Difference] = {entry.id: entry for entries in AREAS.values() for entry in entries}
 
-__all__ = ["DIFFERENCES", "IMPORTS", "Difference", "Effect", "Side"]
+__all__ = ["AREAS", "DIFFERENCES", "IMPORTS", "Difference", "Effect", "Side"]

@@ -113,7 +113,41 @@ class Text:
     fixed: bool = False
 
 
-Part = Table | Picture | Gallery | Text
+@dataclass(frozen=True)
+class Link:
+    """Another page of a book: its file, what it is called, and a line on it; `words` are what a search finds it by."""
+
+    file: str
+    title: str
+    said: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Links:
+    """Other pages, under a name; `searched` if the page's search looks among them."""
+
+    name: str
+    links: tuple[Link, ...]
+    searched: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One of two sides: what heads it, and what stands there."""
+
+    title: str
+    parts: "tuple[Part, ...]"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Both sides next to each other, on a narrow screen one below the other."""
+
+    columns: tuple[Column, ...]
+
+
+Part = Table | Picture | Gallery | Text | Way | Links | Beside | Stages
 
 
 @dataclass(frozen=True)
@@ -122,6 +156,21 @@ class Section:
 
     title: str
     parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A page of a book: its file, what heads it, and its sections, all of them open.
+
+    `place` says where it stands in the book. `sides` are the two that pictures show, as on a report.
+    """
+
+    file: str
+    title: str
+    place: str
+    lead: tuple[str, ...]
+    sections: tuple[Section, ...]
+    sides: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """A page as HTML: one file without scripts that loads nothing, each value escaped by the template engine."""
 
 import math
+from base64 import b64encode
 from functools import cache
+from hashlib import sha256
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -9,11 +11,14 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
-from parity.page.model import Bar, Gallery, Page, Picture, Table, Text
+from parity.page.model import Bar, Beside, Gallery, Leaf, Links, Page, Picture, Stages, Table, Text, Way
 
 # The powers of ten of a bound between which bars are drawn.
 LOWEST, HIGHEST = -6, 10
-KINDS = {Table: "table", Picture: "picture", Gallery: "gallery", Text: "text"}
+KINDS = {
+    Table: "table", Picture: "picture", Gallery: "gallery", Text: "text", Way: "way", Links: "links",
+    Beside: "beside", Stages: "stages",
+}  # fmt: skip
 FORMATTER = HtmlFormatter(cssclass="code", nowrap=True)
 WORDS = {"passed": "passed", "failed": "failed", "not_judged": "not judged"}
 # What a browser may do with the page: nothing but show it.
@@ -25,11 +30,27 @@ def html(page: Page) -> str:
     return environment().get_template("page.html").render(page=page, policy=POLICY, bound=place(1.0))
 
 
+def leaf(page: Leaf, searched: bool = False) -> str:
+    """A page of a book as a document; only where it is `searched` does it have a script, which narrows its links."""
+    script = loader().get_source(environment(), "search.js")[0].strip() if searched else ""
+    allowed = (
+        f"{POLICY}; script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" if script else POLICY
+    )
+    made = environment().get_template("leaf.html")
+    return made.render(page=page, policy=allowed, script=Markup(script), bound=place(1.0))
+
+
+@cache
+def loader() -> PackageLoader:
+    """Where the templates are."""
+    return PackageLoader("parity.page", "templates")
+
+
 @cache
 def environment() -> Environment:
     """The template engine."""
     made = Environment(
-        loader=PackageLoader("parity.page", "templates"),
+        loader=loader(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

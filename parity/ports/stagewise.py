@@ -73,7 +73,12 @@ class Stagewise:
         left = {name: found[:TOGETHER] for name, found in options.items() if not held.get(name)}
         held = {name: simplest(ways) for name, ways in held.items()}
         held |= self.together({name: found for name, found in left.items() if len(found) > 1})
-        of_masks = list(self.masked(stages, set(held)))
+        of_masks = []
+        for name, cause, chosen in self.masked(stages, options, {name for name, ways in held.items() if ways}):
+            of_masks.append(cause)
+            held[name] = [chosen] if chosen else []
+            if not chosen:
+                del stages[name]
         answer.causes += [*told(stages, held, self), *of_functions, *of_masks]
         unexplained = []
         for name in stages:
@@ -129,10 +134,12 @@ class Stagewise:
         ours = functions.found(x, y, rounding)
         return ours, functions.found(read.layout.turn(x), other, rounding)
 
-    def masked(self, stages: dict[str, Stage], held: set[str]) -> Iterator[Cause]:
-        """Stages but those `held` of which Keras leaves out masked steps, and torch does not; they are taken out.
+    def masked(
+        self, stages: Mapping[str, Stage], options: Mapping[str, Sequence[Variant]], held: set[str]
+    ) -> Iterator[tuple[str, Cause, Chosen]]:
+        """Stages but those `held` of which Keras leaves out masked steps, and torch does not, and a variant with it.
 
-        A recurrent layer is replayed on sequences whose real steps stand first.
+        A recurrent layer is replayed on sequences whose real steps stand first, as it is and under each variant.
         """
         for name, stage in [entry for entry in stages.items() if entry[0] not in held]:
             keras = self.layer("keras", stage.keras)
@@ -142,16 +149,19 @@ class Stagewise:
                 continue
             x, y = (self.judge.keras.arrays[f"eval/{call.name}"] for call in (read.keras, stage.keras))
             rounding = self.judge.keras.rounding(f"eval/{stage.keras.name}")
-            if keras.kind in masks.RECURRENT:
-                self.agreeing({name: ()}, {read.torch.name: read.layout.turn(masks.closed_up(x, real))})
+            cause = of_mask(keras, stage, bool((~real[:, 0] & real.any(axis=1)).any()))
+            if keras.kind == "GlobalAveragePooling1D" and close(masks.mean_of_real(x, real), y, rounding):
+                yield name, cause, ()
+            ways: list[Chosen] = (
+                [(), *((variant,) for variant in options[name])] if keras.kind in masks.RECURRENT else []
+            )
+            for chosen in ways:
+                self.agreeing({name: chosen}, {read.torch.name: read.layout.turn(masks.closed_up(x, real))})
                 found = [np.swapaxes(a, 0, 1) if a.shape[0] != len(x) else a for a in self.states(stage, x.shape[:2])]
                 kept = [masks.carried_on(states, real) for states in found]
-                agrees = any(close(k if y.ndim == 3 else k[:, -1], y, rounding) for k in kept)
-            else:
-                agrees = keras.kind == "GlobalAveragePooling1D" and close(masks.mean_of_real(x, real), y, rounding)
-            if agrees:
-                del stages[name]
-                yield of_mask(keras, stage, bool((~real[:, 0] & real.any(axis=1)).any()))
+                if any(close(k if y.ndim == 3 else k[:, -1], y, rounding) for k in kept):
+                    yield name, cause, chosen
+                    break
 
     def real(self, name: str) -> Array | None:
         """Which steps of a tensor of Keras's are not masked, where the layer that made it says so."""

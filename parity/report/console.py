@@ -30,11 +30,11 @@ WIDEST = len("pretraining")
 
 
 class Progress:
-    """A bar for each side while it trains; nothing where the output is no terminal."""
+    """A bar for each side while it trains, or for other work; nothing where the output is no terminal."""
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool, unit: str = "steps") -> None:
         columns = (
-            TextColumn("{task.description:6}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
+            TextColumn("{task.description:6}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
             TimeElapsedColumn(),
         )  # fmt: skip
         console = Console(stderr=True)
@@ -49,7 +49,11 @@ class Progress:
 
     def of(self, side: Framework) -> Callable[[int, int], None]:
         """A function (steps done, steps in all) that moves the side's bar."""
-        task: TaskID = self.bars.add_task(LABELS[side], total=None)
+        return self.named(LABELS[side])
+
+    def named(self, label: str) -> Callable[[int, int], None]:
+        """A function (done, in all) that moves a new bar."""
+        task: TaskID = self.bars.add_task(label, total=None)
         return lambda done, steps: self.bars.update(task, completed=done, total=steps)
 
 

@@ -1,0 +1,177 @@
+"""Two chapters on XOR: gradients that vanish, seen in both frameworks, and the NaN that was blamed on them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from parity.book.lab import Lab, Pair, costs_of
+from parity.page.model import Leaf, Part, Picture, Section, Table, Text, Way
+from parity.page.svg import Hover, legend, panels, ticked
+from parity.report.pictures import COLOURS, DASHES, WIDTH, maps, picture, positive, thinned
+
+STEPS = 2000
+ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "prelu", "linear")
+STARTS = {"zeros": "zeros", "N(0, 1)": "normal:1", "Xavier": "xavier_uniform", "He": "he_normal"}
+SHALLOW = {"four layers of sigmoids": "mnist_deep_sigmoid", "of ReLUs": "mnist_deep_relu",
+           "with batch normalisation": "mnist_batchnorm", "without": "mnist_no_batchnorm",
+           "with dropout": "mnist_dropout"}  # fmt: skip
+# Four ways to write one cost, and what each computes of an output h, or of z before the sigmoid.
+COSTS = {
+    "naive": "-mean(y log h + (1 - y) log(1 - h))", "clamped": "the same, each logarithm at least -100",
+    "clipped": "the same, h kept between 1e-7 and 1 - 1e-7", "logits": "mean(max(z, 0) - z y + log(1 + exp(-|z|)))",
+}  # fmt: skip
+SATURATED = "xor_relu --cost {} --init normal:3 --seed 1 --steps {}"
+Values = NDArray[np.float64]
+
+
+def vanish(lab: Lab) -> Leaf:
+    """Gradient norms by layer and step: six activations, four starts, and what helps."""
+    by_activation = {name: lab.pair(f"xor_{name} --steps {STEPS}") for name in ACTIVATIONS}
+    by_start = {name: lab.pair(f"xor_sigmoid --init {start} --steps {STEPS}") for name, start in STARTS.items()}
+    others = {name: lab.pair(f"{name_of} --steps 200") for name, name_of in SHALLOW.items()}
+    shares = {name: share(pair) for name, pair in by_activation.items()}
+    lead = (
+        "A network of ten layers is to learn XOR: two inputs, and an output that is 1 if exactly one of them is. The "
+        "gradient of the cost begins at the last layer, and each layer before it multiplies it by its weights and by "
+        "the derivative of its activation. A sigmoid's derivative is at most 1/4: nine of them make at most "
+        f"{0.25**9:.0e} of it.",
+        f"With sigmoids, the first layer's gradient is {shares['sigmoid']} of the last one's at the start, in Keras "
+        f"as in torch; with tanh {shares['tanh']}, with ReLUs {shares['relu']}.",
+    )
+    rows = [
+        [name, shares[name], *(f"{costs[side][-1]:.3g}" for side in ("tf", "torch")), *dead(pair)]
+        for name, pair in by_activation.items()
+        for costs in [costs_of(pair)]
+    ]
+    columns = [
+        "activation",
+        "first layer's gradient / last's, at the start",
+        f"cost after {STEPS} steps, Keras",
+        "torch",
+    ]
+    columns += ["most dead units in a layer, Keras", "torch"]
+    return Leaf(
+        "vanishing-gradients.html",
+        "Vanishing gradients, seen",
+        "Chapter 3",
+        lead,
+        (
+            Section("Six activations", (of_norms(by_activation), Table(columns, rows), of_dead(by_activation))),
+            Section("Four starts", (Text(STARTED), of_norms(by_start))),
+            Section("What helps", (Text(HELPED), of_norms(others))),
+            Section("Try it", (Way("", f"python -m parity.run xor_sigmoid --steps {STEPS}", "shell"),)),
+        ),
+    )  # fmt: skip
+
+
+STARTED = [
+    "The same network of sigmoids from four starts. From zeros, all units of a layer are one unit, and what comes to "
+    "the first layers is nothing at all. The wide N(0, 1) saturates sigmoids; Xavier's and He's widths keep the sizes "
+    "of activations and gradients from layer to layer, but no start makes the derivative of a sigmoid larger than 1/4.",
+]
+HELPED = [
+    "On digits, in networks of a few layers: sigmoids, ReLUs, and what people put between layers. Batch normalisation "
+    "brings each layer's inputs back to mean 0 and deviation 1; dropout takes random units out of a step, in both "
+    "frameworks here the same ones.",
+]
+
+
+def share(pair: Pair) -> str:
+    """The first layer's gradient norm in parts of the last one's, at the first checkpoint, of Keras's side."""
+    norms = pair[0].flow()["gradient_norm"][0]
+    return "none" if not norms[-1] or not np.isfinite(norms[[0, -1]]).all() else f"{norms[0] / norms[-1]:.0e}"
+
+
+def dead(pair: Pair) -> list[str]:
+    """The largest share of dead units in a layer at the end, of either side."""
+    return [f"{np.nanmax(side.flow()['dead_units'][-1]):.0%}" for side in pair]
+
+
+def of_norms(pairs: dict[str, Pair]) -> Part:
+    """Maps of gradient norms, of all pairs and both sides on one scale of colours."""
+    return several(pairs, "gradient_norm", "Norm of each layer's gradient, by step;", "a gap where it is zero.")
+
+
+def of_dead(pairs: dict[str, Pair]) -> Part:
+    """Maps of dead units."""
+    said = "the share of a layer's units whose derivative is zero for every sample: these learn nothing more."
+    return several(pairs, "dead_units", "Dead units:", said)
+
+
+def several(pairs: dict[str, Pair], what: str, title: str, said: str) -> Part:
+    """Maps of one quantity: a row for each pair, Keras's side and torch's."""
+    sides = [(f"{name}, {side.label}", side) for name, pair in pairs.items() for side in pair]
+    flows = [side.flow() for _, side in sides]
+    values: list[Values] = [flow[what] for flow in flows]
+    limits: tuple[float, float] | None = (0.0, 1.0)
+    if what == "gradient_norm":
+        values, limits = [np.log10(positive(value)) for value in values], None
+    steps = [[int(step) for step in flow["steps"]] for flow in flows]
+    return maps(title, said, [label for label, _ in sides], steps, values, limits)
+
+
+def not_a_number(lab: Lab) -> Leaf:
+    """One network, saturated, under four ways to write its cost."""
+    pairs = {name: lab.pair(SATURATED.format(name, STEPS)) for name in COSTS}
+    rows = []
+    for name, formula in COSTS.items():
+        costs = costs_of(pairs[name])
+        rows.append([name, formula, *(first_lost(costs[side]) for side in ("tf", "torch")), *(
+            f"{costs[side][np.isfinite(costs[side])][-1]:.3g}" if np.isfinite(costs[side]).any() else "-"
+            for side in ("tf", "torch"))])  # fmt: skip
+    lead = (
+        "A post on XOR tells of a cost that became NaN, and blames vanishing gradients. A gradient that vanishes is a "
+        "small number, and a small number is no NaN.",
+        "An output that is exactly 1 in float32 is: its 1 - h is 0, the logarithm of 0 is minus infinity, and 0 times "
+        "infinity is NaN. That takes an output of 17 or more before the sigmoid, and no bad luck.",
+    )
+    columns = [
+        "cost",
+        "formula",
+        "first cost that is no number, Keras",
+        "torch",
+        "last cost that is one, Keras",
+        "torch",
+    ]
+    said = Text(
+        [
+            "The same network, weights and batches four times; only the cost is written differently. In exact numbers "
+            "all four are the same. From logits, nothing is lost; clamped and clipped costs stay finite, but their "
+            "gradient is 0 where they were cut, so that an output that is confidently wrong is never put right.",
+        ]
+    )
+    return Leaf(
+        "the-nan.html",
+        "The NaN that was blamed on vanishing gradients",
+        "Chapter 4",
+        lead,
+        (
+            Section("Four ways to write one cost", (said, Table(columns, rows), drawn(pairs))),
+            Section("Try it", (Way("", f"python -m parity.run {SATURATED.format('naive', STEPS)}", "shell"),)),
+        ),
+    )
+
+
+def first_lost(costs: Values) -> str:
+    """The first step whose cost is no finite number."""
+    lost = np.flatnonzero(~np.isfinite(costs))
+    return f"step {lost[0]}" if lost.size else "never"
+
+
+def drawn(pairs: dict[str, Pair]) -> Picture:
+    """The costs of both sides in a panel for each way to write them."""
+
+    def draw() -> tuple[Figure, Sequence[Hover]]:
+        figure, made = panels(-(-len(pairs) // 2), 2, WIDTH / 2 - 0.9, 1.7)
+        for axes, (name, pair) in zip(made.flat, pairs.items(), strict=True):
+            for number, (side, values) in enumerate(costs_of(pair).items()):
+                looks = {"color": COLOURS[number], "linestyle": DASHES[number], "gid": f"side-{number}"}
+                axes.plot(*thinned(positive(values)), label={"tf": "Keras", "torch": "torch"}[side], **looks)
+            ticked(axes, "step", f"cost, {name}", any(np.isfinite(positive(v)).any() for v in costs_of(pair).values()))
+            axes.set_xlim(0, STEPS)
+            legend(axes)
+        return figure, ()
+
+    return picture("The cost of every step;", "a curve ends where its cost is no number.", [("", draw)])
