@@ -195,7 +195,7 @@ def write_book(folder: Path, no_run: bool, time_limit: float | None) -> int:
 def effect_of(lab: Lab, entry: Difference) -> list[Costs]:
     """What comes of a choice: the costs with each side in its own way, and with both in torch's."""
     assert entry.effect is not None
-    return [costs_of(lab.recorded(experiment)) for experiment in realised(entry.effect)]
+    return [costs_of(lab.recorded(experiment, judged=False)) for experiment in realised(entry.effect)]
 
 
 def checked_port(time_limit: float | None, keras: Path, torch: Path, data: Path, out: Path) -> "Report":

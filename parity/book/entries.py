@@ -137,9 +137,9 @@ def acting(entry: Difference, effect: Sequence[Costs]) -> tuple[Part, ...]:
         legend(axes)
         return figure, ()
 
-    rows = [
-        [f"after {step} steps", *(short(float(costs[side][step]), 9) for costs in effect for side in ("tf", "torch"))]
-        for step in (1, len(own) - 1)
-    ]
+    rows = []
+    for step in (1, len(own) - 1):
+        found = [short(float(costs[side][step]), 9) for costs in effect for side in ("tf", "torch")]
+        rows.append([f"after {step} step{'s' * (step > 1)}", *found])
     columns = ["cost", "Keras, own way", "torch, own way", "Keras, as torch", "torch"]
     return picture("How far the costs of Keras and torch part.", said, [("", draw)]), Table(columns, rows), ask

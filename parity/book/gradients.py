@@ -11,26 +11,34 @@ from parity.page.model import Leaf, Part, Picture, Section, Table, Text, Way
 from parity.page.svg import Hover, legend, panels, ticked
 from parity.report.pictures import COLOURS, DASHES, WIDTH, maps, picture, positive, thinned
 
-STEPS = 2000
+STEPS = 1000
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "leaky_relu", "prelu", "linear")
 STARTS = {"zeros": "zeros", "N(0, 1)": "normal:1", "Xavier": "xavier_uniform", "He": "he_normal"}
-SHALLOW = {"four layers of sigmoids": "mnist_deep_sigmoid", "of ReLUs": "mnist_deep_relu",
-           "with batch normalisation": "mnist_batchnorm", "without": "mnist_no_batchnorm",
-           "with dropout": "mnist_dropout"}  # fmt: skip
+SHALLOW = {
+    "sigmoids": "mnist_no_batchnorm --activation sigmoid",
+    "sigmoids, normalised": "mnist_batchnorm --activation sigmoid",
+    "ReLUs": "mnist_no_batchnorm",
+    "ReLUs, normalised": "mnist_batchnorm",
+    "ReLUs, dropout": "mnist_no_batchnorm --dropout 0.3",
+}
 # Four ways to write one cost, and what each computes of an output h, or of z before the sigmoid.
 COSTS = {
     "naive": "-mean(y log h + (1 - y) log(1 - h))", "clamped": "the same, each logarithm at least -100",
     "clipped": "the same, h kept between 1e-7 and 1 - 1e-7", "logits": "mean(max(z, 0) - z y + log(1 + exp(-|z|)))",
 }  # fmt: skip
-SATURATED = "xor_relu --cost {} --init normal:3 --seed 1 --steps {}"
+# It learns well for some steps, and then takes one that is too large.
+SATURATED, SEEN = "xor_leaky_relu --cost {} --lr 0.3 --seed 3 --steps {}", 120
 Values = NDArray[np.float64]
 
 
 def vanish(lab: Lab) -> Leaf:
     """Gradient norms by layer and step: six activations, four starts, and what helps."""
-    by_activation = {name: lab.pair(f"xor_{name} --steps {STEPS}") for name in ACTIVATIONS}
-    by_start = {name: lab.pair(f"xor_sigmoid --init {start} --steps {STEPS}") for name, start in STARTS.items()}
-    others = {name: lab.pair(f"{name_of} --steps 200") for name, name_of in SHALLOW.items()}
+    by_activation = {name: lab.pair(f"xor_{name} --steps {STEPS}", judged=False) for name in ACTIVATIONS}
+    by_start = {
+        name: lab.pair(f"xor_sigmoid --init {start} --steps {STEPS}", judged=False) for name, start in STARTS.items()
+    }
+    others = {name: lab.pair(f"{name_of} --steps 200", judged=False) for name, name_of in SHALLOW.items()}
+    with_dead = {name: pair for name, pair in by_activation.items() if any_dead(pair)}
     shares = {name: share(pair) for name, pair in by_activation.items()}
     lead = (
         "A network of ten layers is to learn XOR: two inputs, and an output that is 1 if exactly one of them is. The "
@@ -58,7 +66,7 @@ def vanish(lab: Lab) -> Leaf:
         "Chapter 3",
         lead,
         (
-            Section("Six activations", (of_norms(by_activation), Table(columns, rows), of_dead(by_activation))),
+            Section("Six activations", (of_norms(by_activation), Table(columns, rows), of_dead(with_dead))),
             Section("Four starts", (Text(STARTED), of_norms(by_start))),
             Section("What helps", (Text(HELPED), of_norms(others))),
             Section("Try it", (Way("", f"python -m parity.run xor_sigmoid --steps {STEPS}", "shell"),)),
@@ -72,7 +80,7 @@ STARTED = [
     "of activations and gradients from layer to layer, but no start makes the derivative of a sigmoid larger than 1/4.",
 ]
 HELPED = [
-    "On digits, in networks of a few layers: sigmoids, ReLUs, and what people put between layers. Batch normalisation "
+    "On digits, in a narrow network: sigmoids, ReLUs, and what people put between layers. Batch normalisation "
     "brings each layer's inputs back to mean 0 and deviation 1; dropout takes random units out of a step, in both "
     "frameworks here the same ones.",
 ]
@@ -89,6 +97,11 @@ def dead(pair: Pair) -> list[str]:
     return [f"{np.nanmax(side.flow()['dead_units'][-1]):.0%}" for side in pair]
 
 
+def any_dead(pair: Pair) -> bool:
+    """Whether any unit is dead at any checkpoint."""
+    return any(bool((side.flow()["dead_units"] > 0).any()) for side in pair)
+
+
 def of_norms(pairs: dict[str, Pair]) -> Part:
     """Maps of gradient norms, of all pairs and both sides on one scale of colours."""
     return several(pairs, "gradient_norm", "Norm of each layer's gradient, by step;", "a gap where it is zero.")
@@ -96,7 +109,7 @@ def of_norms(pairs: dict[str, Pair]) -> Part:
 
 def of_dead(pairs: dict[str, Pair]) -> Part:
     """Maps of dead units."""
-    said = "the share of a layer's units whose derivative is zero for every sample: these learn nothing more."
+    said = "the share of a layer's units whose derivative is zero for every sample. The other networks have none."
     return several(pairs, "dead_units", "Dead units:", said)
 
 
@@ -114,18 +127,25 @@ def several(pairs: dict[str, Pair], what: str, title: str, said: str) -> Part:
 
 def not_a_number(lab: Lab) -> Leaf:
     """One network, saturated, under four ways to write its cost."""
-    pairs = {name: lab.pair(SATURATED.format(name, STEPS)) for name in COSTS}
+    pairs = {name: lab.pair(SATURATED.format(name, SEEN), judged=False) for name in COSTS}
     rows = []
     for name, formula in COSTS.items():
         costs = costs_of(pairs[name])
         rows.append([name, formula, *(first_lost(costs[side]) for side in ("tf", "torch")), *(
             f"{costs[side][np.isfinite(costs[side])][-1]:.3g}" if np.isfinite(costs[side]).any() else "-"
             for side in ("tf", "torch"))])  # fmt: skip
+    own = costs_of(pairs["naive"])
+    lost = [np.flatnonzero(~np.isfinite(own[side])) for side in ("tf", "torch")]
+    norm = pairs["naive"][0].flow()["gradient_norm"][0][0]
+    seen = ""
+    if all(map(len, lost)):
+        seen = f" Here the cost is lost at step {lost[0][0]} in Keras and at step {lost[1][0]} in torch, in a network "
+        seen += f"whose first layer's gradient is {norm:.2g} at the start."
     lead = (
         "A post on XOR tells of a cost that became NaN, and blames vanishing gradients. A gradient that vanishes is a "
         "small number, and a small number is no NaN.",
         "An output that is exactly 1 in float32 is: its 1 - h is 0, the logarithm of 0 is minus infinity, and 0 times "
-        "infinity is NaN. That takes an output of 17 or more before the sigmoid, and no bad luck.",
+        f"infinity is NaN. A sigmoid rounds to 1 as soon as its input is above 17.{seen}",
     )
     columns = [
         "cost",
@@ -149,7 +169,7 @@ def not_a_number(lab: Lab) -> Leaf:
         lead,
         (
             Section("Four ways to write one cost", (said, Table(columns, rows), drawn(pairs))),
-            Section("Try it", (Way("", f"python -m parity.run {SATURATED.format('naive', STEPS)}", "shell"),)),
+            Section("Try it", (Way("", f"python -m parity.run {SATURATED.format('naive', SEEN)}", "shell"),)),
         ),
     )
 
@@ -164,13 +184,13 @@ def drawn(pairs: dict[str, Pair]) -> Picture:
     """The costs of both sides in a panel for each way to write them."""
 
     def draw() -> tuple[Figure, Sequence[Hover]]:
-        figure, made = panels(-(-len(pairs) // 2), 2, WIDTH / 2 - 0.9, 1.7)
+        figure, made = panels(-(-len(pairs) // 2), 2, WIDTH / 2 - 1.1, 1.7, right=0.4)
         for axes, (name, pair) in zip(made.flat, pairs.items(), strict=True):
             for number, (side, values) in enumerate(costs_of(pair).items()):
                 looks = {"color": COLOURS[number], "linestyle": DASHES[number], "gid": f"side-{number}"}
                 axes.plot(*thinned(positive(values)), label={"tf": "Keras", "torch": "torch"}[side], **looks)
             ticked(axes, "step", f"cost, {name}", any(np.isfinite(positive(v)).any() for v in costs_of(pair).values()))
-            axes.set_xlim(0, STEPS)
+            axes.set_xlim(0, SEEN)
             legend(axes)
         return figure, ()
 

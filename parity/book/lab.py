@@ -26,17 +26,19 @@ class Lab:
     typed: Callable[[str], Experiment]
     made: dict[str, Pair] = field(default_factory=dict)
 
-    def pair(self, words: str, twins: int = 0, checkpoints: int = 12) -> Pair:
-        """Keras's recording and torch's."""
-        key = f"{words}, {twins} twins, {checkpoints} checkpoints"
-        if key not in self.made:
-            self.made[key] = self.recorded(self.typed(words), twins, checkpoints)
-        return self.made[key]
+    def pair(self, words: str, twins: int = 0, judged: bool = True) -> Pair:
+        """Keras's recording and torch's; unless it is to be `judged`, neither replays the other's checkpoints."""
+        return self.recorded(self.typed(words), twins, 12, judged)
 
-    def recorded(self, experiment: Experiment, twins: int = 0, checkpoints: int = 2) -> Pair:
+    def recorded(self, experiment: Experiment, twins: int = 0, checkpoints: int = 2, judged: bool = True) -> Pair:
         """The recordings of an experiment."""
-        folder = self.folder / f"pair-{len(list(self.folder.iterdir()))}"
-        return record_pair(self.workers, experiment, folder, checkpoints=checkpoints, twins=twins)
+        key = f"{experiment}, {twins} twins, {checkpoints} checkpoints, judged: {judged}"
+        if key not in self.made:
+            folder = self.folder / f"pair-{len(self.made)}"
+            self.made[key] = record_pair(
+                self.workers, experiment, folder, checkpoints=checkpoints, twins=twins, exchange=judged
+            )
+        return self.made[key]
 
 
 def costs_of(pair: Pair) -> Costs:

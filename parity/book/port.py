@@ -4,7 +4,7 @@ from collections.abc import Callable
 from difflib import unified_diff
 from pathlib import Path
 
-from parity.page.model import Leaf, Section, Text, Way
+from parity.page.model import Beside, Column, Leaf, Section, Text, Way
 from parity.ports.report import Report
 
 # Checks two files with data, and writes into a folder: (Keras's, torch's, data's, folder).
@@ -105,7 +105,10 @@ def debugged(folder: Path, check: Check) -> Leaf:
     keras, torch, data = (folder / name for name in ("my_keras.py", "my_torch.py", "data.py"))
     for file, text in ((keras, KERAS), (torch, TORCH), (data, DATA)):
         file.write_text(text)
-    sections = [Section("Both programs", (Way("my_keras.py", KERAS), Way("my_torch.py", TORCH), Way("data.py", DATA)))]
+    both = Beside(
+        (Column("my_keras.py", (Way("", KERAS), Way("data.py", DATA))), Column("my_torch.py", (Way("", TORCH),)))
+    )
+    sections = [Section("Both programs", (both,))]
     for turn in range(1, MOST_TURNS + 1):
         report = check(keras, torch, data, folder / f"turn-{turn}")
         before = torch.read_text()

@@ -79,6 +79,8 @@ class Stagewise:
             held[name] = [chosen] if chosen else []
             if not chosen:
                 del stages[name]
+        # In the order of the computation.
+        held = {name: held[name] for name in stages if name in held}
         answer.causes += [*told(stages, held, self), *of_functions, *of_masks]
         unexplained = []
         for name in stages:
