@@ -364,6 +364,16 @@ NAMED = {
         reals("layers.Activation(keras.activations.gelu)", 'nn.GELU("tanh")'), ("gelu_approximation",),
         keras=(("keras.activations.gelu)", "lambda x: keras.activations.gelu(x, approximate=False))"),),
     ),
+    "a function of no known difference": Port(
+        reals("layers.Activation('silu')", "nn.GELU()"), ("another_function",)
+    ),
+    "groups": Port(
+        images(
+            "layers.Conv2D(4, 3), layers.GroupNormalization(2, epsilon=1e-5)", "nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)"
+        ),
+        ("groups",),
+        torch=(("nn.GroupNorm(2, 4)", "nn.GroupNorm(4, 4)"),),
+    ),
     "another function": Port(reals("layers.Activation('silu')", "nn.Mish()"), ("another_function",)),
     "epsilon and a function": Port(
         reals("layers.LayerNormalization(), layers.Activation('tanh')", "nn.LayerNorm(6), nn.Sigmoid()"),

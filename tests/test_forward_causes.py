@@ -5,7 +5,7 @@ from forward_faults import NAMED, RIGHT, UNKNOWN
 from test_own_causes import judged
 from training_faults import Port
 
-from parity.causes.functions import KNOWN
+from parity.causes.functions import ENTRIES
 from parity.causes.layers import SWITCHES
 from parity.differences import DIFFERENCES
 
@@ -25,7 +25,7 @@ def marked(names):
 
 
 def test_every_known_difference_that_is_named_is_one():
-    entries = {entry for _, entry, _ in KNOWN.values()} | {entry for _, _, entry in SWITCHES.values()}
+    entries = {*ENTRIES.values()} | {entry for _, _, entry in SWITCHES.values()}
     assert entries - {None, ""} <= set(DIFFERENCES)
 
 

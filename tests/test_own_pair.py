@@ -173,6 +173,34 @@ def test_a_fault_before_layers_that_nothing_tells_apart_is_one(own_workers, tmp_
     assert report.first_divergence.name.startswith("dense ~ "), str(report)
 
 
+def test_a_stage_that_place_alone_paired_excuses_nothing(own_workers, tmp_path):
+    """Another pooling in front of units that are dead: no result shows it, and the tensors in between do."""
+    keras = """
+def build():
+    dead = layers.Dense(2, activation="relu", bias_initializer=keras.initializers.Constant(-100.0))
+    return keras.Sequential([keras.Input((5, 5, 3)), layers.GlobalAveragePooling2D(), dead, layers.Dense(1)])
+"""
+    torch = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dead, self.head = nn.Linear(3, 2), nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.head(F.relu(self.dead(x.mean((2, 3)))))
+
+
+def build():
+    return Net()
+"""
+    fault = Fault("x.mean((2, 3))", "x.amax((2, 3))", "forward", "global_average_pooling2d")
+    pair = Pair(keras, torch + IMAGES, data(REALS.format("5, 5, 3"), TARGET), (fault,), optimizer=None)
+    assert checked(request(pair.write(tmp_path / "right")), own_workers, tmp_path / "one").verdict == "parity"
+    report = checked(request(pair.write(tmp_path / "wrong", fault)), own_workers, tmp_path / "two")
+    assert report.verdict == "mismatch", str(report)
+    assert report.first_divergence.name == "global_average_pooling2d ~ amax", str(report)
+
+
 def test_a_layer_of_another_size_is_named(own_workers, tmp_path):
     keras = "\ndef build():\n    return keras.Sequential([keras.Input((4,)), layers.Dense(6), layers.Dense(1)])\n"
     torch = "\ndef build():\n    return nn.Sequential(nn.Linear(4, 7), nn.Linear(7, 1))\n"

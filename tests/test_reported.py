@@ -86,7 +86,7 @@ REPORTED = {
     ),
     "38_lstm_bce_as_reported": Reported(
         "forward", "lstm ~ getitem",
-        ("lstm_batch_first", "hard_sigmoid_before_keras_3", "two_biases", "epsilon", "epsilon_position", "rows"),
+        ("lstm_batch_first", "another_function", "two_biases", "epsilon", "epsilon_position", "rows"),
         "PyTorch forum 61598",
     ),
 }  # fmt: skip

@@ -263,6 +263,9 @@ def inferred(torch: str, *causes: str, keras: str = "") -> Port:
 
 EVAL = "    module.eval()\n"
 NAMED = {
+    "no statistics": Port(
+        MOVING, ("batch_statistics",), torch=((", momentum=0.01", ", momentum=0.01, track_running_stats=False"),)
+    ),
     "moving variance": Port(MOVING, ("batchnorm_moving_variance",)),
     "moving statistics": Port(
         MOVING, ("batchnorm_momentum", "batchnorm_moving_variance"), torch=((", momentum=0.01", ""),)

@@ -54,6 +54,7 @@ NUMBERS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("epsilon", "eps", {"BatchNorm": "batchnorm_epsilon", "LayerNorm": "layer_norm_epsilon"}),
     ("negative_slope", "negative_slope", {"LeakyReLU": "leaky_relu_slope"}),
     ("alpha", "alpha", {}),
+    ("groups", "num_groups", {}),
 )  # fmt: skip
 # Switches of torch's layers, and what they are said to do.
 SWITCHES: Mapping[str, tuple[str, str, str]] = {

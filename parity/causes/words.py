@@ -186,6 +186,16 @@ def of_clip(ours: tuple[str, float] | None, theirs: tuple[str, float] | None, pl
     return Cause("clipping", "optimizer step", says, fix, "port", confirmed, places[0], places[1], "gradient_clipping")
 
 
+def of_statistics_alone(names: Sequence[str], has: str) -> Cause:
+    """Moving statistics that one side lacks: its normalisation takes those of the batch in eval mode, too."""
+    lacks = "torch" if has == "Keras" else "Keras"
+    called = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    says = f"{has} keeps {called}; {lacks} keeps none, and normalises by the batch in eval mode, too"
+    fix = "torch: BatchNorm(..., track_running_stats=True)"
+    confirmed = f"{has}'s moved in training, and {lacks} has none"
+    return Cause("batch_statistics", "forward", says, fix, "port", confirmed)
+
+
 def of_tensors_alone(names: Sequence[str], has: str) -> Cause:
     """Weights that one side lacks: they mean nothing as they are built, and the other side, `has`, trains them."""
     lacks = "torch" if has == "Keras" else "Keras"

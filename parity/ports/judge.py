@@ -199,12 +199,23 @@ class Judge:
             layout = self.input_layout(self.keras.arrays[keys[0]], self.torch.arrays[keys[1]])
         else:
             stage = next((stage for stage in self.stages if stage.keras.name == name), None)
+            if stage is not None and stage.guess and not self.agrees(stage, prefix):
+                # Place alone paired them: how far they are apart excuses nothing.
+                return None
             layout = stage.layout if stage is not None else None
             keys = keys[0], f"{prefix}{stage.torch.name}" if stage is not None else ""
         if layout is None or keys[0] not in self.keras.arrays or keys[1] not in self.torch.arrays:
             return None
         own, other = self.keras.arrays[keys[0]], self.torch.arrays[keys[1]]
         return own, layout.back(other, own.shape)
+
+    def agrees(self, stage: Stage, prefix: str) -> bool:
+        """Whether what a stage made is the same on both sides but for rounding."""
+        keys = f"{prefix}{stage.keras.name}", f"{prefix}{stage.torch.name}"
+        if keys[0] not in self.keras.arrays or keys[1] not in self.torch.arrays:
+            return False
+        ours, theirs = stage.layout.turn(self.keras.arrays[keys[0]]), self.torch.arrays[keys[1]]
+        return self.compared("forward", stage.name, keys, (ours, theirs)).result == "passed"
 
     def without_kinks(self, stage: Stage, ours: Array, theirs: Array) -> tuple[Array, Array]:
         """Gradients by what a ReLU makes, without those of its zeros: they go nowhere, and a pooling may split them."""

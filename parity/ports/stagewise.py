@@ -115,8 +115,7 @@ class Stagewise:
             if len(ours) == len(theirs) == 1 and ours != theirs:
                 found.setdefault((ours[0], theirs[0]), []).append(stages.pop(name))
         for (own, other), where in found.items():
-            code, entry, _ = KNOWN[own]
-            entry = entry or KNOWN[other][1]
+            (code, _), entry = KNOWN[own], functions.difference(own, other)
             many = f" (in {len(where)} places, first {where[0].name})" if len(where) > 1 else ""
             yield Cause(
                 entry or "another_function", "forward", f"torch has {other} there, Keras {own}{many}", code, "port",

@@ -13,7 +13,7 @@ from parity.causes.given import of_inputs, of_mode
 from parity.causes.losses import Explained, explained, of_penalty, tries
 from parity.causes.rules import close
 from parity.causes.training import Answer, Training, numbered, of_keras, of_torch
-from parity.causes.words import of_no_step, of_tensors_alone
+from parity.causes.words import of_no_step, of_statistics_alone, of_tensors_alone
 from parity.errors import UsageError
 from parity.models.described import Side as Framework
 from parity.pairing.transfer import moved
@@ -66,7 +66,11 @@ class Why(Replays):
             ("Keras", [finding.keras for finding in alone if finding.keras and not finding.torch]),
             ("torch", [finding.torch for finding in alone if finding.torch and not finding.keras]),
         ):
-            answer.causes += [of_tensors_alone(names, has)] if names else []
+            known = self.judge.pairing.model("keras" if has == "Keras" else "torch").weights()
+            trained = [name for name in names if all(known[part].trainable for part in name.split(" + "))]
+            kept = [name for name in names if name not in trained]
+            answer.causes += [of_tensors_alone(trained, has)] if trained else []
+            answer.causes += [of_statistics_alone(kept, has)] if kept else []
         answer.causes = once(answer.causes)
         return answer
 
