@@ -1,7 +1,7 @@
 """Honest pairs with layers that are made of others, or that a framework lacks in float64: each is one computation."""
 
 import pytest
-from own_pairs import TARGET, Pair, data
+from own_pairs import REALS, TARGET, Pair, data
 
 from parity.ports.check import Request, checked
 
@@ -22,7 +22,55 @@ def build():
 
 """
 SERIES = data("rng.normal(size=(n, 5, 6, 6, 1))", "rng.normal(size=(n, 5, 1))")
+GATED = (
+    """
+def build():
+    x = inputs = keras.Input((9, 3))
+    x = layers.Conv1D(4, 1)(x)
+    for d in (1, 2):
+        h = layers.Conv1D(4, 2, dilation_rate=d, padding="causal", activation="tanh")(x)
+        g = layers.Conv1D(4, 2, dilation_rate=d, padding="causal", activation="sigmoid")(x)
+        x = layers.Add()([x, layers.Conv1D(4, 1)(layers.Multiply()([h, g]))])
+    return keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling1D()(x)))
+
+""",
+    """
+class Block(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.d, self.out = d, nn.Conv1d(4, 4, 1)
+        self.gate, self.filter = nn.Conv1d(4, 4, 2, dilation=d), nn.Conv1d(4, 4, 2, dilation=d)
+
+    def forward(self, x):
+        p = F.pad(x, (self.d, 0))
+        return x + self.out(torch.sigmoid(self.gate(p)) * torch.tanh(self.filter(p)))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Conv1d(3, 4, 1), nn.Linear(4, 1)
+        self.blocks = nn.Sequential(Block(1), Block(2))
+
+    def forward(self, x):
+        return self.head(self.blocks(self.first(x)).mean(2))
+
+
+def build():
+    return Net()
+
+
+def inputs(x):
+    return torch.as_tensor(x).permute(0, 2, 1)
+
+""",
+)
 PAIRS = {
+    "gates beside filters": Pair(
+        *GATED,
+        data(REALS.format("9, 3"), TARGET),
+        (),
+    ),
     "each layer at each step": Pair(
         """
 def build():

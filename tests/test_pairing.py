@@ -121,6 +121,28 @@ def test_a_convolution_in_groups_is_no_convolution_of_fewer_channels():
     assert set(names(pair(ours, theirs))) == {("c", "x"), ("s:depthwise", "y"), ("s:pointwise", "z")}
 
 
+@pytest.mark.parametrize(("functions", "paired"), [(("tanh", "sigmoid"), 4), (("tanh", "tanh"), 2)])
+def test_what_is_applied_tells_layers_of_one_input_apart(functions, paired):
+    """Where it is the same on both sides, and of each layer another; in whatever order they stand."""
+
+    def block(dense, names, result):
+        inner = [dense(name, 8, 8, reads=("p",), writes=(name,)) for name in names]
+        return [
+            dense("stem", 3, 8, reads=("x",), writes=("p",)),
+            *inner,
+            dense("end", 8, 2, reads=(result,), writes=("y",)),
+        ]
+
+    ours, theirs = keras(*block(keras_dense, "ab", "c")), torch(*block(linear, "uv", "w"))
+    made = (
+        {"a/tanh": ("a",), f"b/{functions[1]}": ("b",), "c": ("a/tanh", f"b/{functions[1]}")},
+        {"tanh": ("v",), f"{functions[1]}#2": ("u",), "w": ("tanh", f"{functions[1]}#2")},
+    )
+    found = names(pair(ours, theirs, made_of=made))
+    assert len(found) == paired
+    assert paired == 2 or {("a", "v"), ("b", "u")} <= set(found)
+
+
 def test_order_alone_is_a_guess_and_said_to_be():
     ours, theirs = [keras_dense(f"d{n}", 6, 6) for n in range(2)], [linear(f"m{n}x", 6, 6) for n in ("a", "b")]
     found = pair(keras(*ours), torch(*theirs))

@@ -35,6 +35,10 @@ class Item:
         return f"{layer}:{self.name}" if self.name else layer
 
 
+# Layers without weights that go by another name than their function.
+ACTIVATIONS = {"LogSoftmax": "log_softmax", "Swish": "silu"}
+
+
 class Side:
     """One model's items. `made_of` says of tensors that no layer made which others they were made of.
 
@@ -72,6 +76,22 @@ class Side:
             for source in sources or ():
                 found[source].add(position)
         return {position: frozenset(readers) for position, readers in found.items()}
+
+    @cached_property
+    def applied(self) -> dict[int, tuple[str, ...]]:
+        """For each item with weights, the names of the functions that take what it gives and nothing else.
+
+        A layer's own activation is one, as "dense/tanh", and so is a layer without weights.
+        """
+        alone = {tensor: tuple(reads) for tensor, reads in self.made_of.items()}
+        functions = [(reads, tensor.rpartition("/")[2].partition("#")[0]) for tensor, reads in alone.items()]
+        functions += [(tuple(i.layer.reads), ACTIVATIONS.get(i.layer.kind, i.layer.kind)) for i in self.weightless]
+        return {
+            item.position: tuple(
+                sorted(name.lower() for reads, name in functions if len(reads) == 1 and reads[0] in item.layer.writes)
+            )
+            for item in self.weighted
+        }
 
     @cached_property
     def beside(self) -> dict[int, frozenset[int]]:

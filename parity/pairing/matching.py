@@ -1,9 +1,9 @@
 """Which layers correspond by what they are and where they stand: rules 3 and 4 of pairing.
 
 Layers that fit one another and stand between the same pairs form a group. A group of one on each side is a pair. In a
-larger one, what its members read and who reads them tells them apart, then their names; then their order, if what the
-one gives reaches the next. Where all of that fails, order alone is a guess, which is said; and layers that read the
-same tensor, as queries, keys and values do, have no order: they stay unpaired.
+larger one, what its members read and who reads them tells them apart, then what is applied to what they give, then
+their names; then their order, if what the one gives reaches the next. Where all of that fails, order alone is a guess,
+which is said; and layers that read the same tensor, as queries, keys and values do, have no order: they stay unpaired.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -49,6 +49,7 @@ class Matcher:
             self.by_flow,
             self.by_surroundings,
             self.single_between,
+            self.by_activation,
             self.by_names,
             self.by_chain,
             self.by_order,
@@ -152,6 +153,17 @@ class Matcher:
             if len(self.found) > before:
                 return True
         return False
+
+    def by_activation(self) -> bool:
+        """Rule 3: what is applied to what they give tells a group's members from each other, on both sides alike."""
+        before = len(self.found)
+        for group in list(self.even()):
+            own, other = (
+                [side.applied[item.position] for item in items] for side, items in zip(self.sides, group, strict=True)
+            )
+            if all(own) and len(set(own)) == len(own) and sorted(own) == sorted(other):
+                self.pair(group, tuple(other.index(name) for name in own), "structure")
+        return len(self.found) > before
 
     def by_names(self) -> bool:
         """Rule 4: the names tell the members of a group from each other, and do not contradict a known order."""
