@@ -201,6 +201,27 @@ def build():
     assert report.first_divergence.name == "global_average_pooling2d ~ amax", str(report)
 
 
+def test_a_result_of_another_shape_is_where_they_part(own_workers, tmp_path):
+    """Not what is made of it later on, once a mean has made the shapes equal again."""
+    keras = """
+def build():
+    return keras.Sequential([
+        keras.Input((7, 7, 3)), layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(2, padding="same"),
+        layers.GlobalAveragePooling2D(), layers.Dense(1),
+    ])
+"""
+    torch = "\ndef build():\n    pool = nn.MaxPool2d(2, ceil_mode=True)\n    return nn.Sequential(\n"
+    torch += (
+        "        nn.Conv2d(3, 4, 3), nn.ReLU(), pool, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1)\n    )\n\n"
+    )
+    fault = Fault(", ceil_mode=True", "", "forward", "max_pooling2d")
+    pair = Pair(keras, torch + IMAGES, data(REALS.format("7, 7, 3"), TARGET), (fault,), optimizer=None)
+    assert checked(request(pair.write(tmp_path / "right")), own_workers, tmp_path / "one").verdict == "parity"
+    report = checked(request(pair.write(tmp_path / "wrong", fault)), own_workers, tmp_path / "two")
+    assert report.first_divergence.name == "max_pooling2d ~ 2", str(report)
+    assert "Keras's result has the shape (16, 3, 3, 4), torch's (16, 4, 2, 2)" in str(report)
+
+
 def test_a_layer_of_another_size_is_named(own_workers, tmp_path):
     keras = "\ndef build():\n    return keras.Sequential([keras.Input((4,)), layers.Dense(6), layers.Dense(1)])\n"
     torch = "\ndef build():\n    return nn.Sequential(nn.Linear(4, 7), nn.Linear(7, 1))\n"

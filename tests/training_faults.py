@@ -381,9 +381,12 @@ NAMED = {
     ),
     "no step": stepped((("    optimizer.step()\n", ""),), "no_step"),
     "no zero_grad": stepped((("    optimizer.zero_grad()\n", ""),), "gradients_add_up"),
-    "clipping all": stepped((CLIP,), "clipping", keras=(CLIPNORM,)),
+    "clipping all": stepped((CLIP,), "clipping", "clip_norm_epsilon", keras=(CLIPNORM,)),
+    "the norm clipped by": stepped(
+        (CLIP,), "clip_norm_epsilon", keras=(("SGD(0.1)", "SGD(0.1, global_clipnorm=0.1)"),)
+    ),
     "no clipping": stepped((), "clipping", keras=(CLIPNORM,)),
-    "clipping in torch alone": stepped((CLIP,), "clipping"),
+    "clipping in torch alone": stepped((CLIP,), "clipping", "clip_norm_epsilon"),
     "gradients over two": stepped((("    cost.backward()", "    (cost / 2).backward()"),), "gradient_factor"),
     "a bias is left out": Port(
         PLAIN, ("untrained_missing",), torch=(("SGD(parameters, 0.1)", "SGD(list(parameters)[:3], 0.1)"),)
@@ -413,7 +416,8 @@ NAMED = {
         ("untrained_missing", "momentum"),
     ),
     "clipping and rate": replace(
-        stepped((CLIP, ("(parameters, 0.1)", "(parameters, 0.2)")), "learning_rate", "clipping"), keras=(CLIPNORM,)
+        stepped((CLIP, ("(parameters, 0.1)", "(parameters, 0.2)")), "learning_rate", "clipping", "clip_norm_epsilon"),
+        keras=(CLIPNORM,),
     ),
     "two of a loss": Port(
         binary(*SIGMOID, BINARY.format(""), "F.binary_cross_entropy_with_logits(outputs, targets, reduction='sum')"),
@@ -451,6 +455,16 @@ UNKNOWN = {
 # Right ports, which nothing may be said of.
 RIGHT = {
     "inputs": PICTURES,
+    # Keras rounds the factor through float32 where it is made.
+    "L1": replace(
+        PLAIN,
+        keras=PLAIN.keras.replace("layers.Dense(1)", "layers.Dense(1, kernel_regularizer=keras.regularizers.L1(0.01))"),
+        loss=(
+            PLAIN.loss[0],
+            "def loss(outputs, targets, module):\n"
+            "    return F.mse_loss(outputs, targets) + 0.01 * module[2].weight.abs().sum()\n\n",
+        ),
+    ),
     "predict": INFERRED,
     "SGD": PLAIN,
     "step": stepped(()).pair,

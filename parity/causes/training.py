@@ -25,7 +25,7 @@ from parity.causes.rules import (
     torch_rule,
     varied,
 )
-from parity.causes.words import of_clip, of_gradients, of_rates, of_setting, of_weight
+from parity.causes.words import of_clip, of_clip_epsilon, of_gradients, of_rates, of_setting, of_weight
 from parity.pairing.pairs import Pairing
 from parity.pairing.transfer import carried, moved
 
@@ -263,15 +263,26 @@ class Training:
             if clipping != clip:
                 place = next((call["place"] for call in self.torch.clipping), places[1])
                 answer.causes.append(of_clip(clip, clipping, (places[0], place)))
+            if self.agrees(names, without_penalty, added_up, scaled, clipping, (0.0,)) is None:
+                answer.causes.append(of_clip_epsilon(places))
             return
         answer.excluded.append(
             "torch's gradients are not Keras's, nor these without a penalty, added up, times a factor or clipped"
         )
 
     def agrees(
-        self, names: Sequence[str], without_penalty: bool, added_up: bool, scaled: bool, clipping: Any
+        self,
+        names: Sequence[str],
+        without_penalty: bool,
+        added_up: bool,
+        scaled: bool,
+        clipping: Any,
+        added: Sequence[float] = (0.0, 1e-6),
     ) -> float | None:
-        """The factor with which Keras's gradients, so changed, are torch's; None if they are not."""
+        """The factor with which Keras's gradients, so changed, are torch's; None if they are not.
+
+        `added` are the numbers that may be added to a norm that is clipped by.
+        """
         sums: dict[str, Array] = {}
         factor = 1.0
         for t, theirs in enumerate(self.torch.steps.gradients):
@@ -282,8 +293,8 @@ class Training:
             if scaled and not t:
                 factor = ratio(sums, theirs)
             made = {name: factor * g for name, g in sums.items()}
-            extra = 1e-6 if clipping is not None and clipping[0] == "all" else 0.0
-            options = [clipped(made, clipping), *([clipped(made, clipping, extra)] if extra else [])]
+            by_norm = clipping is not None and clipping[0] != "value"
+            options = [clipped(made, clipping, extra) for extra in (added if by_norm else (0.0,))]
             # A bias's gradient is a sum that may nearly vanish: its terms are as large as the others'.
             size = max(float(np.max(np.abs(theirs[name]), initial=0.0)) for name in names)
             moves = {name: max(self.moves[t].get(name, 0.0), LAST * size / FACTOR) for name in names}

@@ -106,9 +106,12 @@ def of_rates(ours: Sequence[float], theirs: Sequence[float], places: Places) -> 
         still, falls = ("torch", "Keras") if len({*theirs}) == 1 else ("Keras", "torch")
         listed = "; ".join(", ".join(f"{rate:.6g}" for rate in rates[:3]) for rates in (ours, theirs))
         says = f"the learning rate of {falls} changes with every batch, that of {still} does not: {listed}"
+        fix = "step torch's scheduler after every batch, not after every epoch, with a schedule that counts batches"
         if len({*ours}) > 1 and len({*theirs}) > 1:
             says = f"the learning rates follow two schedules: {listed}"
-        fix = "step torch's scheduler after every batch, not after every epoch, with a schedule that counts batches"
+            fix = (
+                "one schedule on both sides: its length and numbers, and step torch's scheduler once after every batch"
+            )
         return Cause("schedule", "steps", says, fix, "port", REPLAYED, places[0], places[1], "schedule_per_step")
     says = f"the learning rate is {ours[0]:g} in Keras, {theirs[0]:g} in torch"
     confirmed = REPLAYED
@@ -184,6 +187,15 @@ def of_clip(ours: tuple[str, float] | None, theirs: tuple[str, float] | None, pl
     confirmed = "Keras's gradients, so clipped, are torch's at every step and weight"
     says = f"Keras {said[0]}, torch {said[1]}"
     return Cause("clipping", "optimizer step", says, fix, "port", confirmed, places[0], places[1], "gradient_clipping")
+
+
+def of_clip_epsilon(places: Places) -> Cause:
+    """The number that torch adds to the norm that it clips by."""
+    says = "torch adds 1e-6 to the norm that it clips by, Keras nothing"
+    fix = "torch: multiply the gradients by min(1, limit / norm) with the norm as it is"
+    confirmed = "Keras's gradients, clipped by a norm with 1e-6 more, are torch's at every step and weight"
+    entry = "clip_norm_epsilon"
+    return Cause(entry, "optimizer step", says, fix, "framework", confirmed, places[0], places[1], entry)
 
 
 def of_statistics_alone(names: Sequence[str], has: str) -> Cause:

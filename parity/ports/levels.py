@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
 from parity.pairing.pairs import Pairing
 from parity.pairing.proof import Proof
+from parity.pairing.windows import SLIDING
 from parity.ports import sides
 from parity.ports.findings import Finding, Level
 from parity.ports.judge import Array, Judge, Side
-from parity.ports.stages import matched
+from parity.ports.stages import matched, whole_layers
 from parity.verdict.checks import Result
 
 # What is judged before any layer is called.
@@ -111,10 +113,31 @@ def forward(judge: Judge, level: Level, mode: str) -> list[Finding]:
     """A pass: every stage, and the results. A pair by place alone that differs where all else agrees was none."""
     stages = list(judge.by_stage(level, f"{mode}/", judge.stages))
     results = list(judge.outputs(level, f"outputs/{mode}/"))
+    if any(finding.result == "failed" for finding in results):
+        stages = with_misshapen(judge, level, mode, stages)
     guesses = {stage.name for stage in judge.stages if stage.guess}
     if all(finding.result != "failed" for finding in [*results, *(f for f in stages if f.name not in guesses)]):
         stages = [f for f in stages if f.result != "failed"]
     return [*stages, *results]
+
+
+def with_misshapen(judge: Judge, level: Level, mode: str, found: Sequence[Finding]) -> list[Finding]:
+    """The findings of a pass, and windows that slide over paired tensors and give another number of values."""
+    calls = judge.keras.recorded.calls[mode], judge.torch.recorded.calls[mode]
+    order = {stage.name: n for n, call in enumerate(calls[0]) for stage in judge.stages if stage.keras is call}
+    known = {stage.keras.name for stage in judge.stages}
+    sliding = {pair.torch for pair in judge.pairing.pairs if pair.form.startswith(SLIDING)}
+    more: list[tuple[int, Finding]] = []
+    for own, other, _ in (pair for pair in whole_layers(judge.pairing) if pair[1] in sliding):
+        ours = next(((n, call) for n, call in enumerate(calls[0]) if call.layer == own), None)
+        theirs = next((call for call in calls[1] if call.layer == other), None)
+        if ours is None or theirs is None or ours[1].name in known or prod(ours[1].shape) == prod(theirs.shape):
+            continue
+        reason = f"Keras's result has the shape {ours[1].shape}, torch's {theirs.shape}"
+        names = judge.named(judge.keras, ours[1]), judge.named(judge.torch, theirs)
+        more.append((ours[0], Finding(level, f"{ours[1].name} ~ {theirs.name}", "failed", reason, *names)))
+    placed = [(order.get(finding.name, len(calls[0])), finding) for finding in found]
+    return [finding for _, finding in sorted([*more, *placed], key=lambda entry: entry[0])]
 
 
 def to_force(judge: Judge, side: str) -> dict[str, Array]:
