@@ -455,6 +455,13 @@ UNKNOWN = {
 # Right ports, which nothing may be said of.
 RIGHT = {
     "inputs": PICTURES,
+    # One part of the cost takes the logits behind the sigmoid, the other one what it gives.
+    "two costs": binary(
+        *SIGMOID,
+        "keras.losses.BinaryCrossentropy()(targets, outputs) + keras.losses.Dice()(targets, outputs)",
+        "F.binary_cross_entropy(outputs, targets) + 1 - 2 * (outputs * targets).sum()"
+        " / (outputs.sum() + targets.sum() + 1e-7)",
+    ),
     # Keras rounds the factor through float32 where it is made.
     "L1": replace(
         PLAIN,

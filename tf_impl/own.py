@@ -118,6 +118,9 @@ def loss(done: capture.Pass, function: Callable[..., Any], y: Any) -> tuple[Any,
     results = outputs(done.outputs, None)
     with done.tape:
         tensor = cost(done.model, function, y, done.outputs)
+    if any(hasattr(result, "_keras_logits") for result in results.values()):
+        # Keras's cross-entropies go round a sigmoid, to what it was made of: a gradient by it lacks their part.
+        return tensor, np.array(tensor), {}
     found = done.tape.gradient(tensor, list(results.values()))
     by = {n: np.array(tf.convert_to_tensor(g)) for n, g in zip(results, found, strict=True) if g is not None}
     return tensor, np.array(tensor), by
