@@ -19,7 +19,7 @@ from parity.experiment.spec import FRAMEWORKS, Framework
 from parity.recordings import recording
 from parity.recordings.recording import Recording
 from parity.verdict import Check, Verdict, judge, lockstep, loop
-from parity.verdict.checks import DECISIVE, FINITE
+from parity.verdict.checks import DECISIVE
 from parity.workers.job import PRETRAINED_BY, in_order
 from parity.workers.pairs import record_jobs
 from parity.workers.processes import Worker, stop
@@ -150,7 +150,7 @@ def decisive(verdict: Verdict) -> Check | None:
     open_ = [
         check
         for check in verdict.checks
-        if check.result == "not_judged" and not check.supplement and (check.level in levels or check.name == FINITE)
+        if check.result == "not_judged" and not check.supplement and (check.level in levels or check.decisive)
     ]
     return next(iter(failed or (open_ if verdict.verdict != "parity" else [])), None)
 

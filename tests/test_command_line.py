@@ -63,7 +63,8 @@ def test_verdict_json(finished):
     assert verdict["judged"] == ["preflight", "consumed", "lockstep", "loop", "trajectory", "outcome"]
     assert verdict["not_judged"] == {}
     assert verdict["data"] == {"Keras": "the embedded digits", "torch": "the embedded digits"}
-    keys = {"name", "level", "result", "measured", "bound", "where", "reason", "side", "supplement", "follows", "since"}
+    keys = {"name", "level", "result", "measured", "bound", "where", "reason", "side", "supplement", "decisive"}
+    keys |= {"follows", "since"}
     assert all(set(check) == keys for check in verdict["checks"])
     results = {level: {c["result"] for c in verdict["checks"] if c["level"] == level} for level in
                ("preflight", "consumed", "lockstep", "loop", "trajectory", "outcome")}  # fmt: skip

@@ -133,7 +133,8 @@ def test_a_cost_that_leaves_the_noise_is_found(side, pair):
     failed = check(trajectory.checks(*sides), "cost against noise")
     assert failed.result == "failed"
     assert int(failed.where.removeprefix("step ")) >= 40
-    assert judge(*sides).verdict == "mismatch"
+    # By itself it proves nothing: what parted the two is in the steps before (tests/test_parted.py).
+    assert judge(*sides).verdict == "insufficient"
 
 
 WORSE = {

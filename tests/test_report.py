@@ -164,7 +164,7 @@ def test_the_trajectory_passed_where_its_check_did():
     noise = Check("cost against noise", "trajectory", "passed", 0.1, 10, None, "up to step 3")
     assert result_of([digits, noise]) == "passed"
     assert result_of([digits, replace(noise, result="not_judged")]) == "not_judged"
-    ended = Check("cost is finite", "trajectory", "not_judged", None, None, None, "the costs stop being finite")
+    ended = Check("cost is finite", "trajectory", "not_judged", None, None, None, "they end", decisive=True)
     assert result_of([digits, noise, ended]) == "not_judged"
 
 

@@ -86,10 +86,20 @@ def at(kind: str, step: int) -> str:
 
 def named(name: str) -> Fault | None:
     """The fault that is called so; None where none of this kind is."""
-    found = NAME.fullmatch(name)
+    found, alike = NAME.fullmatch(name), ALIKE.fullmatch(name)
+    if alike is not None:
+        return once(int(alike[1]))
     return None if found is None else KINDS[found[1]](int(found[2]))
 
 
+def once(step: int) -> Fault:
+    """One short step of loop and replay alike; a loop's segment from the checkpoint before sees the cost after it."""
+    edits = scaled(f"taken == {step}")
+    return Fault("optimizer", "loop", "costs", step + 1, *edits, told="learning_rate were 0.0001|divided by 10")
+
+
+# In loop and replay alike.
+ALIKE = re.compile(r"the optimizer's steps are a tenth at step (\d+) only")
 FAULTS = {
     **{at(kind, 7): fault(7) for kind, fault in KINDS.items()},
     # In what the replay has as well, so that the other side alone can tell.
@@ -102,7 +112,5 @@ FAULTS = {
         told="learning_rate were 0.0001|divided by 10",
         since=30,
     ),
-    "the optimizer's steps are a tenth at step 6 only": Fault(
-        "optimizer", "loop", "costs", 7, *scaled("taken == 6"), told="learning_rate were 0.0001|divided by 10"
-    ),
+    "the optimizer's steps are a tenth at step 6 only": once(6),
 }

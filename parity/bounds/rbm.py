@@ -22,7 +22,7 @@ from parity.bounds.optimizer_formulas import update
 from parity.bounds.precision import Sum
 from parity.bounds.rows import ALLOWED
 from parity.bounds.running_error import UNIT_ROUNDOFF, exact, smallest_normal
-from parity.bounds.stages import Result, tolerance
+from parity.bounds.stages import Result, at_least, tolerance
 from parity.bounds.sums import dot_bound, sum_bound
 from parity.experiment.nodes import Dense
 from parity.experiment.optimizers import SGD
@@ -123,7 +123,7 @@ def scales(
         }
         sums = gradient_scales(v0, p0, v1, p1, u)
         found |= {f"gradients/{n}": s for n, s in zip(trained(identity.dense[layer]), sums, strict=True)}
-        tolerances = {name: Tolerance(np.asarray(scale)) for name, scale in found.items()}
+        tolerances = {name: Tolerance(at_least(scale, u)) for name, scale in found.items()}
         return tolerances | update_errors(identity, realisation, layer, state, recorded, u)
 
 

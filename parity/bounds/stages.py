@@ -8,8 +8,9 @@ honest result lies within
     ALLOWED[kind][framework] * u * S
 
 of the exact one. A sum of n terms has n S in place of S (parity/bounds/sums.py), which holds in any order and of any
-terms, so its row is 1. What may be lost by underflow is in the scale, too. Two results of one stage may be apart by
-both sides' allowances. A scale of 0 demands equality; one that is infinite says nothing, since a number may overflow.
+terms, so its row is 1. What may be lost by underflow is in the scale, too; nowhere is it less than the smallest normal
+number. Two results of one stage may be apart by both sides' allowances. A scale that is infinite says nothing, since a
+number may overflow.
 
 docs/lockstep.md has the table with what was measured for each row; `python -m benchmarks.lockstep` makes it.
 """
@@ -96,7 +97,7 @@ def scales(
         found = node_scales(identity, realisation, state, recorded, inputs, u)
         found |= loss_scales(identity, recorded, labels, u)
         found |= clipping_scales(identity, realisation, recorded, u)
-        tolerances = {name: Tolerance(np.asarray(scale)) for name, scale in found.items()}
+        tolerances = {name: Tolerance(at_least(scale, u)) for name, scale in found.items()}
         return tolerances | optimizer_scales(identity, realisation, state, recorded, inputs, u)
 
 
@@ -164,7 +165,12 @@ def tolerance(number: Any) -> Tolerance:
     scale = number.error
     if number.reach is not None:
         scale = np.where(number.reach < largest_number(number.u), scale, np.inf)
-    return Tolerance(np.asarray(scale), number.ends, number.branch)
+    return Tolerance(at_least(scale, number.u), number.ends, number.branch)
+
+
+def at_least(scale: Array, u: float) -> Array:
+    """The scale, nowhere less than the smallest normal number: what lies below it, a kernel may take for zero."""
+    return np.maximum(scale, smallest_normal(u))
 
 
 def gradients(identity: Identity, recorded: Arrays, clipped: bool = False) -> dict[str, Array]:

@@ -31,7 +31,7 @@ from parity.bounds.nodes.table import kind
 from parity.bounds.optimizer_formulas import update
 from parity.bounds.rows import allowed
 from parity.bounds.running_error import UNIT_ROUNDOFF, Rounded, exact
-from parity.bounds.stages import gradients, loss_scales, tolerance, updated
+from parity.bounds.stages import at_least, gradients, loss_scales, tolerance, updated
 from parity.experiment.optimizers import LBFGS, Rprop, SparseAdam
 from parity.experiment.spec import Dtype, Identity, Realisation
 
@@ -79,7 +79,7 @@ def step_errors(
     if identity.clipping is not None:
         found = clipping.errors(identity.clipping, realisation, gradients(identity, replay), found, u)
         errors |= {f"clipped/{name}": found[name] for name in identity.weights}
-    tolerances = {name: Tolerance(np.asarray(error)) for name, error in errors.items()}
+    tolerances = {name: Tolerance(at_least(error, u)) for name, error in errors.items()}
     return tolerances | optimizer_errors(identity, realisation, state, replay, found, u)
 
 

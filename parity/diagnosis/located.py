@@ -2,7 +2,8 @@
 
 Where a stage is right at one checkpoint and wrong at the next, the owner of both goes on from the first to a step
 between the two, and the other side's stages are fed what the owner's gave there. The same where both sides' segments
-part and each side's loop does what its replay does.
+part and each side's loop does what its replay does. And where costs part by more than noise though no checkpoint shows
+why, the steps before are replayed, one by one.
 """
 
 from dataclasses import replace
@@ -10,7 +11,7 @@ from dataclasses import replace
 from parity.diagnosis.asked import Sides
 from parity.errors import ParityError
 from parity.recordings.recording import Recording
-from parity.verdict import Verdict, lockstep
+from parity.verdict import Verdict, judge, lockstep, parted
 from parity.verdict.checks import Check
 from parity.verdict.order import SEGMENT, in_time, step_of
 
@@ -20,6 +21,7 @@ def located(a: Recording, b: Recording, verdict: Verdict, ask: Sides) -> Verdict
 
     What cannot be asked leaves it as it is.
     """
+    verdict = looked_at(a, b, verdict, ask)
     first = next((check for check in verdict.checks if check.result == "failed"), None)
     if first is None or (first.level, first.since is None) == ("lockstep", True):
         return verdict
@@ -58,6 +60,28 @@ def is_wide(check: Check) -> bool:
     return " float64 " in check.name
 
 
+def looked_at(a: Recording, b: Recording, verdict: Verdict, ask: Sides) -> Verdict:
+    """The verdict, where costs part by more than noise and nothing else differs, once the steps before were looked at.
+
+    What cannot be asked leaves it as it is.
+    """
+    opened = parted.open_check(verdict.checks)
+    if opened is None:
+        return verdict
+    besides: list[Check] = []
+    for step in parted.unlooked(verdict.checks, opened):
+        for side, owner in ((a, b), (b, a)):
+            start = max(checkpoint for checkpoint in owner.checkpoints if checkpoint <= step)
+            try:
+                stages = replayed(side, owner, start, step, ask)
+            except ParityError:
+                return verdict
+            besides += [between(one, side, owner, f"looked at since costs part at {opened.where}") for one in stages]
+        if any(one.result == "failed" for one in besides):
+            break
+    return judge(a, b, besides)
+
+
 def halved(side: Recording, owner: Recording, start: int, end: int, ask: Sides) -> tuple[int, list[Check]]:
     """The step behind the last one that was seen to be right; and the failures of the first that was seen to be wrong.
 
@@ -67,22 +91,32 @@ def halved(side: Recording, owner: Recording, start: int, end: int, ask: Sides) 
     found: list[Check] = []
     while wrong - right > 1:
         middle = (right + wrong) // 2
-        summary = ask.passed(side, owner, start, middle)
-        if int(summary["samples"]) != side.manifest.identity.schedule.batch_size:
-            # Stages are judged by the shapes of a whole batch.
+        stages = replayed(side, owner, start, middle, ask)
+        if not stages:
             break
-        replayed = lockstep.Replay(middle, "", owner.label, (owner.manifest.framework,), side, summary)
-        failed = [one for one in lockstep.stages(replayed, "float64") if one.result == "failed"]
+        failed = [one for one in stages if one.result == "failed"]
         if failed:
-            wrong, found = middle, [between(one, side, owner, f"steps {start + 1} to {end}") for one in failed]
+            reason = f"found by halving steps {start + 1} to {end}, since the checkpoint before is right"
+            wrong, found = middle, [between(one, side, owner, reason) for one in failed]
         else:
             right = middle
     since = right + 1
     return since, [replace(one, since=since if since < wrong else None) for one in found]
 
 
-def between(check: Check, side: Recording, owner: Recording, stretch: str) -> Check:
-    """A check of a step between checkpoints, which says what it is."""
+def replayed(side: Recording, owner: Recording, start: int, step: int, ask: Sides) -> list[Check]:
+    """The checks of a step's stages in float64, the owner having gone on to it from the checkpoint at `start`.
+
+    None where its batch is a smaller one, since stages are judged by the shapes of a whole batch.
+    """
+    summary = ask.passed(side, owner, start, step)
+    if int(summary["samples"]) != side.manifest.identity.schedule.batch_size:
+        return []
+    there = lockstep.Replay(step, "", owner.label, (owner.manifest.framework,), side, summary)
+    return lockstep.stages(there, "float64")
+
+
+def between(check: Check, side: Recording, owner: Recording, why: str) -> Check:
+    """A check of a step between checkpoints, which says what it is, and why it was looked at."""
     name = check.name.replace(of(side, owner), f", {side.label} on {owner.label}'s state")
-    reason = f"{check.reason}; found by halving {stretch}, since the checkpoint before is right"
-    return replace(check, name=name, reason=reason)
+    return replace(check, name=name, reason=f"{check.reason}; {why}")

@@ -8,7 +8,7 @@ from parity.experiment.spec import LABELS, own_choices
 from parity.recordings.recording import Recording
 from parity.verdict import Check, Verdict, noise
 from parity.verdict.judged import lacking, listed
-from parity.verdict.trajectory import first_disagreement
+from parity.verdict.trajectory import AGAINST_NOISE, first_disagreement
 
 DIGITS = 6
 # The stages of a step, as they are told to whoever knows training and not this program.
@@ -59,7 +59,7 @@ def of_costs(a: Recording, b: Recording, verdict: Verdict) -> str:
     steps = first_disagreement(x, y, DIGITS)
     if steps == len(x):
         return f"costs agree to {DIGITS} digits at every step"
-    judged = next((c.result for c in verdict.checks if c.name == "cost against noise"), "not_judged")
+    judged = next((c.result for c in verdict.checks if c.name == AGAINST_NOISE), "not_judged")
     if judged != "passed":
         return f"costs agree to {DIGITS} digits until step {steps}"
     own = [first_disagreement(noise.costs(p), noise.costs(q), DIGITS) for p, q in noise.pairs(a, b)]

@@ -1,24 +1,40 @@
 """Two recordings in, a verdict out. Nothing here prints, reads a framework or looks at anything but the recordings."""
 
+from collections.abc import Sequence
+
 from parity.recordings.recording import Recording
-from parity.verdict import consumed, evaluation, lockstep, loop, outcome, preflight, pretraining, segments, trajectory
+from parity.verdict import (
+    consumed,
+    evaluation,
+    lockstep,
+    loop,
+    outcome,
+    parted,
+    preflight,
+    pretraining,
+    segments,
+    trajectory,
+)
 from parity.verdict.checks import Check, Verdict, conclude
 from parity.verdict.order import Found, in_time, marked
 
 
-def judge(a: Recording, b: Recording) -> Verdict:
-    """Every check of every level, what failed first in time first; after a failed preflight nothing means anything."""
+def judge(a: Recording, b: Recording, besides: Sequence[Check] = ()) -> Verdict:
+    """Every check of every level, what failed first in time first; after a failed preflight nothing means anything.
+
+    `besides` are checks of the stages of steps that have no checkpoint.
+    """
     checks = preflight.checks(a, b) + pretraining.preflight_checks(a, b)
     if all(check.result == "passed" for check in checks):
-        found = Found(
+        phase = Found(
             consumed.checks(a, b),
-            lockstep.checks(a, b),
+            [*lockstep.checks(a, b), *besides],
             loop.checks(a, b),
             evaluation.checks(a, b),
             segments.checks(a, b),
             trajectory.checks(a, b) + pretraining.shown(a, b) + outcome.checks(a, b),
         )
-        checks += pretraining.checks(a, b) + marked(a, b, found)
+        checks = parted.excused(a, b, checks + pretraining.checks(a, b) + marked(a, b, phase))
     return Verdict.of(in_time(checks))
 
 

@@ -18,8 +18,6 @@ Result = Literal["passed", "failed", "not_judged"]
 VerdictName = Literal["parity", "mismatch", "incomparable", "insufficient"]
 
 EXIT_STATUS: dict[VerdictName, int] = {"parity": 0, "mismatch": 1, "incomparable": 3, "insufficient": 3}
-# The check that says where costs stop being finite.
-FINITE = "cost is finite"
 # Beyond so many times what is allowed, the number tells nothing.
 FAR = 1e9
 NO_NUMBER = "NaN on both sides, or beyond the range of numbers on the way"
@@ -46,6 +44,8 @@ class Check:
     side: str | None = None
     # Whether it adds to what others prove, so that nothing is lacking where it cannot be judged.
     supplement: bool = False
+    # Whether nothing is parity while it is not judged, although its level is none that must pass.
+    decisive: bool = False
     # Of a failure that only follows from an earlier one, which that is.
     follows: str | None = None
     # The first step at which it may have begun, where no step between that and its own was looked at.
@@ -103,9 +103,7 @@ def conclude(checks: Sequence[Check], decisive: Sequence[Level] = DECISIVE) -> V
         here = [check for check in checks if check.level == level and not adds_nothing(check)]
         if not here or any(check.result != "passed" for check in here):
             return "insufficient"
-    # A run that ends in NaN on one side proves nothing, wherever its checkpoints are.
-    ends = [check.result for check in checks if check.name == FINITE]
-    return "insufficient" if "not_judged" in ends else "parity"
+    return "insufficient" if any(check.result == "not_judged" and check.decisive for check in checks) else "parity"
 
 
 def adds_nothing(check: Check) -> bool:
@@ -120,7 +118,7 @@ def result_of(checks: Sequence[Check]) -> Result:
     if "failed" in results:
         return "failed"
     # Of what is not decisive, some may be left open.
-    left_open = [c for c in here if c.result == "not_judged" and (c.name == FINITE or needed(c.level))]
+    left_open = [c for c in here if c.result == "not_judged" and (c.decisive or needed(c.level))]
     return "not_judged" if left_open or "passed" not in results else "passed"
 
 

@@ -5,7 +5,8 @@ from typing import get_args
 
 from parity.recordings.recording import Recording
 from parity.verdict import noise
-from parity.verdict.checks import FINITE, Check, Level, Verdict, adds_nothing, needed
+from parity.verdict.checks import Check, Level, Verdict, adds_nothing, needed
+from parity.verdict.trajectory import AGAINST_NOISE
 
 
 def levels(sides: Sequence[Recording], verdict: Verdict) -> tuple[list[Level], dict[Level, str]]:
@@ -32,7 +33,7 @@ def why_not(sides: Sequence[Recording], verdict: Verdict, level: Level) -> str:
         return without
     # Of the trajectory, the last of the run's own: what is said of digits is never judged.
     reasons = [check.reason for check in verdict.checks if check.level == level]
-    against = [check.reason for check in verdict.checks if check.level == level and check.name == "cost against noise"]
+    against = [check.reason for check in verdict.checks if check.level == level and check.name == AGAINST_NOISE]
     return next(iter([*against, *reasons]), "nothing was there to be judged")
 
 
@@ -52,7 +53,7 @@ def lacking(checks: Sequence[Check]) -> str:
     left_open = [
         check
         for check in checks
-        if check.result == "not_judged" and (check.name == FINITE or needed(check.level)) and not adds_nothing(check)
+        if check.result == "not_judged" and (check.decisive or needed(check.level)) and not adds_nothing(check)
     ]
     if not left_open:
         reached = [level for level in get_args(Level) if any(check.level == level for check in checks)]

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from parity.recordings.recording import Recording
 from parity.verdict import noise
-from parity.verdict.checks import FINITE, Check, Result, often
+from parity.verdict.checks import Check, Result, often
 
+# The check that the level rests on.
+AGAINST_NOISE = "cost against noise"
 DIGITS = (6, 4, 2)
 # More than twice the largest ratio of a difference to the noise that honest pairs had (docs/detection.md);
 # `python -m benchmarks.detection --calibrate` measures it on other seeds.
@@ -31,7 +33,7 @@ def checks(a: Recording, b: Recording) -> list[Check]:
 
 def against_noise(a: Recording, b: Recording) -> Check:
     """The largest ratio of the costs' difference to the noise so far."""
-    name = "cost against noise"
+    name = AGAINST_NOISE
     reason = noise.missing(a, b)
     if reason is not None:
         return Check(name, "trajectory", "not_judged", None, FACTOR, None, reason)
@@ -96,26 +98,27 @@ def non_finite(a: Recording, b: Recording) -> list[Check]:
 
     Rounding may move the step at which a cost overflows, or keep it from doing so; twins alone can tell. It fails where
     one side's run ends in a number and the other's does not, unless twins end either way; and where a run's cost is no
-    number for a while, and every twin's is one.
+    number for a while, and every twin's is one. Where it is not judged nothing is proven, wherever checkpoints are: a
+    run that ends in NaN on one side proves nothing.
     """
     x, y = (noise.costs(side.trace) for side in (a, b))
     firsts = [int(np.argmax(~np.isfinite(v))) if not np.isfinite(v).all() else None for v in (x, y)]
     if firsts == [None, None]:
         return []
-    name = FINITE
+    name = "cost is finite"
     if firsts[0] == firsts[1]:
         reason = f"both sides' costs stop being finite at step {firsts[0]} ({x[firsts[0]]} and {y[firsts[0]]})"
-        return [Check(name, "trajectory", "not_judged", None, None, None, reason)]
+        return [Check(name, "trajectory", "not_judged", None, None, None, reason, decisive=True)]
     steps = ["never" if first is None else f"at step {first}" for first in firsts]
     reason = f"the costs stop being finite at different steps: {a.label}'s {steps[0]}, {b.label}'s {steps[1]}"
     if noise.missing(a, b) is not None:
         reason += "; there are no twins to say whether rounding does that"
-        return [Check(name, "trajectory", "not_judged", None, None, None, reason)]
+        return [Check(name, "trajectory", "not_judged", None, None, None, reason, decisive=True)]
+    alone = min(first for first in firsts if first is not None)
     if np.isfinite(x[-1]) != np.isfinite(y[-1]):
         failed = all(len(noise.ends(side)) == 1 for side in (a, b))
     else:
-        alone = min(first for first in firsts if first is not None)
         twins = [noise.costs(twin)[alone] for side in (a, b) for twin in noise.runs(side)[1:]]
         failed = bool(np.isfinite(x[-1]) and twins and np.isfinite(twins).all())
     result: Result = "failed" if failed else "not_judged"
-    return [Check(name, "trajectory", result, None, None, None, reason)]
+    return [Check(name, "trajectory", result, None, None, f"step {alone}", reason, decisive=True)]
