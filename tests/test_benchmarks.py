@@ -42,3 +42,15 @@ def test_the_table_of_the_documentation_has_every_row():
     for kind, allowed in ALLOWED.items():
         if any(allowed.values()):
             assert shown[kind] == f"{allowed['tf']:g} and {allowed['torch']:g}"
+
+
+@pytest.mark.ci
+def test_a_step_is_timed_on_every_device():
+    command = [sys.executable, "-m", "benchmarks.gpu", "mnist_softmax"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines()[2:]]
+    assert rows[0][:2] == ["mnist_softmax", "cpu"]
+    assert all(float(time) > 0 for row in rows for time in row[2:4])
+    # Only a GPU has launches.
+    assert all((row[4] == "-") == (row[1] == "cpu") for row in rows)
