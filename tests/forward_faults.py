@@ -338,7 +338,52 @@ STRIDED = images(
 AVERAGED = images(
     'layers.AveragePooling2D(3, 1, padding="same")', "nn.AvgPool2d(3, 1, padding=1, count_include_pad=False)", 3
 )
+# A mean over the real steps of states, of which those at masked steps are Keras's on neither side.
+MEAN_OF_REAL = "(states * (x != 0)[..., None]).sum(1) / (x != 0).sum(1, keepdim=True)"
+SKIPPED_MEAN = masked(
+    "layers.GRU(4, return_sequences=True), layers.GlobalAveragePooling1D()", "nn.GRU(3, 4, batch_first=True)",
+    MEAN_OF_REAL,
+)  # fmt: skip
+# Two branches, one of which torch may leave aside.
+BRANCHES = Pair(
+    """
+def build():
+    x = keras.Input((4,))
+    hidden = layers.Dense(6, activation="tanh")(x)
+    side = layers.Dense(5, activation="tanh")(x)
+    side = layers.Dense(6)(side)
+    return keras.Model(x, layers.Dense(1)(layers.LayerNormalization(epsilon=1e-5)(hidden + side)))
+
+""",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.first, self.second = nn.Linear(4, 6), nn.Linear(4, 5), nn.Linear(5, 6)
+        self.norm, self.head = nn.LayerNorm(6), nn.Linear(6, 1)
+
+    def forward(self, x):
+        hidden, side = torch.tanh(self.hidden(x)), self.second(torch.tanh(self.first(x)))
+        return self.head(self.norm(hidden + side))
+
+
+def build():
+    return Net()
+
+""",
+    data(REALS.format(4), TARGET),
+    (),
+)
 NAMED = {
+    "a layer that is never called": Port(
+        BRANCHES, ("never_called",), torch=(("self.norm(hidden + side)", "hidden + side"),)
+    ),
+    "a branch that comes to nothing": Port(
+        BRANCHES, ("unused",), torch=(("self.norm(hidden + side)", "self.norm(hidden)"),)
+    ),
+    "padding in a mean of masked states": Port(
+        SKIPPED_MEAN, ("masked_mean",), torch=((MEAN_OF_REAL, "states.mean(1)"),)
+    ),
     "epsilon of layers": Port(
         NORMED, ("epsilon",), torch=((", eps=1e-3), nn.ReLU", "), nn.ReLU"), (", eps=1e-3),\n", "),\n"))
     ),
@@ -460,7 +505,8 @@ UNKNOWN = {
 RIGHT = {
     "norms": NORMED, "strides": STRIDED, "averages": AVERAGED, "flattening": FLATTENED,
     "gates": RECURRENT, "scores": SCORES,
-    "mask": SKIPPED, "heads": HEADS, "multiples": DEPTHWISE, "upward": UPWARD, "causal": CAUSAL, "attention": LATER,
+    "mask": SKIPPED, "mean of masked states": SKIPPED_MEAN, "branches": BRANCHES,
+    "heads": HEADS, "multiples": DEPTHWISE, "upward": UPWARD, "causal": CAUSAL, "attention": LATER,
     "sizes": resized(
         "layers.UpSampling2D(2, interpolation='bilinear')",
         "F.interpolate(self.a(x), scale_factor=2, mode='bilinear', align_corners=False)",

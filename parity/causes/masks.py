@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 RECURRENT = frozenset({"LSTM", "GRU", "SimpleRNN"})
+# Layers of Keras's that leave out what is masked of the sequence they read.
+LEAVING_OUT = RECURRENT | {"Bidirectional", "GlobalAveragePooling1D"}
 
 
 def real_steps(kind: str, settings: Mapping[str, Any], x: Array) -> Array | None:

@@ -109,12 +109,16 @@ def partners_of(pairing: Pairing) -> dict[str, set[str]]:
 
 @dataclass
 class Training:
-    """Both trainings, torch's from Keras's weights; `moves` are by how much rounding moves its gradients."""
+    """Both trainings, torch's from Keras's weights; `moves` are by how much rounding moves its gradients.
+
+    `unused` are weights that no result of torch's hangs on.
+    """
 
     keras: Traced
     torch: Traced
     pairing: Pairing
     moves: Sequence[Mapping[str, float]]
+    unused: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for ours, theirs in zip(self.keras.steps.rates, self.torch.steps.rates, strict=True):
@@ -148,7 +152,7 @@ class Training:
                 answer.causes.append(of_weight("two", name, twins[name], torch.place))
             elif ours and theirs:
                 names.append(name)
-            elif ours and still and name not in twins:
+            elif ours and still and name not in twins and name not in self.unused:
                 # The second bias of a sum is to stay where it is.
                 kind = "frozen" if name in torch.rules else "missing"
                 answer.causes.append(of_weight(kind, name, name, torch.place))

@@ -141,6 +141,26 @@ def of_weight(kind: str, name: str, other: str, place: str | None) -> Cause:
     return Cause(f"untrained_{kind}", "optimizer step", says, fix, "port", confirmed, None, place)
 
 
+def of_unused(who: str, paths: Sequence[str], others: Sequence[str], called: bool, places: Places) -> Cause:
+    """Layers of one side on which none of its results hangs, while those of the other side hang on their partners.
+
+    They are `called`, and what they give goes nowhere; or they are not even called.
+    """
+    caller = "Keras" if who == "torch" else "torch"
+    ours, theirs = (", ".join(names) for names in (paths, others))
+    if called:
+        says = f"no result of {who} hangs on {ours}, though {'they are' if len(paths) > 1 else 'it is'} called"
+        says += f"; those of {caller} hang on {theirs}"
+        fix = f"pass on what {paths[-1]} gives, as {caller} does, and nothing that cuts it off (detach, no_grad, .data)"
+    else:
+        says, fix = (
+            f"{who} never calls {ours}, and {caller} calls {theirs}",
+            f"call {ours} where {caller} calls {theirs}",
+        )
+    confirmed = "weights of one side alone have gradients, whatever the results are weighted with"
+    return Cause("unused" if called else "never_called", "forward", says, fix, "port", confirmed, *places)
+
+
 def of_no_step(place: str | None) -> Cause:
     """An optimizer that is made, and never asked for a step."""
     says, fix = "torch's optimizer takes no step, and no weight moves", "optimizer.step() after backward()"

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parity.causes import masks
 from parity.models.axes import Layout, layouts
 from parity.models.calls import Call, largest
+from parity.models.described import Layer
 from parity.pairing.links import Link
 from parity.pairing.pairs import Pairing
 from parity.pairing.views import total, turned
@@ -156,13 +158,20 @@ class Judge:
                 return replace(entry, bound=wide, reason=f"{LEAKY}: the float64 run has fewer digits there")
         return replace(entry, result="failed", reason="differs by more than rounding explains")
 
-    def by_stage(self, level: Level, prefix: str, stages: Sequence[Stage]) -> Iterator[Finding]:
-        """The tensors of a pass, or their gradients, stage by stage."""
+    def by_stage(
+        self, level: Level, prefix: str, stages: Sequence[Stage], real: Array | None = None
+    ) -> Iterator[Finding]:
+        """The tensors of a pass, or their gradients, stage by stage; of sequences, at the `real` steps alone."""
         for stage in stages:
             keys = f"{prefix}{stage.keras.name}", f"{prefix}{stage.torch.name}"
             if keys[0] not in self.keras.arrays or keys[1] not in self.torch.arrays:
                 continue
             ours, theirs = stage.layout.turn(self.keras.arrays[keys[0]]), self.torch.arrays[keys[1]]
+            if real is not None:
+                # As Keras has them, since its axes are known.
+                ours, theirs = self.keras.arrays[keys[0]], stage.layout.back(theirs, stage.keras.shape)
+                there = real.reshape(real.shape + (1,) * (ours.ndim - real.ndim))
+                ours, theirs = (stage.layout.turn(np.where(there, array, 0.0)) for array in (ours, theirs))
             if prefix == "gradient/" and kinked(stage):
                 ours, theirs = self.without_kinks(stage, ours, theirs)
             mode = prefix.rstrip("/")
@@ -186,6 +195,54 @@ class Judge:
         apart = [None if self.forced else np.abs(a - b) for a, b in zip(inputs, others, strict=True)]
         kind = call.kind or (layer.kind if layer is not None else "")
         return Known(kind, layer, weights, inputs, apart, prefix == "train/")
+
+    def real(self, call: Call) -> Array | None:
+        """Which steps of a tensor of Keras's are not masked, [batch, time] bool: as the layer says that made it, or one
+        before it. None where no layer makes masks, or two do."""
+        calls = {each.name: each for each in self.keras.recorded.calls["eval"]}
+        found: list[Array] = []
+        waiting, seen = [call.name], set()
+        while waiting:
+            name = waiting.pop()
+            if name in seen or name not in calls:
+                continue
+            seen.add(name)
+            made = self.mask(calls[name])
+            if made is not None:
+                found.append(made)
+            else:
+                waiting += calls[name].reads
+        fitting = [real for real in found if call.shape[:2] == real.shape]
+        return fitting[0] if len(fitting) == len(found) == 1 else None
+
+    def unused(self, who: str) -> list[tuple[Layer, Layer]]:
+        """Layers of one side, "torch" or "Keras", whose weights none of its results hangs on, and their partners on the
+        other side, of which a result does; nothing where gradients are not known."""
+        sides = (self.torch, self.keras) if who == "torch" else (self.keras, self.torch)
+        ours, theirs = (side.names("weight-gradient/") for side in sides)
+        found = []
+        for pair in self.pairing.pairs:
+            layers = self.pairing.torch.layer(pair.torch), self.pairing.keras.layer(pair.keras)
+            own, other = layers if who == "torch" else layers[::-1]
+            names, others = ([w.name for w in layer.weights if w.trainable] for layer in (own, other))
+            if ours and names and not any(n in ours for n in names) and any(n in theirs for n in others):
+                found.append((own, other))
+        return found
+
+    def read_by(self, call: Call) -> set[str]:
+        """The kinds of what reads a tensor of Keras's; a result of the model is read by its user."""
+        calls = self.keras.recorded.calls["eval"]
+        readers = {each.kind for each in calls if call.name in each.reads}
+        return readers or {"result"}
+
+    def mask(self, call: Call) -> Array | None:
+        """The mask that a layer of Keras's makes of what it reads; None of a layer that makes none."""
+        layer = self.pairing.keras.layer(call.layer) if call.layer is not None else None
+        inputs = (self.keras.arrays[key] for key in self.keras.names("inputs/").values())
+        fitting = [x for x in inputs if call.inputs and x.shape == call.inputs[0]]
+        if layer is None or len(fitting) != 1:
+            return None
+        return masks.real_steps(layer.kind, layer.settings, fitting[0])
 
     def given(self, name: str, prefix: str) -> tuple[Array, Array] | None:
         """A tensor that is read, of either side, as Keras has it."""

@@ -6,6 +6,7 @@ from math import prod
 
 import numpy as np
 
+from parity.causes import masks
 from parity.pairing.pairs import Pairing
 from parity.pairing.proof import Proof
 from parity.pairing.windows import SLIDING
@@ -113,12 +114,27 @@ def forward(judge: Judge, level: Level, mode: str) -> list[Finding]:
     """A pass: every stage, and the results. A pair by place alone that differs where all else agrees was none."""
     stages = list(judge.by_stage(level, f"{mode}/", judge.stages))
     results = list(judge.outputs(level, f"outputs/{mode}/"))
-    if any(finding.result == "failed" for finding in results):
+    agree = all(finding.result != "failed" for finding in results)
+    stages = [unread(judge, mode, found, agree) if found.result == "failed" else found for found in stages]
+    if not agree:
         stages = with_misshapen(judge, level, mode, stages)
     guesses = {stage.name for stage in judge.stages if stage.guess}
     if all(finding.result != "failed" for finding in [*results, *(f for f in stages if f.name not in guesses)]):
         stages = [f for f in stages if f.result != "failed"]
     return [*stages, *results]
+
+
+def unread(judge: Judge, mode: str, finding: Finding, agree: bool) -> Finding:
+    """A stage that differs, as one that agrees, where it does at every step that is not masked and nothing of Keras's
+    reads the others: results `agree`, or what reads the stage leaves them out."""
+    stage = next(stage for stage in judge.stages if stage.name == finding.name)
+    real = judge.real(stage.keras)
+    if real is None or real.all() or not (agree or judge.read_by(stage.keras) <= masks.LEAVING_OUT):
+        return finding
+    (again,) = judge.by_stage(finding.level, f"{mode}/", [stage], real)
+    if again.result != "passed":
+        return finding
+    return replace(again, reason=f"{again.reason} at the steps that are not masked; what is at the others is not read")
 
 
 def with_misshapen(judge: Judge, level: Level, mode: str, found: Sequence[Finding]) -> list[Finding]:
@@ -158,7 +174,8 @@ def alone(judge: Judge, side: str, made: Mapping[str, Array]) -> Iterator[Findin
     arrays = {**own.arrays, **{f"eval/{name}": value for name, value in made.items()}}
     own = replace(own, arrays=arrays)
     changed = replace(judge, torch=own, forced=True) if side == "torch" else replace(judge, keras=own, forced=True)
-    yield from changed.by_stage("forward", "eval/", judge.stages)
+    for finding in changed.by_stage("forward", "eval/", judge.stages):
+        yield unread(changed, "eval", finding, agree=False) if finding.result == "failed" else finding
 
 
 def predicted(judge: Judge) -> Iterator[Finding]:

@@ -83,6 +83,9 @@ class Stagewise:
         held = {name: held[name] for name in stages if name in held}
         answer.causes += [*told(stages, held, self), *of_functions, *of_masks]
         unexplained = []
+        unused = {layer.path for who in ("torch", "Keras") for pair in self.judge.unused(who) for layer in pair}
+        # A layer that one side alone uses is a cause of its own, and what lies around it is no stage.
+        stages = {name: s for name, s in stages.items() if not any(call.layer in unused for call in s.inside)}
         for name in stages:
             kinds = {variant.name for chosen in held.get(name, []) for variant in chosen}
             if not held.get(name):
@@ -145,7 +148,7 @@ class Stagewise:
         for name, stage in [entry for entry in stages.items() if entry[0] not in held]:
             keras = self.layer("keras", stage.keras)
             read = next((other for other in self.judge.stages if other.keras.name in stage.keras.reads), None)
-            real = None if read is None else self.real(read.keras.name)
+            real = None if read is None else self.judge.real(read.keras)
             if keras is None or read is None or real is None or real.all():
                 continue
             x, y = (self.judge.keras.arrays[f"eval/{call.name}"] for call in (read.keras, stage.keras))
@@ -163,16 +166,6 @@ class Stagewise:
                 if any(close(k if y.ndim == 3 else k[:, -1], y, rounding) for k in kept):
                     yield name, cause, chosen
                     break
-
-    def real(self, name: str) -> Array | None:
-        """Which steps of a tensor of Keras's are not masked, where the layer that made it says so."""
-        call = next(call for call in self.judge.keras.recorded.calls["eval"] if call.name == name)
-        layer = self.layer("keras", call)
-        inputs = (self.judge.keras.arrays[key] for key in self.judge.keras.names("inputs/").values())
-        fitting = [x for x in inputs if call.inputs and x.shape == call.inputs[0]]
-        if layer is None or len(fitting) != 1:
-            return None
-        return masks.real_steps(layer.kind, layer.settings, fitting[0])
 
     def states(self, stage: Stage, shape: tuple[int, ...]) -> list[Array]:
         """What recurrent layers of a stage of torch's gave at each step in the last replay; time may come first."""

@@ -13,7 +13,7 @@ from parity.causes.given import of_inputs, of_mode
 from parity.causes.losses import Explained, explained, of_penalty, tries
 from parity.causes.rules import close
 from parity.causes.training import Answer, Training, numbered, of_keras, of_torch
-from parity.causes.words import of_no_step, of_statistics_alone, of_tensors_alone
+from parity.causes.words import of_no_step, of_statistics_alone, of_tensors_alone, of_unused
 from parity.errors import UsageError
 from parity.models.described import Side as Framework
 from parity.pairing.transfer import moved
@@ -47,7 +47,7 @@ class Why(Replays):
         if not any(finding.result == "failed" for finding in findings):
             return answer
         failures = [finding for finding in findings if finding.result == "failed"]
-        answer.causes += [*self.inputs(), *self.modes(), *self.buffers(failures)]
+        answer.causes += [*self.inputs(), *self.unused(), *self.modes(), *self.buffers(failures)]
         failed = {finding.level for finding in failures}
         for level, tried in TRIED.items():
             if level in failed and all(cause.level != level for cause in answer.causes):
@@ -85,6 +85,19 @@ class Why(Replays):
             if layout is not None and not close(layout.turn(ours).astype("f8"), theirs.astype("f8"), 0.0):
                 cause = of_inputs(layout.turn(ours).astype("f8"), theirs.astype("f8"))
                 yield from [] if cause is None else [cause]
+
+    def unused(self) -> Iterator[Cause]:
+        """Paired layers that make something of one side's results, and nothing of the other's."""
+        for who in ("torch", "Keras"):
+            found = self.judge.unused(who)
+            for called in (False, True):
+                here = [pair for pair in found if bool(pair[0].writes) == called]
+                # What is called and comes to nothing is one chain of layers, mostly.
+                for group in [here] if called and here else [[pair] for pair in here]:
+                    own, other = zip(*group, strict=True)
+                    keras, torch = (own[0], other[0]) if who == "Keras" else (other[0], own[0])
+                    paths, others = ([layer.path for layer in layers] for layers in (own, other))
+                    yield of_unused(who, paths, others, called, (keras.source, torch.source))
 
     def buffers(self, failures: Sequence[Finding]) -> Iterator[Cause]:
         """Why the moving statistics of batch norms part; the first layer says it for all."""
@@ -167,7 +180,8 @@ class Why(Replays):
             for step, other in zip(torch.steps.gradients, others, strict=True)
         ]
         try:
-            return Training(keras, torch, self.judge.pairing, moves).causes(forward_agrees, loss_agrees)
+            unused = frozenset(w.name for layer, _ in self.judge.unused("torch") for w in layer.weights)
+            return Training(keras, torch, self.judge.pairing, moves, unused).causes(forward_agrees, loss_agrees)
         except ValueError as error:
             return Answer(excluded=[f"an optimizer has a number that its formula is not known for: {error}"])
 
