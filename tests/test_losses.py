@@ -48,6 +48,8 @@ OUTPUTS: dict[LossName, list[list[float]]] = {
     "softmax_cross_entropy_clipped": SEVERAL,
     "mean_squared_error": [[0.0], [1.0], [0.3], [1e-30]],
 }
+# Those that are given probabilities.
+OF_PROBABILITIES = {name for name in OUTPUTS if name.endswith(("_naive", "_clipped", "_clamped"))}
 # A file, its text and what replaces it; and the results that then differ from the other side's.
 TF_CLIPPED = "keras.losses.BinaryCrossentropy()(targets(outputs, labels), tf.identity(outputs))"
 FAULTS: dict[str, list[tuple[tuple[str, str, str], str]]] = {
@@ -236,3 +238,32 @@ def test_epochs_with_a_partial_batch(epoch_cost, expected):
     phase = Training(replace(EXPERIMENTS["xor_tanh"].identity, schedule=schedule))
     trace = chunks.join([{"cost": np.array([1, 3, 8, 2, 3], np.float32), **columns}], batches, phase)
     np.testing.assert_allclose(trace["epoch_cost"], expected)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_gradient_moves_no_further_than_is_said_where_outputs_may_move(name):
+    """Outputs near 0, 1 and the clips among them, each moved by anything up to its extent, or by all of it."""
+    draw = np.random.default_rng(len(name))
+    units, checked = len(OUTPUTS[name][0]), 0
+    for _ in range(4000):
+        size = 10 ** draw.uniform(-18, 0.5)
+        if name in OF_PROBABILITIES:
+            # Some almost 1.
+            outputs = 10 ** draw.uniform(-9, 0, (2, units))
+            outputs = np.where(draw.random((2, units)) < 0.5, outputs, 1 - outputs)
+        else:
+            outputs = draw.normal(0, 10 ** draw.uniform(-2, 1.5), (2, units))
+        extent = size * draw.random((2, units)) * (np.abs(outputs) if draw.random() < 0.5 else 1.0)
+        share = draw.uniform(-1, 1, (2, units)) if draw.random() < 0.5 else draw.choice([-1.0, 1.0], (2, units))
+        labels = draw.integers(0, max(2, units), 2)
+        moved = outputs + share * extent
+        if name in OF_PROBABILITIES and not ((moved > 0) & (moved < 1)).all():
+            continue
+        extent = np.maximum(extent, np.abs(moved - outputs))
+        with np.errstate(all="ignore"):
+            before, after = rounding(name, outputs, labels), rounding(name, moved, labels)
+            allowed = before.moved(extent) * (1 + 1e-6) + 1e-13 * np.abs(before.gradient)
+            apart = np.abs(after.gradient - before.gradient)
+        assert not np.any(apart > allowed), (name, outputs, moved, labels, apart, allowed)
+        checked += 1
+    assert checked > 500

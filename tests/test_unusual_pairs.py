@@ -43,6 +43,8 @@ COMMANDS = {
     "mnist_rbm --init constant:-2.18832 --optimizer asgd:weight_decay=0.000983588 --steps 11 --seed 17 "
     "--checkpoints 1,5,": PARITY,
     "xor_tanh --activation gelu_tanh --cost clamped --dropout 0.751636 --steps 141 --seed 17 --checkpoints 9": PARITY,
+    # Weights and slots below the smallest normal number.
+    "xor_tanh --init constant:-1e-40 --optimizer adagrad:initial_accumulator=1e-41 --steps 5": PARITY,
     # A gradient of 1e-298, the last bits of which are below the smallest normal number.
     "mnist_batchnorm --activation softmax --optimizer rmsprop:rho=0.999999,epsilon=3.14287e-08,centered=true "
     "--lr 2.91357 --steps 91 --checkpoints 47,64,76, --keep-last-batch":
@@ -53,12 +55,16 @@ COMMANDS = {
         "centered RMSprop takes the root of a difference that rounding may take below zero",
     "mnist_relu --optimizer sgd --lr 1e30 --steps 20": "beyond the range of numbers",
     "xor_leaky_relu --dropout 0.517947 --steps 2": "not a finite number on both sides",
+    # NaN, some of which a dropped unit takes for zero in the loop, and not in the replay.
+    "xor_relu --activation prelu --lr 0.0272289 --dropout 0.0556732 --steps 20 --seed 15112000495879574799 "
+    "--checkpoints 6 --choice prelu_at_zero=slope_below": "not a finite number on both sides",
     "xor_linear --init normal:1e15 --steps 1": "not a finite number on both sides",
 }  # fmt: skip
 # Of each kind one that takes little.
 ALWAYS = {
     "mnist_softmax --optimizer adamw:beta_1=0 --steps 2",
     "xor_tanh --activation gelu_tanh --cost clamped --dropout 0.751636 --steps 141 --seed 17 --checkpoints 9",
+    "xor_tanh --init constant:-1e-40 --optimizer adagrad:initial_accumulator=1e-41 --steps 5",
     "xor_linear --init normal:1e15 --steps 1", "xor_leaky_relu --dropout 0.517947 --steps 2",
 }  # fmt: skip
 # Of some kinds one, on CI, beside those that tests/test_honest.py draws; all take a quarter of an hour together.

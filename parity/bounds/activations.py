@@ -287,9 +287,11 @@ def softmax(z: Array) -> tuple[Array, Array]:
 
 def softmax_moved(p: Array, extent: Array) -> Array:
     """How far softmax p moves where its arguments may move as far as `extent`, both [batch, classes]."""
-    # exp turns an error of its argument into a relative one, for which the first order is not always enough.
-    relative = np.sqrt(extent**2 + (p**2 * extent**2).sum(axis=1, keepdims=True))
-    return np.minimum(p * np.expm1(np.minimum(relative, LARGEST)), 1)
+    # p exp(d) / sum(p exp(d)), d being anything that is no larger: exp turns an error of its argument into a relative
+    # one, for which the first order is not always enough.
+    with np.errstate(over="ignore"):
+        relative = extent + np.log1p((p * np.expm1(np.minimum(extent, LARGEST))).sum(axis=1, keepdims=True))
+        return np.where(relative < LARGEST, np.minimum(p * np.expm1(relative), 1), 1.0)
 
 
 def scales(

@@ -68,7 +68,7 @@ def softmax_cross_entropy_naive(p: Array, labels: Array) -> Rounding:
     chosen = one_hot(p, labels) == 1
     slope = np.where(chosen, 1 / p, 0) / len(p)
     losses = np.abs(np.log(p[chosen]))
-    return Rounding(losses, slope, -slope, slope, lambda extent: slope * np.where(chosen, extent / p, 0))
+    return Rounding(losses, slope, -slope, slope, lambda extent: np.where(chosen, steeper(p, extent), 0) / len(p))
 
 
 def softmax_cross_entropy_clipped(p: Array, labels: Array) -> Rounding:
@@ -82,8 +82,12 @@ def softmax_cross_entropy_clipped(p: Array, labels: Array) -> Rounding:
     gradient = (q - y) / c / batch
 
     def moved(extent: Array) -> Array:
-        followed = (softmax_moved(q, extent / c) + np.abs(q - y) * extent / c) / c / batch
-        return np.where(near_a_clip(p, extent), np.abs(gradient), 0) + np.where(inside, followed, 0)
+        least = np.maximum(c - extent, CLIP)
+        shares = softmax_moved(q, np.maximum(np.log(c / least), np.log1p(extent / c)))
+        followed = (shares + np.abs(q - y) * (c - least) / c) / least / batch
+        # Across a bound, the whole gradient comes or goes.
+        jump = (shares + np.abs(q - y)) / least / batch
+        return np.where(near_a_clip(p, extent), jump, np.where(inside, followed, 0))
 
     scale = np.where(inside, (q * relative + y) / c / batch, 0)
     return Rounding(losses, scale, np.where(inside, gradient, 0), np.abs(gradient), moved)
@@ -99,7 +103,8 @@ def binary_cross_entropy_logits(z: Array, labels: Array) -> Rounding:
     gradient = np.where(y == 1, -rest, p) / batch
 
     def moved(extent: Array) -> Array:
-        return np.minimum(np.minimum(p, rest) * np.expm1(np.minimum(extent, LARGEST)), 1) / batch
+        followed = np.minimum(p, rest) * np.expm1(np.minimum(extent, LARGEST))
+        return np.where(extent < LARGEST, np.minimum(followed, 1), 1) / batch
 
     return Rounding(losses, (p + y) / batch, gradient, np.abs(gradient), moved)
 
@@ -111,7 +116,7 @@ def binary_cross_entropy_naive(h: Array, labels: Array) -> Rounding:
     slope = 1 / np.abs(right) / len(h)
     # 1 - h is rounded, which changes its logarithm by u.
     losses = np.abs(np.log(right)) + (y == 0)
-    return Rounding(losses, slope, np.where(y == 1, -slope, slope), slope, lambda extent: slope * extent / right)
+    return Rounding(losses, slope, np.where(y == 1, -slope, slope), slope, lambda e: steeper(right, e) / len(h))
 
 
 def binary_cross_entropy_clipped(h: Array, labels: Array) -> Rounding:
@@ -125,7 +130,10 @@ def binary_cross_entropy_clipped(h: Array, labels: Array) -> Rounding:
     scale = np.where(inside, slope, 0)
 
     def moved(extent: Array) -> Array:
-        return np.where(near_a_clip(h, extent), slope, 0) + scale * extent / right
+        # Inside, what a logarithm is taken of is hardly less than the clip.
+        least = np.maximum(right - extent, CLIP / 2)
+        followed = scale * np.maximum(right - least, 0) / least
+        return np.where(near_a_clip(h, extent), 1 / least / len(h), followed)
 
     return Rounding(losses, scale, np.where(y == 1, -scale, scale), slope, moved)
 
@@ -140,9 +148,12 @@ def binary_cross_entropy_clamped(h: Array, labels: Array) -> Rounding:
     slope = 1 / np.maximum(right, np.exp(CLAMP)) / batch
 
     def moved(extent: Array) -> Array:
-        # Near the smallest divisor the gradient falls to 0 within that distance.
-        kink = np.minimum(extent / DIVISOR, 1 / np.maximum(right, DIVISOR))
-        return np.where(divisor <= DIVISOR + extent, kink, extent / right**2) / batch
+        # The size of the gradient, min(1 / right, (1 - right) / DIVISOR), falls as right grows.
+        low, high = np.maximum(right - extent, 0), np.minimum(right + extent, 1)
+        largest = np.minimum(1 / np.maximum(low, DIVISOR), 1 / DIVISOR)
+        kink = (low * (1 - low) <= DIVISOR) | (high * (1 - high) <= DIVISOR)
+        steepest = np.maximum(1 / np.maximum(low, DIVISOR) ** 2, 1 / DIVISOR)
+        return np.where(kink, np.minimum(extent * steepest, largest), steeper(right, extent)) / batch
 
     return Rounding(losses, np.abs(gradient), gradient, slope, moved)
 
@@ -185,6 +196,11 @@ ALLOWED: dict[LossName, tuple[Allowed, Allowed]] = {
     # A difference, its square, and a mean over the samples; a difference, and three factors.
     "mean_squared_error": (may(6, 6), may(6, 6)),
 }
+
+
+def steeper(x: Array, extent: Array) -> Array:
+    """By how much 1 / x, the slope of log(x), may grow where x may be less by `extent`; infinite where it may be 0."""
+    return np.where(extent < x, extent / (x * (x - extent)), np.where(extent > 0, np.inf, 0.0))
 
 
 def one_hot(outputs: Array, labels: Array) -> Array:

@@ -35,11 +35,15 @@ def state(identity: Identity, file: Path | None, reference: Recording | None, ph
         return reference.state(0)
     drawn = randomness.initial_weights(identity)
     chosen = drawn if file is None else drawn | read_weights(file, identity)
+    # torch takes smaller numbers for zero in this very process, TensorFlow only in its kernels.
+    chosen = {name: randomness.normal(value) for name, value in chosen.items()}
     if phase == "pretraining":
         chosen |= {f"{node.name}/visible_bias": np.zeros(node.inputs, identity.dtype) for node in identity.dense[:-1]}
         return {f"weights/{name}": value for name, value in chosen.items()} | {"step": np.array(0, np.int64)}
     begun = {
-        f"slots/{name}": np.full(shape, identity.optimizer.slots[name.partition("/")[0]], identity.dtype)
+        f"slots/{name}": randomness.normal(
+            np.full(shape, identity.optimizer.slots[name.partition("/")[0]], identity.dtype)
+        )
         for name, shape in identity.slot_shapes.items()
     }
     for name, shape in identity.statistic_shapes.items():
