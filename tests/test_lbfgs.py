@@ -9,6 +9,7 @@ from test_hand_over import record
 
 from parity.bounds import lbfgs
 from parity.bounds.running_error import UNIT_ROUNDOFF, Rounded, exact
+from parity.bounds.signed_error import Affine
 from parity.data.datasets import planned
 from parity.errors import UsageError
 from parity.experiment.optimizers import LBFGS, OPTIMIZERS
@@ -141,6 +142,16 @@ def test_where_rounding_decides_both_outcomes_are_covered(number):
     apart, unsure, sure = np.abs(high - low), rounded(*near(1.0))["weights"], rounded(*near(1.001))["weights"]
     assert (apart <= 1.01 * unsure.error + 0.01 * apart.max()).all()
     assert apart.max() > 1e3 * sure.error.max()
+
+
+def test_what_is_divided_by_what_may_be_zero_decides_nothing():
+    u = UNIT_ROUNDOFF["float32"]
+    with np.errstate(all="ignore"):
+        number = 1 / Affine(1e-8, 1e-5, u)
+        # As the last element of a direction, whose errors have causes in common.
+        number = number - number * Affine(1.0, 0.0, u)
+    assert not number.error <= 1e300
+    assert lbfgs.decisions(number, -0.5) == [True, False]
 
 
 def test_numbers():

@@ -27,6 +27,9 @@ COMMANDS = {
     # The first step's signs, which no twin draws otherwise.
     "xor_sigmoid --init lecun_normal_truncated --optimizer adamax:beta_1=0.934188 --lr 3.92283 --steps 35 --seed 89 "
     "--checkpoints 9,20,30, --verdict full": PARITY,
+    # A divisor of L-BFGS that rounding may take to zero.
+    "xor_prelu --activation silu --init he_normal --optimizer lbfgs:history_size=7,tolerance_change=0.5 --batch-size 4 "
+    "--steps 20 --seed 4692694519069961045 --checkpoints 10 --keep-last-batch": PARITY,
     # Underflow, and what is divided by a small number afterwards.
     "mnist_relu --optimizer lbfgs --batch-size 4000 --epochs 2 --seed 31": PARITY,
     "mnist_batchnorm --init zeros --steps 80": PARITY,

@@ -125,8 +125,8 @@ def decisions(number: Any, threshold: float) -> list[bool]:
     exceeds = bool(value(number) > threshold)
     if not isinstance(number, Affine):
         return [exceeds]
-    # The threshold is rounded, too.
-    near = abs(number.value - threshold) <= number.error + number.u * abs(threshold)
+    # The threshold is rounded, too; and where a divisor may be zero, the error is no number, and nothing is certain.
+    near = not abs(number.value - threshold) > number.error + number.u * abs(threshold)
     return [exceeds, not exceeds] if near else [exceeds]
 
 
