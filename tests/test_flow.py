@@ -1,14 +1,16 @@
 """Gradient norms and dead units at checkpoints: what is recorded, and what is drawn."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from parity.errors import IncomparableError
 from parity.experiment.experiments import EXPERIMENTS, mlp
-from parity.recordings.recording import FLOW
-from parity.report.figures import draw
+from parity.recordings.recording import FLOW, Recording
+from parity.report.figures import draw, lowest_shown
+from parity.report.figures import flow as picture_of_flow
+from parity.report.figures import pair as picture_of_pair
 from parity.worker.gradient_flow import flow
 
 
@@ -62,3 +64,36 @@ def test_another_shape_is_refused(change, clean_pair):
     changed = Changed(side.folder, side.manifest, side.trace, side.label)
     with pytest.raises(IncomparableError, match=r"flow\.safetensors"):
         changed.flow()
+
+
+def test_a_few_tiny_costs_do_not_stretch_the_axis(clean_pair):
+    costs = np.geomspace(1, 100, 1000)
+    assert lowest_shown(costs) is None
+    costs[[5, 500]] = 2e-9, 0.0
+    assert lowest_shown(costs) == pytest.approx(0.1, rel=0.1)
+    assert lowest_shown(np.zeros(3)) is None
+    ours, theirs = clean_pair
+    cost = theirs.trace["cost"].copy()
+    cost[20] = 2e-9
+    theirs = replace(theirs, trace=theirs.trace | {"cost": cost})
+    above, below = picture_of_pair(ours, theirs, "cost", np.arange(len(cost)), "step", "cost", True).axes
+    assert above.get_ylim()[0] > 1e-3
+    assert any("less: down to 2e-09" in text.get_text() for text in above.get_legend().get_texts())
+    # In parts of the cost, as the text speaks of digits.
+    assert below.get_lines()[0].get_ydata()[20] == pytest.approx(1.0)
+
+
+def test_dead_units_have_a_panel_where_there_are_any(clean_pair):
+    ours, theirs = clean_pair
+
+    @dataclass(frozen=True)
+    class Alive(Recording):
+        def flow(self):
+            found = super().flow()
+            return found | {"dead_units": np.zeros_like(found["dead_units"])}
+
+    alive = [Alive(side.folder, side.manifest, side.trace, side.label) for side in (ours, theirs)]
+    assert ours.flow()["dead_units"].any()
+    assert len(picture_of_flow(ours, theirs).axes) == 2
+    (only,) = picture_of_flow(*alive).axes
+    assert "no unit is dead" in only.get_title()

@@ -57,24 +57,42 @@ def pair(
     figure = Figure(figsize=(8, 6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     ours, theirs = (recording.trace[key].astype(np.float64) for recording in (a, b))
+    lowest = lowest_shown(np.concatenate([ours, theirs])) if logarithmic else None
     for recording, values, colour, style in zip((a, b), (ours, theirs), COLOURS[:2], STYLES, strict=True):
         above.plot(x, values, style, color=colour, label=recording.label, linewidth=1.2)
+        if lowest is not None:
+            cut = values < lowest
+            label = f"{recording.label}, less: down to {values[cut].min():.1g}" if cut.any() else None
+            above.plot(x[cut], np.full(cut.sum(), lowest), "v", color=colour, markersize=6, label=label, clip_on=False)
     if logarithmic:
         above.set_yscale("log")
+        above.set_ylim(bottom=lowest)
     above.set_ylabel(y_label)
     above.set_title(f"{a.manifest.experiment}: {a.label} and {b.label}, same weights, same batches")
     above.legend()
-    with np.errstate(invalid="ignore"):
-        difference = np.abs(ours - theirs)
+    with np.errstate(all="ignore"):
+        difference = np.abs(ours - theirs) / (np.maximum(np.abs(ours), np.abs(theirs)) if logarithmic else 1.0)
     # A logarithmic axis has no zero: equal values show as gaps, and the label says so.
     below.plot(x, np.where(difference > 0, difference, np.nan), ".", color=COLOURS[2], markersize=3)
     if (difference > 0).any():
         below.set_yscale("log")
-    below.set_ylabel("|difference| (gap: equal)")
+    below.set_ylabel(f"|difference|{' / cost' if logarithmic else ''} (gap: equal)")
     below.set_xlabel(x_label)
     for axes in (above, below):
         axes.grid(alpha=0.3)
     return figure
+
+
+def lowest_shown(values: NDArray[np.float64]) -> float | None:
+    """Where a logarithmic axis begins, so that a few tiny values do not press all others into its top; None if at them.
+
+    A decade below what all but a hundredth of the positive values are above.
+    """
+    positive = values[np.isfinite(values) & (values > 0)]
+    if not positive.size:
+        return None
+    low = float(np.quantile(positive, 0.01)) / 10
+    return low if positive.min() < low else None
 
 
 def against_noise(a: Recording, b: Recording) -> Figure:
@@ -140,27 +158,35 @@ def published(
 
 
 def flow(a: Recording, b: Recording) -> Figure:
-    """Each dense layer's gradient norm and its share of dead units, one colour a checkpoint, one style a side."""
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    for recording, style in zip((a, b), STYLES, strict=True):
-        found = recording.flow()
-        layers = np.arange(1, found["gradient_norm"].shape[1] + 1)
-        colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(found["steps"])))
-        rows = found["steps"], found["gradient_norm"], found["dead_units"], colours
+    """Each dense layer's gradient norm and its share of dead units, one colour a checkpoint, one style a side.
+
+    Where no unit is dead on either side, the title says so in place of a second panel.
+    """
+    found = [recording.flow() for recording in (a, b)]
+    alive = not any(each["dead_units"].any() for each in found)
+    figure = Figure(figsize=(8, 4 if alive else 6), layout="constrained")
+    panels = figure.subplots(1 if alive else 2, 1, sharex=True, squeeze=False)[:, 0]
+    layers = np.arange(1, found[0]["gradient_norm"].shape[1] + 1)
+    for recording, each, style in zip((a, b), found, STYLES, strict=True):
+        colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(each["steps"])))
+        rows = each["steps"], each["gradient_norm"], each["dead_units"], colours
         for step, norm, dead, colour in zip(*rows, strict=True):
             label = f"step {step}" if recording is a else None
             # A logarithmic axis has no zero.
-            above.plot(layers, np.where(norm > 0, norm, np.nan), f"o{style}", color=colour, label=label, markersize=3)
-            below.plot(layers, dead, f"o{style}", color=colour, markersize=3)
-    above.set_yscale("log")
-    above.set_ylabel("norm of the kernel's gradient")
-    above.set_title(f"{a.manifest.experiment}: {a.label} solid, {b.label} dashed")
-    above.legend(fontsize="x-small", ncols=2)
-    below.set_ylabel("share of dead units")
-    below.set_ylim(-0.05, 1.05)
-    below.set_xlabel("dense layer")
-    below.set_xticks(layers)
-    for axes in (above, below):
+            shown = np.where(norm > 0, norm, np.nan)
+            panels[0].plot(layers, shown, f"o{style}", color=colour, label=label, markersize=3)
+            if not alive:
+                panels[1].plot(layers, dead, f"o{style}", color=colour, markersize=3)
+    panels[0].set_yscale("log")
+    panels[0].set_ylabel("norm of the kernel's gradient")
+    title = f"{a.manifest.experiment}: {a.label} solid, {b.label} dashed"
+    panels[0].set_title(title + ("; no unit is dead" if alive else ""))
+    figure.legend(loc="outside right upper", fontsize="x-small")
+    if not alive:
+        panels[1].set_ylabel("share of dead units")
+        panels[1].set_ylim(-0.05, 1.05)
+    panels[-1].set_xlabel("dense layer")
+    panels[-1].set_xticks(layers)
+    for axes in panels:
         axes.grid(alpha=0.3)
     return figure

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from parity.page.model import Picture, View
 from parity.page.svg import ACCENT, FIRST, INK, OTHER, SECOND, Hover, drawn, legend, panels, short, styled, ticked
 from parity.recordings.recording import Recording
+from parity.report.figures import lowest_shown
 from parity.verdict import noise, trajectory
 
 COLOURS, DASHES, MARKERS = (FIRST, SECOND), ("-", (0, (4, 2))), ("o", "^")
@@ -71,6 +72,13 @@ def costs(a: Recording, b: Recording, name: str = "cost") -> Picture:
                 looks = {"color": COLOURS[number], "linestyle": DASHES[number], "linewidth": 1.4}
                 above.plot(*thinned(shown), label=side.label, gid=f"side-{number}", **looks)
             ticked(above, "", f"{name} of the batch", logarithmic)
+            lowest = lowest_shown(np.concatenate([x[:until], y[:until]])) if logarithmic else None
+            if lowest is not None:
+                above.set_ylim(bottom=lowest)
+                for number, values in enumerate((x, y)):
+                    cut = np.flatnonzero(values[:until] < lowest)
+                    marks = {"color": COLOURS[number], "marker": "v", "linestyle": "", "clip_on": False}
+                    above.plot(cut, np.full(cut.size, lowest), gid=f"side-{number}", markersize=5, **marks)
             for values, style in compared:
                 below.plot(*thinned(values[:until]), **style)
             if known and end < until:
