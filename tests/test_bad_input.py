@@ -97,6 +97,11 @@ USAGE_ERRORS = {
         ["mnist_tokens", "--raw-test-pixels"],
         "raw pixels are for experiments on the digits' pixels, which this is not",
     ),
+    "a rate that torch cannot compute": (
+        ["xor_tanh", "--optimizer", "asgd:decay=1000,power=1000", "--lr", "0.05", "--steps", "6"],
+        "--optimizer asgd: the rate is divided by (1 + 1000 * 0.05 * 6) ** 1000, which is beyond float64; "
+        "take a smaller decay or power",
+    ),
     "no whole number": (
         ["xor_tanh", "--optimizer", "lbfgs:history_size=2.5"],
         "--optimizer lbfgs:history_size=2.5: '2.5' must be a whole number",

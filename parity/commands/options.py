@@ -16,7 +16,7 @@ from parity.errors import UsageError
 from parity.experiment import workload
 from parity.experiment.experiments import EXPERIMENTS
 from parity.experiment.nodes import ActivationName, Dense, InitializerName
-from parity.experiment.optimizers import OPTIMIZERS, ClipBy
+from parity.experiment.optimizers import ASGD, OPTIMIZERS, ClipBy
 from parity.experiment.requested import (
     COSTS,
     choose,
@@ -402,6 +402,11 @@ def check_inputs(asked: RecordJob) -> int:
     if asked.data_dir is None:
         samples = len(datasets.load(identity.data, asked.data, identity.dtype).train_labels)
     batches = datasets.planned(identity, start.order(identity, samples, asked.batch_order))
+    if isinstance(identity.optimizer, ASGD):
+        try:
+            identity.optimizer.require_steps(len(batches))
+        except ValueError as error:
+            raise UsageError(f"--optimizer asgd: {error}") from error
     checkpoint_steps(batches, asked.checkpoints)
     if identity.pretraining is not None:
         start.pretraining_order(identity, samples)

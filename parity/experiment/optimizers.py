@@ -235,6 +235,16 @@ class ASGD:
         for name in ("decay", "power", "averaging_from", "weight_decay"):
             require_not_negative(getattr(self, name), name)
 
+    def require_steps(self, steps: int) -> None:
+        """Raises ValueError where torch cannot compute the rate of the last of so many steps: it does so in Python."""
+        try:
+            (1 + self.decay * self.learning_rate * steps) ** self.power
+        except OverflowError:
+            divisor = f"(1 + {self.decay:g} * {self.learning_rate:g} * {steps}) ** {self.power:g}"
+            raise ValueError(
+                f"the rate is divided by {divisor}, which is beyond float64; take a smaller decay or power"
+            ) from None
+
     @property
     def slots(self) -> dict[str, float]:
         return {"average": 0.0}

@@ -11,6 +11,7 @@ import numpy as np
 
 from parity.causes.cause import Cause
 from parity.page import PAGE
+from parity.page.cells import SHADES, paragraph, preformatted, table
 from parity.pairing.pairs import Pairing
 from parity.pairing.settings import compared
 from parity.ports.findings import LEVELS, Finding, conclude, first_divergence
@@ -25,6 +26,7 @@ SHOWN = 3
 MOST_LINES = 14
 # float32's unit roundoff over float64's.
 COARSER = 2.0**29
+COLOURS: dict[VerdictName, str] = {"parity": "green", "mismatch": "red", "insufficient": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class Report:
     def __bool__(self) -> bool:
         return self.verdict == "parity"
 
+    def __repr__(self) -> str:
+        return f"<Report: {self.verdict}, {len(self.findings)} checks of a Keras and a torch model>"
+
     def __str__(self) -> str:
         *lines, report, verdict = self.lines()
         room = max(0, MOST_LINES - len(lines) - 2)
@@ -59,6 +64,20 @@ class Report:
         notes = [f"  note: {said}" for said in gathered([*messages, *self.notes])]
         always = [f"  {said}" for said in (*self.always, self.saved) if said]
         return "\n".join([*lines[: MOST_LINES - 2], *notes[: min(room, SHOWN)], *always, report, verdict])
+
+    def _repr_html_(self) -> str:
+        first, *lines = str(self).splitlines()
+        shade = SHADES[COLOURS[self.verdict]]
+        table_of_levels = table(("level", "passed", "failed", "not judged"), self.counted())
+        return f"<div>{paragraph(first, shade, bold=True)}{preformatted(lines)}{table_of_levels}</div>"
+
+    def counted(self) -> list[tuple[str, str, str, str]]:
+        """How many findings of each level passed, failed, and were not judged."""
+        found = Counter((finding.level, finding.result) for finding in self.findings)
+        return [
+            (level, str(found[level, "passed"]), str(found[level, "failed"]), str(found[level, "not_judged"]))
+            for level in dict.fromkeys(finding.level for finding in self.findings)
+        ]
 
     @property
     def verdict(self) -> VerdictName:
