@@ -8,7 +8,7 @@ import pytest
 from parity.commands.entry import COMMANDS
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/verdict.md")
+DOCUMENTS = ("README.md", "README.ko.md", "CONTRIBUTING.md", "docs/verdict.md")
 NAMES = re.compile(r"`([^`\n]+)`")
 # Folders and files of the project; what a run writes is named by a placeholder or without a folder.
 PATH = re.compile(r"(?:parity|tf_impl|torch_impl|benchmarks|tests|docs|\.ci|\.github)/[\w./-]*")
