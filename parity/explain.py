@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from parity.book.lab import Costs, Lab, costs_of
+from parity.book.language import LANGUAGES, Language, told_in
 from parity.commands import folders
 from parity.commands import options as opts
 from parity.differences import DIFFERENCES, Difference, Effect
@@ -101,13 +102,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--html", type=Path, metavar="DIR", help="write all of them as pages into this new folder, with chapters"
     )
+    parser.add_argument(
+        "--lang", choices=LANGUAGES, default=None, help="of the chapters that --html writes (default en): ko is Korean"
+    )
     parser.add_argument("--time-limit", type=opts.seconds, metavar="SECONDS", help="of each framework's steps")
     options = parser.parse_args(arguments)
+    if options.lang is not None and options.html is None:
+        raise UsageError("--lang is the language of the chapters that --html writes; give --html DIR with it")
     if options.difference is not None and (options.markdown or options.html):
         does = "--markdown prints" if options.markdown else "--html writes"
         raise UsageError(f"{does} all differences; give no ID with it")
     if options.html is not None:
-        return write_book(options.html, options.no_run, options.time_limit)
+        return write_book(options.html, options.no_run, options.time_limit, options.lang or "en")
     if options.markdown:
         print(markdown(), end="")
         return 0
@@ -167,8 +173,11 @@ def threads() -> int:
     return max(1, available_cpus() // len(FRAMEWORKS))
 
 
-def write_book(folder: Path, no_run: bool, time_limit: float | None) -> int:
-    """Write the book into a new folder; without the frameworks, or unasked, no page measures anything."""
+def write_book(folder: Path, no_run: bool, time_limit: float | None, language: Language = "en") -> int:
+    """Write the book into a new folder; without the frameworks, or unasked, no page measures anything.
+
+    Its chapters and its first page's own words are in `language`; differences are told in English.
+    """
     # They take their time to load, and all but the book does without.
     from parity.book import made as book
     from parity.report.console import Progress
@@ -179,6 +188,7 @@ def write_book(folder: Path, no_run: bool, time_limit: float | None) -> int:
     with (
         folders.written_to(folder, option="--html"),
         Progress(quiet=False, unit="pages") as progress,
+        told_in(language),
         ExitStack() as stack,
     ):
         told = progress.named("book")

@@ -10,6 +10,7 @@ from test_page import read
 from parity import explain
 from parity.book import gradients, made, noise
 from parity.book.lab import Lab
+from parity.book.language import told_in
 from parity.book.port import EDITS, TORCH, debugged
 from parity.book.symptoms import SYMPTOMS
 from parity.differences import AREAS, DIFFERENCES
@@ -79,6 +80,10 @@ def test_a_picture_says_how_far_they_are_apart(book):
     [
         (["gelu", "--html", "new"], "error: --html writes all differences; give no ID with it\n"),
         (
+            ["--lang", "ko"],
+            "error: --lang is the language of the chapters that --html writes; give --html DIR with it\n",
+        ),
+        (
             ["--html", "taken", "--no-run"],
             "error: --html taken is not empty; give a new folder, nothing recorded is ever",
         ),
@@ -135,6 +140,11 @@ def test_chapters_say_what_was_measured(workers, tmp_path, monkeypatch):
     assert stock.parts[1].first.names == ("optimizer",)
     assert "vanishing" in text["vanishing-gradients.html"].lower()
     assert all(page.title in words(leaf(made.index(list(pages.values())), searched=True)) for page in pages.values())
+    with told_in("ko"):
+        korean = noise.part(lab)
+    assert '<html lang="ko">' in leaf(korean)
+    assert "정직한 두 실행은 왜 갈라지는가" in words(leaf(korean))
+    assert korean.sections[1].parts[1].rows == pages["why-honest-runs-part.html"].sections[1].parts[1].rows
 
 
 @pytest.mark.slow

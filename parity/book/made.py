@@ -6,6 +6,7 @@ from pathlib import Path
 from parity.book import gradients, noise
 from parity.book.entries import leaf
 from parity.book.lab import Costs, Lab
+from parity.book.language import language, say
 from parity.book.port import Check, debugged
 from parity.book.symptoms import SYMPTOMS
 from parity.differences import AREAS, DIFFERENCES, Difference
@@ -14,11 +15,6 @@ from parity.page.model import Leaf, Link, Links, Section, Text
 from parity.recordings.files import write_whole
 
 INDEX = "index.html"
-LEAD = (
-    "Two programs, one in Keras and one in PyTorch, that are meant to be the same: this book says what makes them "
-    "differ. Each page shows both frameworks side by side, what their scripts print, and how to align either; every "
-    "number is printed by a script that stands beside it.",
-)
 Measure = Callable[[Difference], Sequence[Costs]]
 # Told of each page that is made: how many of how many.
 Told = Callable[[int, int], None]
@@ -59,19 +55,25 @@ CHAPTERS = 5
 
 def index(read: Sequence[Leaf]) -> Leaf:
     """The first page."""
-    said = "Chapters are made of recordings: python -m parity.explain --html DIR, without --no-run, makes them."
+    said = say("Chapters are made of recordings: python -m parity.explain --html DIR, without --no-run, makes them.")
+    lead = say(
+        "Two programs, one in Keras and one in PyTorch, that are meant to be the same: this book says what makes them "
+        "differ. Each page shows both frameworks side by side, what their scripts print, and how to align either; "
+        "every number is printed by a script that stands beside it."
+    )
     links = tuple(Link(page.file, f"{page.place}: {page.title}", page.lead[-1]) for page in read)
-    first = (Links("To be read in this order", links, searched=True),) if links else (Text([said]),)
+    first = (Links(say("To be read in this order"), links, searched=True),) if links else (Text([said]),)
     return Leaf(
         INDEX,
-        "How Keras and torch differ",
-        f"{len(DIFFERENCES)} known differences",
-        LEAD,
+        say("How Keras and torch differ"),
+        say("{count} known differences", count=len(DIFFERENCES)),
+        (lead,),
         (
-            Section("Chapters", first),
-            Section("What do you see?", tuple(listed(SYMPTOMS))),
-            Section("By area", tuple(listed({a: tuple(e.id for e in entries) for a, entries in AREAS.items()}))),
+            Section(say("Chapters"), first),
+            Section(say("What do you see?"), tuple(listed(SYMPTOMS))),
+            Section(say("By area"), tuple(listed({a: tuple(e.id for e in entries) for a, entries in AREAS.items()}))),
         ),
+        language=language(),
     )
 
 

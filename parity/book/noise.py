@@ -3,6 +3,7 @@
 import numpy as np
 
 from parity.book.lab import Lab, Pair, costs_of, relative
+from parity.book.language import language, say
 from parity.page.model import Beside, Column, Leaf, Part, Section, Table, Text, Way
 from parity.report import pictures
 from parity.report.page import stages
@@ -24,52 +25,73 @@ def part(lab: Lab) -> Leaf:
     least = next((step for step in range(steps) if apart[step] > 0), 0)
     grown = apart[least:end].max() / apart[least] if apart[least] else 1.0
     doublings = float(np.log2(grown)) if grown > 1 else 0.0
-    every = f"doubled every {(end - least) / doublings:.0f} steps or so" if doublings >= 1 else "hardly grown"
+    every = say("doubled every {count} steps or so", count=f"{(end - least) / doublings:.0f}")
+    every = every if doublings >= 1 else say("hardly grown")
     lead = (
-        f"Keras and torch train one network with ReLUs on handwritten digits: {steps} steps, from the same weights, on "
-        "the same batches. Nothing is different but the order in which numbers are added up.",
-        f"And yet their costs part: in the end by {apart[-1]:.1e} of the cost. Is one of them wrong?",
+        say(
+            "Keras and torch train one network with ReLUs on handwritten digits: {steps} steps, from the same weights, "
+            "on the same batches. Nothing is different but the order in which numbers are added up.",
+            steps=steps,
+        ),
+        say(
+            "And yet their costs part: in the end by {apart} of the cost. Is one of them wrong?",
+            apart=f"{apart[-1]:.1e}",
+        ),
     )
     table = Table(
-        ["after step", "the costs are apart by, in parts of the cost"],
+        [say("after step"), say("the costs are apart by, in parts of the cost")],
         [[str(step), f"{apart[step]:.1e}"] for step in MOMENTS if step < steps],
     )
     rounding = Text(
         [
-            "A float32 keeps 24 binary digits, some seven decimal ones. Add a thousand numbers in two orders, and the "
-            "last digit of the sum differs. That is all that differs at first:",
+            say(
+                "A float32 keeps 24 binary digits, some seven decimal ones. Add a thousand numbers in two orders, and "
+                "the last digit of the sum differs. That is all that differs at first:"
+            )
         ]
     )
     growth = Text(
         [
-            f"From step {least} to step {end} the difference has {every}. A step of training makes of two weights "
-            "that are close two that are a little less close, as a ReLU opens on one side and not on the other. What "
-            "grows by a factor in every step is called chaos: no accuracy of the machine helps for long, for ten "
-            "digits more last only a few times as long.",
+            say(
+                "From step {first} to step {last} the difference has {grown}. A step of training makes of two weights "
+                "that are close two that are a little less close, as a ReLU opens on one side and not on the other. "
+                "What grows by a factor in every step is called chaos: no accuracy of the machine helps for long, for "
+                "ten digits more last only a few times as long.",
+                first=least,
+                last=end,
+                grown=every,
+            )
         ]
     )
     twins = Text(
         [
-            f"How does one know that rounding does this, and no mistake? Each framework was run {TWINS} times more, "
-            "from weights that were moved by one unit in the last place. These reruns, twins, part from their own "
-            "framework's run as fast as the frameworks part from each other: the thin lines of the picture.",
-            f"From step {end} on, the horizon, the difference is as large as it can get by noise. What two curves do "
-            "there says nothing about the programs that made them. Before it, a difference above the dashed line "
-            "would.",
+            say(
+                "How does one know that rounding does this, and no mistake? Each framework was run {count} times more, "
+                "from weights that were moved by one unit in the last place. These reruns, twins, part from their own "
+                "framework's run as fast as the frameworks part from each other: the thin lines of the picture.",
+                count=TWINS,
+            ),
+            say(
+                "From step {last} on, the horizon, the difference is as large as it can get by noise. What two curves "
+                "do there says nothing about the programs that made them. Before it, a difference above the dashed "
+                "line would.",
+                last=end,
+            ),
         ]
     )
     return Leaf(
         "why-honest-runs-part.html",
-        "Why two honest runs part",
-        "Chapter 1",
+        say("Why two honest runs part"),
+        say("Chapter {number}", number=1),
         lead,
         (
-            Section("What is seen", (pictures.costs(a, b),)),
-            Section("Where it begins", (rounding, table, growth)),
-            Section("Twins, and the horizon", (twins,)),
-            Section("Try it", (Way("", f"python -m parity.run {HONEST} --verdict full", "shell"),)),
+            Section(say("What is seen"), (pictures.costs(a, b),)),
+            Section(say("Where it begins"), (rounding, table, growth)),
+            Section(say("Twins, and the horizon"), (twins,)),
+            Section(say("Try it"), (Way("", f"python -m parity.run {HONEST} --verdict full", "shell"),)),
         ),
         (a.label, b.label),
+        language=language(),
     )
 
 
@@ -78,34 +100,45 @@ def tells(lab: Lab) -> Leaf:
     honest, stock = lab.pair(HONEST, TWINS), lab.pair(STOCK)
     ends = [relative(costs_of(pair)) for pair in (honest, stock)]
     lead = (
-        "Now one thing is really different: Keras's Adam, as it ships, adds its epsilon before the correction of the "
-        "bias, torch's after it. Everything else is as before.",
-        f"At the end of training the costs are {ends[1][-1]:.1e} apart; those of the honest pair are {ends[0][-1]:.1e} "
-        "apart. Who looks at the ends of two curves cannot tell which pair is honest.",
+        say(
+            "Now one thing is really different: Keras's Adam, as it ships, adds its epsilon before the correction of "
+            "the bias, torch's after it. Everything else is as before."
+        ),
+        say(
+            "At the end of training the costs are {stock} apart; those of the honest pair are {honest} apart. Who "
+            "looks at the ends of two curves cannot tell which pair is honest.",
+            stock=f"{ends[1][-1]:.1e}",
+            honest=f"{ends[0][-1]:.1e}",
+        ),
     )
     said = Text(
         [
-            "So a whole run is not what to compare. Take the weights of one side before a step, give them to both, "
-            "and let each do this one step: the forward pass layer by layer, the cost, the gradients, the update. "
-            "Nothing had time to grow. And of one step it is known how much rounding there can be: every sum of n "
-            "numbers is off by no more than a bound that follows from n and from their sizes.",
-            "The bars show how much of that bound each stage uses. Of the honest pair none reaches the line. Of the "
-            "other one, all do well but one, and it is the one in which the mistake is:",
+            say(
+                "So a whole run is not what to compare. Take the weights of one side before a step, give them to both, "
+                "and let each do this one step: the forward pass layer by layer, the cost, the gradients, the update. "
+                "Nothing had time to grow. And of one step it is known how much rounding there can be: every sum of n "
+                "numbers is off by no more than a bound that follows from n and from their sizes."
+            ),
+            say(
+                "The bars show how much of that bound each stage uses. Of the honest pair none reaches the line. Of "
+                "the other one, all do well but one, and it is the one in which the mistake is:"
+            ),
         ]
     )
     columns = tuple(Column(name, (*self_said(pair), *bars(pair))) for name, pair in (
-        ("The honest pair", honest), ("Keras's own Adam", stock)))  # fmt: skip
+        (say("The honest pair"), honest), (say("Keras's own Adam"), stock)))  # fmt: skip
     return Leaf(
         "why-one-step-tells.html",
-        "Why one step tells",
-        "Chapter 2",
+        say("Why one step tells"),
+        say("Chapter {number}", number=2),
         lead,
         (
-            Section("The ends of two curves", (pictures.costs(*stock),)),
-            Section("One step, stage by stage", (said, Beside(columns))),
-            Section("Try it", (Way("", f"python -m parity.run {STOCK}", "shell"),)),
+            Section(say("The ends of two curves"), (pictures.costs(*stock),)),
+            Section(say("One step, stage by stage"), (said, Beside(columns))),
+            Section(say("Try it"), (Way("", f"python -m parity.run {STOCK}", "shell"),)),
         ),
         tuple(side.label for side in stock),
+        language=language(),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from difflib import unified_diff
 from pathlib import Path
 
+from parity.book.language import language, say
 from parity.page.model import Beside, Column, Leaf, Section, Text, Way
 from parity.ports.report import Report
 
@@ -91,13 +92,6 @@ EDITS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
 }  # fmt: skip
 MOST_TURNS = 6
-LEAD = (
-    "Somebody has ported a small classifier of sentences from Keras to torch: words become vectors, an LSTM reads "
-    "them, and its last state is classified. It runs, all shapes fit, it trains, and it is worse. Here is what "
-    "happens if it is held against the original, and mended as the report says, until nothing is left.",
-    "No weights were copied by hand: parity.check moves them from Keras's model to torch's, the gates of the LSTM "
-    "included.",
-)
 
 
 def debugged(folder: Path, check: Check) -> Leaf:
@@ -108,7 +102,18 @@ def debugged(folder: Path, check: Check) -> Leaf:
     both = Beside(
         (Column("my_keras.py", (Way("", KERAS), Way("data.py", DATA))), Column("my_torch.py", (Way("", TORCH),)))
     )
-    sections = [Section("Both programs", (both,))]
+    lead = (
+        say(
+            "Somebody has ported a small classifier of sentences from Keras to torch: words become vectors, an LSTM "
+            "reads them, and its last state is classified. It runs, all shapes fit, it trains, and it is worse. Here "
+            "is what happens if it is held against the original, and mended as the report says, until nothing is left."
+        ),
+        say(
+            "No weights were copied by hand: parity.check moves them from Keras's model to torch's, the gates of the "
+            "LSTM included."
+        ),
+    )
+    sections = [Section(say("Both programs"), (both,))]
     for turn in range(1, MOST_TURNS + 1):
         report = check(keras, torch, data, folder / f"turn-{turn}")
         before = torch.read_text()
@@ -116,17 +121,15 @@ def debugged(folder: Path, check: Check) -> Leaf:
         for old, new in (edit for cause in mended for edit in EDITS[cause.name]):
             torch.write_text(torch.read_text().replace(old, new))
         said = Text([line for line in str(report).splitlines() if not line.startswith("  report: ")], fixed=True)
-        title = "Parity" if report else f"The {ORDINALS[turn - 1]} check"
+        title = say("Parity") if report else say("Check number {turn}", turn=turn)
         change = changes(before, torch.read_text())
-        sections.append(Section(title, (said, *((Way("So this is changed:", change),) if change else ()))))
+        sections.append(Section(title, (said, *((Way(say("So this is changed:"), change),) if change else ()))))
         if report or not change:
             break
     command = "python -m parity.check my_keras.py my_torch.py --data data.py"
-    sections.append(Section("Try it", (Way("", command, "shell"),)))
-    return Leaf("a-port-debugged.html", "A port, debugged", "Chapter 5", LEAD, tuple(sections))
-
-
-ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+    sections.append(Section(say("Try it"), (Way("", command, "shell"),)))
+    title, place = say("A port, debugged"), say("Chapter {number}", number=5)
+    return Leaf("a-port-debugged.html", title, place, lead, tuple(sections), language=language())
 
 
 def changes(before: str, after: str) -> str:

@@ -150,9 +150,9 @@ def binary_cross_entropy_clamped(h: Array, labels: Array) -> Rounding:
     def moved(extent: Array) -> Array:
         # The size of the gradient, min(1 / right, (1 - right) / DIVISOR), falls as right grows.
         low, high = np.maximum(right - extent, 0), np.minimum(right + extent, 1)
-        largest = np.minimum(1 / np.maximum(low, DIVISOR), 1 / DIVISOR)
         kink = (low * (1 - low) <= DIVISOR) | (high * (1 - high) <= DIVISOR)
-        steepest = np.maximum(1 / np.maximum(low, DIVISOR) ** 2, 1 / DIVISOR)
+        largest = 1 / np.maximum(low, DIVISOR)
+        steepest = np.maximum(largest**2, 1 / DIVISOR)
         return np.where(kink, np.minimum(extent * steepest, largest), steeper(right, extent)) / batch
 
     return Rounding(losses, np.abs(gradient), gradient, slope, moved)

@@ -162,7 +162,8 @@ class Section:
 class Leaf:
     """A page of a book: its file, what heads it, and its sections, all of them open.
 
-    `place` says where it stands in the book. `sides` are the two that pictures show, as on a report.
+    `place` says where it stands in the book. `sides` are the two that pictures show, as on a report, and `language` is
+    that of its text, as HTML names it.
     """
 
     file: str
@@ -171,6 +172,7 @@ class Leaf:
     lead: tuple[str, ...]
     sections: tuple[Section, ...]
     sides: tuple[str, ...] = ()
+    language: str = "en"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ BEGIN = (
 )
 # Seconds that a worker gets to finish an interrupted recording before it is killed.
 GRACE_SECONDS = 3
+# Threads of torch's wait busily for each other otherwise, which takes long where other programs want the cores, too.
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
 # An import takes seconds, from a cold network disk a minute; one that takes longer hangs.
 IMPORT_SECONDS = 300
 LAST_LINES = 5
@@ -105,7 +107,7 @@ class Worker:
             stderr=self.log,
             text=True,
             bufsize=1,
-            env=os.environ | variables | dict(environment or {}),
+            env=PATIENT | os.environ | variables | dict(environment or {}),
             # Ctrl-C reaches this process alone, which then stops the workers in order.
             start_new_session=True,
         )
