@@ -89,7 +89,9 @@ def test_ends_apart_behind_costs_that_could_be_told_are_a_difference(pair):
     assert [c.name for c in verdict.checks if c.level == "outcome" and c.result == "failed"] == ["test loss"]
 
 
-@pytest.mark.parametrize("side", ["tf", pytest.param("torch", marks=pytest.mark.ci)])
+@pytest.mark.parametrize(
+    "side", [pytest.param("tf", marks=pytest.mark.ci), pytest.param("torch", marks=pytest.mark.slow)]
+)
 def test_a_step_that_loop_and_replay_take_alike_is_found_by_the_costs(side, workers, tmp_path):
     """Between checkpoints and outside of segments, so that nothing but the costs shows it."""
     experiment, other, step = family("mnist_narrow", 60), OTHER[side], 45
