@@ -62,6 +62,18 @@ def test_keras_uses_tensorflow_whatever_the_user_set(monkeypatch, tmp_path):
     assert recording.read(tmp_path).manifest.environment["backend"] == "tensorflow"
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="a process shows its variables on Linux alone")
+@pytest.mark.parametrize(("given", "gets"), [(None, "10000"), ("7", "7")])
+def test_threads_wait_less_busily_unless_the_user_says_how_long(given, gets, monkeypatch):
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    if given is not None:
+        monkeypatch.setenv("GOMP_SPINCOUNT", given)
+    with Worker("torch", "cpu", 1) as worker:
+        worker.wait_until_ready()
+        variables = Path(f"/proc/{worker.process.pid}/environ").read_bytes().split(b"\0")
+    assert f"GOMP_SPINCOUNT={gets}".encode() in variables
+
+
 def test_a_killed_worker_is_named_and_its_recording_is_not_whole(tmp_path):
     with Worker("torch", "cpu", 1) as worker:
 
