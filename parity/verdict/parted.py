@@ -51,9 +51,10 @@ def by_rounding(checks: Sequence[Check], parting: Check) -> list[Check]:
 
 def left_open(checks: Sequence[Check], parting: Check, unseen: Sequence[int]) -> list[Check]:
     """The checks where nobody looked at some of the steps before the parting."""
-    steps = f"step {unseen[0]}" if len(unseen) == 1 else f"steps {unseen[0]} to {unseen[-1]}"
-    ask = f"nothing else differs, but {steps} were not looked at one by one; record both with"
-    ask += f" --checkpoints {','.join(map(str, unseen))}{',' if len(unseen) == 1 else ''}"
+    steps = f"step {unseen[0]} was" if len(unseen) == 1 else f"steps {unseen[0]} to {unseen[-1]} were"
+    listed = f"{','.join(map(str, unseen))}{',' if len(unseen) == 1 else ''}"
+    ask = f"nothing else differs, but {steps} not looked at one by one: record again with --checkpoints {listed}"
+    ask += " (with parity.record, one of both with the other as its --reference)"
     found = [check if check.result != "failed" else told(check, parting, ask) for check in checks]
     return [replace(check, decisive=True) if check.name == parting.name else check for check in found]
 
