@@ -107,8 +107,7 @@ def draw(
 def initial_weights(identity: Identity) -> dict[str, NDArray[np.float32]]:
     """The weights both sides start from, by name, float32: drawn for layers, for others what these begin with.
 
-    float32 also for a float64 run, so that the same start can be replayed in either precision. What lies below the
-    smallest normal number is zero, whatever the process that draws does with such numbers.
+    float32 also for a float64 run, so that the same start can be replayed in either precision.
     """
     weights = {
         f"{node.name}/{kind}": np.full(node.weight_shapes[kind], value, np.float32)
@@ -122,7 +121,7 @@ def initial_weights(identity: Identity) -> dict[str, NDArray[np.float32]]:
             raw = words(identity.seed, Purpose.WEIGHTS, 2 * position + offset, count + count % 2)
             values = draw(getattr(node, kind), raw, node.inputs, node.units, bias=kind == "bias")[:count]
             weights[f"{node.name}/{kind}"] = values.reshape(shape).astype(np.float32)
-    return {name: normal(weights[name]) for name in identity.weights}
+    return {name: weights[name] for name in identity.weights}
 
 
 def normal(array: NDArray[Any]) -> NDArray[Any]:

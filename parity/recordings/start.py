@@ -35,7 +35,7 @@ def state(identity: Identity, file: Path | None, reference: Recording | None, ph
         return reference.state(0)
     drawn = randomness.initial_weights(identity)
     chosen = drawn if file is None else drawn | read_weights(file, identity)
-    # torch takes smaller numbers for zero in this very process, TensorFlow only in its kernels.
+    # torch takes smaller numbers for zero in this very process, where they are drawn, TensorFlow only in its kernels.
     chosen = {name: randomness.normal(value) for name, value in chosen.items()}
     if phase == "pretraining":
         chosen |= {f"{node.name}/visible_bias": np.zeros(node.inputs, identity.dtype) for node in identity.dense[:-1]}

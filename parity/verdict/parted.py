@@ -30,7 +30,7 @@ def excused(a: Recording, b: Recording, checks: Sequence[Check]) -> list[Check]:
     if parting is None:
         return [not_told(a, b, check) for check in checks]
     unseen = unlooked(checks, parting)
-    return by_rounding(checks, parting) if not unseen else left_open(checks, parting, unseen)
+    return left_open(checks, parting, unseen) if unseen else [told(check, parting, EACH) for check in checks]
 
 
 def unlooked(checks: Sequence[Check], parting: Check) -> list[int]:
@@ -44,25 +44,22 @@ def open_check(checks: Sequence[Check]) -> Check | None:
     return next((check for check in checks if check.name == trajectory.AGAINST_NOISE and check.decisive), None)
 
 
-def by_rounding(checks: Sequence[Check], parting: Check) -> list[Check]:
-    """The checks where the steps before the parting were looked at, and are right."""
-    return [check if check.result != "failed" else told(check, parting, EACH) for check in checks]
-
-
 def left_open(checks: Sequence[Check], parting: Check, unseen: Sequence[int]) -> list[Check]:
     """The checks where nobody looked at some of the steps before the parting."""
     steps = f"step {unseen[0]} was" if len(unseen) == 1 else f"steps {unseen[0]} to {unseen[-1]} were"
     listed = f"{','.join(map(str, unseen))}{',' if len(unseen) == 1 else ''}"
     ask = f"nothing else differs, but {steps} not looked at one by one: record again with --checkpoints {listed}"
     ask += " (with parity.record, one of both with the other as its --reference)"
-    found = [check if check.result != "failed" else told(check, parting, ask) for check in checks]
+    found = [told(check, parting, ask) for check in checks]
     return [replace(check, decisive=True) if check.name == parting.name else check for check in found]
 
 
 def told(check: Check, parting: Check, why: str) -> Check:
     """A check that failed, as one that is not judged."""
-    told = f"{check.reason}; {why}" if check is parting else f"{check.reason}; the costs part {parting.where}"
-    return replace(check, result="not_judged", reason=told)
+    if check.result != "failed":
+        return check
+    reason = f"{check.reason}; {why if check is parting else f'the costs part {parting.where}'}"
+    return replace(check, result="not_judged", reason=reason)
 
 
 def not_told(a: Recording, b: Recording, check: Check) -> Check:
