@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from conftest import both_sides, shortened
 
+from parity.bounds.nodes.batch_norm import BatchNormalisation
 from parity.bounds.nodes.kind import Given
 from parity.bounds.nodes.layer_norm import LayerNormalisation
-from parity.bounds.running_error import UNIT_ROUNDOFF
+from parity.bounds.running_error import UNIT_ROUNDOFF, smallest_normal
 from parity.data.datasets import plan, require_variances
 from parity.errors import UsageError
 from parity.experiment.experiments import EXPERIMENTS
@@ -17,6 +18,7 @@ from parity.experiment.optimizers import OPTIMIZERS
 from parity.experiment.requested import with_activation
 from parity.experiment.spec import is_read
 from parity.verdict import judge, judge_alone
+from parity.worker.replays import convert
 
 
 def experiment(batch, steps, choice="unbiased", **changes):
@@ -148,6 +150,11 @@ def test_what_cannot_be(make, message):
         make()
 
 
+def named(bounds):
+    """Those of y and of gamma's gradient."""
+    return bounds["outputs/a"], bounds["gradients/a/gamma"]
+
+
 def layer_norm_in_float32(x, gamma, beta, delta):
     """y, gamma's gradient and the one by x in float32, each as Keras and as torch compute it (see layer_norm.py)."""
     x, gamma, beta, delta = (np.asarray(a, np.float32) for a in (x, gamma, beta, delta))
@@ -175,13 +182,63 @@ def test_what_float32_makes_of_a_layer_norm_is_within_its_bound(offset, size):
     gradients, passed = norm.gradients(given, delta)
     bounds, bound = norm.stage_bounds(given, delta)
     exact = norm.value(given), gradients["gamma"], passed
-    allowed = [3 * b for b in (bounds["outputs/a"], bounds["gradients/a/gamma"], bound)]
+    allowed = [3 * b for b in (*named(bounds), bound)]
     for side in layer_norm_in_float32(x, gamma, beta, delta):
         for found, right, most in zip(side, exact, allowed, strict=True):
             assert (np.abs(found - right) <= most).all()
     if offset < 1e4:
         # Of x that far away float32 keeps three digits of a deviation.
         assert (np.abs(1e-3 * exact[0]) > allowed[0]).mean() > 0.9
+
+
+def batch_norm_in_float32(x, gamma, beta, delta):
+    """y, gamma's gradient and the one by x in float32, each as Keras and as torch compute it (see normalisation.py)."""
+    x, gamma, beta, delta = (np.asarray(a, np.float32) for a in (x, gamma, beta, delta))
+    n, mean = np.float32(len(x)), x.mean(0)
+    centred = x - mean
+    r = 1 / np.sqrt((centred * centred).mean(0) + np.float32(1e-5))
+    g = gamma * r
+    # Keras: the derivative of x g + (beta - mean g) by x, by the mean and by the root.
+    by_g = (delta * x).sum(0) - mean * delta.sum(0)
+    by_variance = np.float32(-0.5) * (gamma * by_g * r) * (r * r)
+    keras = x * g + (beta - mean * g), by_g * r
+    passed = delta * g - delta.sum(0) * g / n + by_variance * (2 / n) * centred
+    # torch: sums of delta and of delta times what is centred, multiplied by gamma last.
+    dot = (centred * delta).sum(0)
+    torch = x * g + (beta - mean * g), dot * r
+    return (*keras, passed), (*torch, (delta - delta.sum(0) / n - centred * (dot * r * r / n)) * r * gamma)
+
+
+@pytest.mark.parametrize(
+    ("node", "norm", "in_float32"),
+    [
+        (BatchNorm("a", 6, 0.9, 1e-5), BatchNormalisation(), batch_norm_in_float32),
+        (LayerNorm("a", 6, 1e-5), LayerNormalisation(), layer_norm_in_float32),
+    ],
+)
+def test_numbers_of_any_size_are_within_the_bound_or_beyond_the_range(node, norm, in_float32):
+    """Sizes drawn from 1e-37 to 1e37, so that anything on the way may overflow, or come to nothing."""
+    rng, judged = np.random.default_rng(3), 0
+    for _ in range(2000):
+        sizes = 10 ** rng.uniform(-37, 37, 4)
+        shapes = (5, 6), 6, 6, (5, 6)
+        drawn = [convert(size * rng.normal(size=shape), "float32") for size, shape in zip(sizes, shapes, strict=True)]
+        x, gamma, beta, delta = (a.astype(np.float64) for a in drawn)
+        state = {"weights/a/gamma": gamma, "weights/a/beta": beta}
+        state |= {"statistics/a/moving_mean": np.zeros(6), "statistics/a/moving_variance": np.ones(6)}
+        with np.errstate(all="ignore"):
+            given = Given(node, EXPERIMENTS["mnist_batchnorm"].torch, state, x, UNIT_ROUNDOFF["float32"])
+            gradients, passed = norm.gradients(given, delta)
+            bounds, bound = norm.stage_bounds(given, delta)
+            exact = norm.value(given), gradients["gamma"], passed
+            for side in in_float32(*drawn):
+                for found, right, most in zip(side, exact, (*named(bounds), bound), strict=True):
+                    finite = np.isfinite(most)
+                    judged += np.count_nonzero(finite)
+                    smallest = smallest_normal(given.u)
+                    assert (np.abs(found - right) <= 3 * np.maximum(most, smallest))[finite].all(), sizes
+    # Of 66 numbers on either side.
+    assert judged > 2000 * 66
 
 
 def test_another_activation_keeps_the_batch_norm():

@@ -89,7 +89,15 @@ def output_error(m: Moments, gamma: Array, beta: Array) -> Array:
 
 def lost(m: Moments, gamma: Array) -> Array:
     """How much underflow may take from x, from gamma / sqrt(variance + epsilon), and from their products."""
-    return smallest_normal(m.u) * (1 + m.inverse + np.abs(gamma) * m.inverse + m.magnitude)
+    return smallest_normal(m.u) * ((1 + np.abs(gamma)) * (1 + m.inverse) + m.magnitude)
+
+
+def lost_back(m: Moments, gamma: Array, delta: Array) -> Array:
+    """How much underflow may take from what is passed back of delta: each product on the way, times what follows."""
+    gamma, z = np.abs(gamma), np.abs(m.centred) * m.inverse
+    once = 1 + m.inverse
+    multiplied = gamma * (once + z * (once + m.inverse**2)) + z * (once + m.inverse**2)
+    return smallest_normal(m.u) * (1 + multiplied + np.abs(m.centred) + np.abs(delta))
 
 
 def statistics_errors(
@@ -143,7 +151,23 @@ def delta_behind(m: Moments, gamma: Array, delta: Array, delta_error: Array) -> 
     )
     # The last term has the root three times.
     error += np.abs(gamma) * m.inverse_error * (np.abs(delta) + np.abs(mean) + 3 * np.abs(z * share))
-    return g * (delta - mean - z * share), error + lost(m, gamma)
+    return g * (delta - mean - z * share), error + lost_back(m, gamma, delta)
+
+
+def on_the_way(m: Moments, gamma: Array) -> Array:
+    """[units]: numbers on the way to y, which may leave the range where y does not: squares, and gamma x by parts."""
+    return np.maximum((m.x**2).sum(axis=0), np.abs(gamma) * m.inverse * np.maximum(np.abs(m.x).max(axis=0), 1))
+
+
+def on_the_way_back(m: Moments, size: Array) -> Array:
+    """[units]: numbers on the way to what is passed back of `size` [batch, units], that of gamma delta.
+
+    The frameworks multiply sums of delta and of delta x by the root up to three times, and by x - mean, which times the
+    root is at most the square root of the batch's size.
+    """
+    root = np.maximum(m.inverse, 1)
+    products = (m.magnitude * size).sum(axis=0) * np.sqrt(len(m.x))
+    return (m.x**2).sum(axis=0) + root * size.sum(axis=0) + root**3 * products
 
 
 def scales(
@@ -159,10 +183,11 @@ def scales(
     moving = (state[f"statistics/{name}/{kind}"] for kind in node.statistic_shapes)
     errors = statistics_errors(node, realisation, found, *moving)
     squares = (x**2).sum(axis=0)
-    products = np.maximum(squares, np.abs(gamma) * found.inverse * np.abs(x).max(axis=0))
     given = {f"statistics/{name}/{kind}": within_range(error, squares, u) for kind, error in errors.items()}
-    given[f"outputs/{name}"] = within_range(output_error(found, gamma, beta), products + 0 * x, u)
-    backward = products + (found.magnitude * np.abs(delta)).sum(axis=0)
+    forward = on_the_way(found, gamma)
+    given[f"outputs/{name}"] = within_range(output_error(found, gamma, beta), forward + 0 * x, u)
+    # torch multiplies by gamma last, Keras first.
+    backward = forward + on_the_way_back(found, np.maximum(np.abs(gamma), 1) * np.abs(delta))
     given[f"gradients/{name}/gamma"] = within_range(gamma_error(found, delta, none), backward, u)
     given[f"gradients/{name}/beta"] = sum_bound(delta, u)
     return given, within_range(delta_behind(found, gamma, delta, none)[1], backward + 0 * x, u)

@@ -30,13 +30,12 @@ class LayerNormalisation(Kind):
     def stage_bounds(self, given: Given, delta: Array) -> tuple[dict[str, Array], Array]:
         m, name, none = moments(given, stage=True), given.node.name, np.zeros_like(delta)
         gamma, beta = given.weight("gamma"), given.weight("beta")
-        # Numbers on the way, which may leave the range where no result does.
-        squares = (given.x**2).sum(axis=1, keepdims=True)
-        forward = np.maximum(squares, np.abs(gamma * given.x) * m.inverse[:, None])
-        passed = (m.magnitude.T * np.abs(gamma * delta)).sum(axis=1, keepdims=True)
-        backward = squares + passed * np.maximum(m.inverse, 1)[:, None] ** 3
+        forward = normalisation.on_the_way(m, np.abs(gamma).max())[:, None]
+        # Of gamma's own gradient, delta is not yet multiplied by it.
+        size = np.maximum(np.abs(gamma), 1) * np.abs(delta)
+        backward = forward + normalisation.on_the_way_back(m, size.T)[:, None]
         found = {
-            f"outputs/{name}": within_range(output_error(m, gamma, beta), forward, given.u),
+            f"outputs/{name}": within_range(output_error(m, gamma, beta), forward + 0 * delta, given.u),
             f"gradients/{name}/gamma": within_range(gamma_error(m, delta, none), backward.sum(axis=0), given.u),
             f"gradients/{name}/beta": sum_bound(delta, given.u),
         }
@@ -81,4 +80,5 @@ def passed_back(m: normalisation.Moments, gamma: Array, delta: Array, error: Arr
     scaled, none = gamma * delta, np.ones((m.x.shape[0], 1))
     scaled_error = np.abs(gamma) * error + m.u * np.abs(scaled) + smallest_normal(m.u)
     value, off = normalisation.delta_behind(m, none, scaled.T, scaled_error.T)
-    return value.T, off.T
+    # Of gamma / sqrt(variance + epsilon), which Keras multiplies delta by, underflow may take something, too.
+    return value.T, off.T + smallest_normal(m.u) * np.abs(delta)
