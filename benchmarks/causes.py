@@ -14,7 +14,7 @@ from parity.diagnosis import Diagnosis, Sides, diagnose
 from parity.experiment.spec import FRAMEWORKS, Experiment, Framework
 from parity.recordings import recording
 from parity.verdict import judge
-from parity.workers.job import DiagnoseJob, RecordJob, ReplayJob, TensorsJob
+from parity.workers.job import DiagnoseJob, PassJob, RecordJob, ReplayJob, TensorsJob
 from parity.workers.processes import Progress
 
 
@@ -33,7 +33,7 @@ class Faulty:
         """Replay another recording's checkpoints there."""
         self.planter.plant(self.faults, job)
 
-    def diagnose(self, job: DiagnoseJob | TensorsJob) -> None:
+    def diagnose(self, job: DiagnoseJob | TensorsJob | PassJob) -> None:
         """Replay checkpoints as other realisations have them there, or write a step's tensors."""
         self.planter.plant(self.faults, job)
 

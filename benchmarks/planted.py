@@ -27,7 +27,7 @@ from parity.worker import serving
 from parity.worker.chunks import Tell, join
 from parity.worker.replays import convert_all
 from parity.worker.task import Task
-from parity.workers.job import DiagnoseJob, RecordJob, ReplayJob, TensorsJob
+from parity.workers.job import DiagnoseJob, PassJob, RecordJob, ReplayJob, TensorsJob
 from parity.workers.processes import Worker
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ class PlantedJob:
     """A recording, or replays, made with the faults of these names in the framework's implementation."""
 
     faults: tuple[str, ...]
-    job: RecordJob | ReplayJob | DiagnoseJob | TensorsJob
+    job: RecordJob | ReplayJob | DiagnoseJob | TensorsJob | PassJob
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ class Planter(Worker):
     def __init__(self, framework: Framework, threads: int = 1, time_limit: float | None = None) -> None:
         super().__init__(framework, "cpu", threads, time_limit, module="benchmarks.planted")
 
-    def plant(self, faults: str | tuple[str, ...], job: RecordJob | ReplayJob | DiagnoseJob | TensorsJob) -> None:
+    def plant(
+        self, faults: str | tuple[str, ...], job: RecordJob | ReplayJob | DiagnoseJob | TensorsJob | PassJob
+    ) -> None:
         """Do a job with a fault, or with several."""
         self.run(PlantedJob((faults,) if isinstance(faults, str) else faults, job), lambda done, steps: None)
 

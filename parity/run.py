@@ -116,11 +116,12 @@ def recorded(
     jobs = both_jobs(options, experiment, out, workers)
     with console.Progress(options.quiet) as progress:
         refused = record_jobs(workers, jobs, progress=progress.of)
-    report = replace(judged(out / "tf", out / "torch"), folder=out)
-    if report.verdict != "incomparable":
-        # What was not replayed is not judged as if it had been.
-        raise_together(refused)
-    return diagnosed(report, Sides(workers, {side: phases[-1] for side, phases in jobs.items()}))
+        report = replace(judged(out / "tf", out / "torch"), folder=out)
+        if report.verdict != "incomparable":
+            # What was not replayed is not judged as if it had been.
+            raise_together(refused)
+        last = {side: phases[-1] for side, phases in jobs.items()}
+        return diagnosed(report, Sides(workers, last, progress.named))
 
 
 def both_jobs(

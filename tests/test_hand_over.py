@@ -107,7 +107,8 @@ def test_where_there_is_no_checkpoint(workers, tmp_path):
         ),
         (
             ["--checkpoints", "1,-2"],
-            "argument --checkpoints: steps count from 0, not 1,-2 (see python -m parity.record --help)",
+            "argument --checkpoints: must be steps, which count from 0, such as 0,300, or 0,20-44, not 1,-2 "
+            "(see python -m parity.record --help)",
         ),
     ],
 )

@@ -88,6 +88,7 @@ GIVEN = [
     ("--checkpoints 4", {"checkpoints": 4}),
     ("--checkpoints 0,300,", {"checkpoints": (0, 300)}),
     ("--checkpoints 5,", {"checkpoints": [5]}),
+    ("--checkpoints 0,20-22,9", {"checkpoints": (0, 20, 21, 22, 9)}),
     ("--data there --out here", {"data": Path("there"), "out": "here"}),
     ("--clip norm:0.5 --init normal:0.05", {"clip": "norm:0.5", "init": "normal:0.05"}),
 ]

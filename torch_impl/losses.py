@@ -67,7 +67,14 @@ def binary_cross_entropy_clamped(outputs: torch.Tensor, labels: torch.Tensor) ->
 
     Its gradient is (h - y) / max(h (1 - h), 1e-12) / batch, which is not the derivative where a logarithm is clamped.
     """
-    return torch.nn.BCELoss()(outputs, targets(outputs, labels))
+    cost = torch.nn.BCELoss()
+    unknown = torch.isnan(outputs)
+    if not unknown.any():
+        return cost(outputs, targets(outputs, labels))
+    # The class refuses NaN with an error, on a GPU with one that ends the process; here it is a NaN of the cost, and of
+    # its gradient where the output is one, as with every other cost.
+    known = torch.where(unknown, 0.5, outputs)
+    return cost(known, targets(outputs, labels)) + (outputs * (0 * outputs.detach())).sum()
 
 
 def mean_squared_error(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -46,6 +47,8 @@ from parity.workers.job import DrawJob, RecordJob
 
 # What --data takes beside a folder; the environment may name another default.
 AUTO, EMBEDDED, MNIST = "auto", "embedded", "mnist"
+# A step, or the first and the last one of several.
+RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 DEFAULT_DATA = "PARITY_DATA"
 # What --init-from draws, in the folder of the run.
 INITIAL = "initial.safetensors"
@@ -163,7 +166,7 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
         type=checkpoints,
         default=12,
         metavar="N|STEP,...",
-        help="how many states on the way are replayed (default 12), or before which steps: 0,300,",
+        help="how many states on the way are replayed (default 12), or before which steps: 0,300, or 0,20-44",
     )
     parser.add_argument(
         "--verdict",
@@ -218,13 +221,18 @@ def count(text: str) -> int:
 
 
 def checkpoints(text: str) -> int | tuple[int, ...]:
-    """A number of checkpoints, or steps separated by commas, for argparse."""
-    if "," not in text:
+    """A number of checkpoints, or steps and ranges of steps separated by commas, for argparse."""
+    if "," not in text and "-" not in text.strip()[1:]:
         return count(text)
-    steps = tuple(int(step) for step in text.split(",") if step)
-    if any(step < 0 for step in steps):
-        raise argparse.ArgumentTypeError(f"steps count from 0, not {text}")
-    return steps
+    steps: list[int] = []
+    for part in filter(None, text.split(",")):
+        ends = RANGE.fullmatch(part.strip())
+        if ends is None or int(ends[2] or ends[1]) < int(ends[1]):
+            raise argparse.ArgumentTypeError(
+                f"must be steps, which count from 0, such as 0,300, or 0,20-44, not {text}"
+            )
+        steps += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+    return tuple(steps)
 
 
 def seconds(text: str) -> float:

@@ -2,14 +2,13 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from parity.bounds.rows import ALLOWED
@@ -19,8 +18,8 @@ from parity.experiment.workload import LIMIT, estimated
 from parity.recordings import recording
 from parity.recordings.files import inside, unpack
 from parity.recordings.recording import Arrays, Recording
-from parity.workers.job import DiagnoseJob, RecordJob, ReplayJob, TensorsJob, in_order
-from parity.workers.processes import Progress
+from parity.workers.job import DiagnoseJob, PassJob, RecordJob, ReplayJob, TensorsJob, in_order
+from parity.workers.processes import Progress, silent
 
 
 class Asked(Protocol):
@@ -28,7 +27,7 @@ class Asked(Protocol):
 
     def record(self, job: RecordJob, progress: Progress) -> None: ...
     def replay(self, job: ReplayJob) -> None: ...
-    def diagnose(self, job: DiagnoseJob | TensorsJob) -> None: ...
+    def diagnose(self, job: DiagnoseJob | TensorsJob | PassJob) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,11 @@ class Tensors:
 
 @dataclass(frozen=True)
 class Sides:
-    """The workers of both sides, and the jobs by which they recorded."""
+    """The workers of both sides, and the jobs by which they recorded; `bar` shows how far a longer work is."""
 
     workers: Mapping[Framework, Asked]
     jobs: Mapping[Framework, RecordJob]
+    bar: Callable[[str], Progress] = lambda label: silent
 
     def replayed(
         self, side: Framework, owner: Recording, steps: Sequence[int], realisations: Sequence[Realisation]
@@ -93,20 +93,22 @@ class Sides:
         recorded = {} if ahead else owner.checkpoint(step)[1]
         return Tensors(side, owner, step + ahead, taken, arrays, recorded)
 
-    def passed(self, side: Recording, owner: Recording, start: int, step: int) -> Arrays:
-        """What a side makes of a step between checkpoints, to which the owner goes on from the one at `start`.
+    def passed(self, side: Recording, owner: Recording, start: int, steps: Sequence[int]) -> list[Arrays]:
+        """What a side makes of ascending steps between checkpoints, to which the owner goes on from the one at `start`.
 
-        The summary `float64/<column>` of its stages, each fed what the owner's gave; and the batch's `samples`.
+        Of each the summary `float64/<column>` of its stages, each fed what the owner's gave; and the batch's `samples`.
         """
         with tempfile.TemporaryDirectory() as folder:
             given, file = Path(folder) / "tensors.safetensors", Path(folder) / "replays.safetensors"
             theirs, ours = owner.manifest.framework, side.manifest.framework
-            there = TensorsJob(self.jobs[theirs], owner.folder, start, owner.manifest.realisation, given, step - start)
-            self.workers[theirs].diagnose(there)
-            here = DiagnoseJob(self.jobs[ours], given, (step,), (side.manifest.realisation,), file)
+            self.workers[theirs].diagnose(PassJob(self.jobs[theirs], owner.folder, start, tuple(steps), given))
+            here = DiagnoseJob(self.jobs[ours], given, tuple(steps), (side.manifest.realisation,), file)
             self.workers[ours].diagnose(here)
-            samples = np.array(len(unpack(given, given.read_bytes())["inputs"]))
-            return {"samples": samples, **inside(unpack(file, file.read_bytes()), "0/0/")}
+            tensors, found = unpack(given, given.read_bytes()), unpack(file, file.read_bytes())
+        return [
+            {"samples": tensors[f"{step}/samples"], **inside(found, f"0/{number}/")}
+            for number, step in enumerate(steps)
+        ]
 
     def before(self) -> "Sides":
         """Whom to ask about the pre-training of both."""

@@ -6,6 +6,7 @@ part and each side's loop does what its replay does. And where costs part by mor
 why, the steps before are replayed, one by one.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from parity.diagnosis.asked import Sides
@@ -14,6 +15,9 @@ from parity.recordings.recording import Recording
 from parity.verdict import Verdict, judge, lockstep, parted
 from parity.verdict.checks import Check
 from parity.verdict.order import SEGMENT, in_time, step_of
+
+# Steps that are replayed at once, all tensors of which a file holds.
+TOGETHER = 8
 
 
 def located(a: Recording, b: Recording, verdict: Verdict, ask: Sides) -> Verdict:
@@ -69,17 +73,30 @@ def looked_at(a: Recording, b: Recording, verdict: Verdict, ask: Sides) -> Verdi
     if opened is None:
         return verdict
     besides: list[Check] = []
-    for step in parted.unlooked(verdict.checks, opened):
+    unseen, moved = parted.unlooked(verdict.checks, opened), ask.bar("steps")
+    for start, steps in stretches(unseen, {*a.checkpoints} & {*b.checkpoints}):
         for side, owner in ((a, b), (b, a)):
-            start = max(checkpoint for checkpoint in owner.checkpoints if checkpoint <= step)
             try:
-                stages = replayed(side, owner, start, step, ask)
+                stages = replayed(side, owner, start, steps, ask)
             except ParityError:
                 return verdict
-            besides += [between(one, side, owner, f"looked at since costs part at {opened.where}") for one in stages]
+            why = f"looked at since costs part at {opened.where}"
+            besides += [between(one, side, owner, why) for checks in stages for one in checks]
         if any(one.result == "failed" for one in besides):
             break
+        moved(unseen.index(steps[-1]) + 1, len(unseen))
     return judge(a, b, besides)
+
+
+def stretches(steps: Sequence[int], checkpoints: Iterable[int]) -> list[tuple[int, list[int]]]:
+    """Ascending steps in groups of at most `TOGETHER`, each with the checkpoint to go on from."""
+    found: list[tuple[int, list[int]]] = []
+    for step in steps:
+        start = max(checkpoint for checkpoint in checkpoints if checkpoint <= step)
+        if not found or found[-1][0] != start or len(found[-1][1]) == TOGETHER:
+            found.append((start, []))
+        found[-1][1].append(step)
+    return found
 
 
 def halved(side: Recording, owner: Recording, start: int, end: int, ask: Sides) -> tuple[int, list[Check]]:
@@ -91,7 +108,7 @@ def halved(side: Recording, owner: Recording, start: int, end: int, ask: Sides) 
     found: list[Check] = []
     while wrong - right > 1:
         middle = (right + wrong) // 2
-        stages = replayed(side, owner, start, middle, ask)
+        (stages,) = replayed(side, owner, start, [middle], ask)
         if not stages:
             break
         failed = [one for one in stages if one.result == "failed"]
@@ -104,16 +121,17 @@ def halved(side: Recording, owner: Recording, start: int, end: int, ask: Sides) 
     return since, [replace(one, since=since if since < wrong else None) for one in found]
 
 
-def replayed(side: Recording, owner: Recording, start: int, step: int, ask: Sides) -> list[Check]:
-    """The checks of a step's stages in float64, the owner having gone on to it from the checkpoint at `start`.
+def replayed(side: Recording, owner: Recording, start: int, steps: Sequence[int], ask: Sides) -> list[list[Check]]:
+    """The checks of each step's stages in float64, the owner having gone on to it from the checkpoint at `start`.
 
     None where its batch is a smaller one, since stages are judged by the shapes of a whole batch.
     """
-    summary = ask.passed(side, owner, start, step)
-    if int(summary["samples"]) != side.manifest.identity.schedule.batch_size:
-        return []
-    there = lockstep.Replay(step, "", owner.label, (owner.manifest.framework,), side, summary)
-    return lockstep.stages(there, "float64")
+    found: list[list[Check]] = []
+    for step, summary in zip(steps, ask.passed(side, owner, start, steps), strict=True):
+        whole = int(summary["samples"]) == side.manifest.identity.schedule.batch_size
+        there = lockstep.Replay(step, "", owner.label, (owner.manifest.framework,), side, summary)
+        found.append(lockstep.stages(there, "float64") if whole else [])
+    return found
 
 
 def between(check: Check, side: Recording, owner: Recording, why: str) -> Check:

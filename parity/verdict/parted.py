@@ -15,8 +15,8 @@ from parity.verdict import noise, trajectory
 from parity.verdict.checks import Check
 from parity.verdict.order import WHOLE, step_of
 
-# So many steps before costs part are looked at, one by one; as many as the shortest segment has.
-WINDOW = 10
+# So many steps before costs part are looked at, one by one; as many as the longest segment has.
+WINDOW = 100
 EACH = "by itself every step before is within rounding, which decided there as it did in no twin"
 
 
@@ -47,11 +47,20 @@ def open_check(checks: Sequence[Check]) -> Check | None:
 def left_open(checks: Sequence[Check], parting: Check, unseen: Sequence[int]) -> list[Check]:
     """The checks where nobody looked at some of the steps before the parting."""
     steps = f"step {unseen[0]} was" if len(unseen) == 1 else f"steps {unseen[0]} to {unseen[-1]} were"
-    listed = f"{','.join(map(str, unseen))}{',' if len(unseen) == 1 else ''}"
-    ask = f"nothing else differs, but {steps} not looked at one by one: record again with --checkpoints {listed}"
+    ask = (
+        f"nothing else differs, but {steps} not looked at one by one: record again with --checkpoints {ranges(unseen)}"
+    )
     ask += " (with parity.record, one of both with the other as its --reference)"
     found = [told(check, parting, ask) for check in checks]
     return [replace(check, decisive=True) if check.name == parting.name else check for check in found]
+
+
+def ranges(steps: Sequence[int]) -> str:
+    """Ascending steps as --checkpoints takes them: 3,5-8."""
+    starts = [step for step in steps if step - 1 not in steps]
+    ends = [step for step in steps if step + 1 not in steps]
+    parts = [f"{start}-{end}" if end > start else str(start) for start, end in zip(starts, ends, strict=True)]
+    return ",".join(parts) + ("," if len(steps) == 1 else "")
 
 
 def told(check: Check, parting: Check, why: str) -> Check:

@@ -30,7 +30,7 @@ from parity.worker import training
 from parity.worker.chunks import STOPPING, Tell
 from parity.worker.task import Task
 from parity.workers.installed import PACKAGES
-from parity.workers.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob, TensorsJob, but_for_start
+from parity.workers.job import DiagnoseJob, DrawJob, PassJob, RecordJob, ReplayJob, TensorsJob, but_for_start
 
 MODULES = (
     "runtime",
@@ -54,7 +54,7 @@ MODULES = (
     "kept",
 )
 HERE = Path(__file__).parents[2]
-Job = RecordJob | ReplayJob | DiagnoseJob | TensorsJob | DrawJob
+Job = RecordJob | ReplayJob | DiagnoseJob | TensorsJob | PassJob | DrawJob
 JOBS: TypeAdapter[Job] = TypeAdapter(Job)
 # (side, job, tell, what the last job left open) -> what this one does
 Perform = Callable[[SimpleNamespace, Any, Tell, Any], Any]
@@ -108,6 +108,8 @@ def perform(side: SimpleNamespace, job: Job, tell: Tell, last: Task | None = Non
         training.diagnose(task, job)
     elif isinstance(job, TensorsJob):
         training.tensors(task, job)
+    elif isinstance(job, PassJob):
+        training.passed(task, job)
     else:
         training.replay(task, job.reference)
     return task

@@ -26,7 +26,7 @@ from parity.worker.programs import Program
 from parity.worker.replays import Checkpoint, convert, convert_all, segment_stops
 from parity.worker.task import Task
 from parity.worker.watch import watched
-from parity.workers.job import DiagnoseJob, TensorsJob
+from parity.workers.job import DiagnoseJob, PassJob, TensorsJob
 
 # How many times as far off as the outputs that were recorded another computation of them may be.
 MARGIN = 8.0
@@ -244,7 +244,8 @@ def diagnose(task: Task, asked: DiagnoseJob) -> None:
     checkpoints: list[tuple[int, Arrays, Arrays]]
     if asked.owner.is_file():
         arrays = unpack(asked.owner, asked.owner.read_bytes())
-        checkpoints = [(step, inside(arrays, "state/"), inside(arrays, "whole/")) for step in asked.steps]
+        parts = ((step, inside(arrays, f"{step}/")) for step in asked.steps)
+        checkpoints = [(step, inside(part, "state/"), inside(part, "whole/")) for step, part in parts]
     else:
         owner = start.reference(asked.owner, task.identity, task.job.phase)
         checkpoints = [(step, *owner.checkpoint(step)) for step in asked.steps]
@@ -282,6 +283,25 @@ def tensors(task: Task, asked: TensorsJob) -> None:
     prepared = task.batches.order[task.batches.starts[at.step] : task.batches.stops[at.step]]
     found = {"inputs": at.inputs, "given": at.given, "indices": prepared} | named
     write_whole(asked.out, safetensors.numpy.save({name: np.asarray(x, order="C") for name, x in found.items()}))
+
+
+def passed(task: Task, asked: PassJob) -> None:
+    """Write what other sides' stages are fed of steps to which this side goes on from a checkpoint of its own."""
+    owner = start.reference(asked.owner, task.identity, task.job.phase)
+    replayer = task.replayer_as(task.job.realisation, looping=True)
+    step, (state, _) = asked.start, owner.checkpoint(asked.start)
+    found: dict[str, np.ndarray] = {}
+    for wanted in asked.steps:
+        if wanted > step:
+            replayer.segment(state, step, wanted, "float64")
+            step, state = wanted, replayer.loops["float64"].read(wanted)
+        at = task.checkpoint(step, state).converted("float64")
+        whole = replayer.evidence(at, replayer.step(at, None, "float64"))
+        parts = {f"state/{name}": array for name, array in at.state.items()}
+        parts |= {f"whole/{name}": array for name, array in whole.items()}
+        parts["samples"] = np.array(len(at.inputs))
+        found |= {f"{step}/{name}": np.asarray(array, order="C") for name, array in parts.items()}
+    write_whole(asked.out, safetensors.numpy.save(found))
 
 
 def used_by(task: Task, step: int) -> dict[str, np.ndarray]:

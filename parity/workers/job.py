@@ -74,7 +74,7 @@ class ReplayJob:
 class DiagnoseJob:
     """Replay checkpoints of the recording in the folder `owner` in float64, as each of the `realisations` has them.
 
-    Or, where `owner` is what a TensorsJob wrote, the one step that is in it, which may be none of a checkpoint.
+    Or, where `owner` is what a PassJob wrote, steps that are in it.
     The file `out` is written with what came of it, by the positions in both tuples: the summary
     (parity/bounds/measure.py) `<realisation>/<step>/float64/<column>`. `record` is the job of the side that replays.
     """
@@ -104,6 +104,21 @@ class TensorsJob:
     realisation: Realisation
     out: Path
     ahead: int = 0
+
+
+@dataclass(frozen=True)
+class PassJob:
+    """Go on, in float64, from the checkpoint at `start` of the side's own recording in the folder `owner`.
+
+    The file `out` holds what other sides' stages are fed of each of the `steps`, which ascend: `<step>/state/<name>`
+    before it, `<step>/whole/<name>` as replayed, and the `<step>/samples` of its batch.
+    """
+
+    record: RecordJob
+    owner: Path
+    start: int
+    steps: tuple[int, ...]
+    out: Path
 
 
 @dataclass(frozen=True)

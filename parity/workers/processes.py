@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from parity.errors import IncomparableError, ParityError, UsageError, WorkerError, plain
 from parity.experiment.spec import FRAMEWORKS, Framework
-from parity.workers.job import DiagnoseJob, DrawJob, RecordJob, ReplayJob, TensorsJob
+from parity.workers.job import DiagnoseJob, DrawJob, PassJob, RecordJob, ReplayJob, TensorsJob
 
 Progress = Callable[[int, int], None]
 # Where this package is, and the implementations beside it.
@@ -146,8 +146,8 @@ class Worker:
         """Draw initial weights with this framework's own initializers."""
         self.run(job, silent)
 
-    def diagnose(self, job: DiagnoseJob | TensorsJob) -> None:
-        """Replay checkpoints as other realisations have them, or write all tensors of a step."""
+    def diagnose(self, job: DiagnoseJob | TensorsJob | PassJob) -> None:
+        """Replay checkpoints as other realisations have them, or write all tensors of a step, or of several."""
         self.run(job, silent, "the diagnosis took")
 
     def run(self, job: Any, progress: Progress, what: str = "recording took") -> None:
