@@ -64,6 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="DIR", help="write verdict.json, report.html and pictures there")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the checks as JUnit XML, one test case each")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write all of it as one page to look at")
+    opts.add_tensorboard(parser)
     parser.add_argument("--no-figures", action="store_true", help="write no pictures and no page into --out")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and the verdict")
     options = parser.parse_args(arguments)
@@ -71,14 +72,17 @@ def main(arguments: Sequence[str]) -> int:
     require_page("use no --html", options.html is not None)
     require_library("junitparser", "use no --junit", options.junit is not None)
     command = repeated("parity.compare", arguments)
-    if options.out is None:
-        return compared(sides, None, options, command)
-    require_page("use --no-figures", not options.no_figures)
-    with folders.written_to(options.out) as out:
-        return compared(sides, out, options, command)
+    with folders.events(options.tensorboard) as events:
+        if options.out is None:
+            return compared(sides, None, events, options, command)
+        require_page("use --no-figures", not options.no_figures)
+        with folders.written_to(options.out) as out:
+            return compared(sides, out, events, options, command)
 
 
-def compared(sides: tuple[Path, Path | None], out: Path | None, options: argparse.Namespace, command: str) -> int:
+def compared(
+    sides: tuple[Path, Path | None], out: Path | None, events: Path | None, options: argparse.Namespace, command: str
+) -> int:
     """Judge, print, and write what is asked for; returns the exit status."""
     report = diagnosed(judged(*sides))
     figures = out is not None and not options.no_figures
@@ -86,6 +90,8 @@ def compared(sides: tuple[Path, Path | None], out: Path | None, options: argpars
         report.write(out)
     if options.junit is not None:
         report.junit(options.junit)
+    if events is not None:
+        report.tensorboard(events)
     console.show(report.recordings, report.judged, report.diagnosis, options.quiet)
     for file in [options.html] if out is None or not figures else [options.html, out / PAGE]:
         if file is not None:

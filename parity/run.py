@@ -79,6 +79,7 @@ def parser() -> opts.Parser:
     """The parser of the options."""
     made = opts.Parser(prog="parity.run", description=__doc__, epilog=EPILOG)
     opts.add_experiment_options(made)
+    opts.add_tensorboard(made)
     made.add_argument("--no-figures", action="store_true", help="write no pictures and no page")
     return made
 
@@ -91,13 +92,18 @@ def trained(options: argparse.Namespace, arguments: Sequence[str]) -> Report:
     steps = opts.check_inputs(opts.job(options, experiment, "tf", options.device, Path()))
     opts.choose_verdict(options, experiment.identity, steps)
     require_page("use --no-figures", not options.no_figures)
-    with folders.written_to(options.out, options.experiment, FRAMEWORKS) as out:
+    with (
+        folders.events(options.tensorboard) as events,
+        folders.written_to(options.out, options.experiment, FRAMEWORKS) as out,
+    ):
         opts.say_what_is_not_mnist(options)
         threads = max(1, available_cpus() // len(FRAMEWORKS))
         with started(options.device, threads, options.time_limit) as workers:
             report = recorded(options, experiment, out, workers)
-    if not options.no_figures:
         # Before the evidence goes, which holds the activations.
+        if events is not None:
+            report.tensorboard(events)
+    if not options.no_figures:
         places = filter(None, opts.sources(options))
         report.html(out / PAGE, repeated("parity.run", arguments), [*places])
     for side in FRAMEWORKS:

@@ -24,7 +24,7 @@ INTERRUPTED = 130
 # What a user installs; an import that fails inside of one of them is not this program's fault.
 LIBRARIES = (
     "filelock", "jinja2", "junitparser", "matplotlib", "numpy", "platformdirs", "pydantic", "pygments", "rich",
-    "safetensors",
+    "safetensors", "tensorboardX",
 )  # fmt: skip
 # What a user types, and what it does; each is a module of this package.
 COMMANDS = {

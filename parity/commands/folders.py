@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from parity.errors import UsageError
+from parity.workers.installed import require_library
 
 
 @contextlib.contextmanager
@@ -33,6 +34,17 @@ def written_to(out: Path | None, name: str = "", inside: Sequence[str] = (), opt
             with contextlib.suppress(OSError):
                 path.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def events(folder: Path | None) -> Iterator[Path | None]:
+    """What --tensorboard asks for, as `written_to` has it; None where nobody does. Raises UsageError as that does."""
+    require_library("tensorboardX", "use no --tensorboard", folder is not None)
+    if folder is None:
+        yield None
+        return
+    with written_to(folder, option="--tensorboard") as made:
+        yield made
 
 
 def new_run(name: str, made: list[Path]) -> Path:

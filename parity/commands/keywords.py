@@ -58,6 +58,7 @@ class Settings(TypedDict, total=False):
 class RunSettings(Settings, total=False):
     """The settings of `run_experiment`."""
 
+    tensorboard: File | None
     no_figures: bool
 
 

@@ -212,6 +212,17 @@ def printable(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def add_tensorboard(parser: argparse.ArgumentParser) -> None:
+    """Add --tensorboard."""
+    parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        metavar="DIR",
+        help="write both sides' costs, accuracy, gradient norms and histograms there for TensorBoard; must be new or "
+        "empty",
+    )
+
+
 def count(text: str) -> int:
     """A number of things, at least one, for argparse."""
     value = int(text)

@@ -288,6 +288,10 @@ class Recording:
         layout.check_summaries(f"{self.folder / name}", count, arrays)
         return arrays
 
+    def has_evidence(self, step: int) -> bool:
+        """Whether what a checkpoint's step gave is still there, so that `checkpoint` gives it."""
+        return (self.folder / evidence_file(step)).is_file()
+
     def segment(self, key: str) -> dict[str, NDArray[np.float64]] | None:
         """The costs of the loop's steps from a checkpoint, and its outputs, as listed above; None if it was not run."""
         name = segment_file(key)

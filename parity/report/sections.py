@@ -105,7 +105,7 @@ def values(a: Recording, b: Recording) -> Iterator[Part]:
             (a, b), states, names, f"Weights {when},", "by layer: how many are how large, on a logarithmic scale."
         )
     for step in list(dict.fromkeys([*list(a.checkpoints)[:1], *list(a.checkpoints)[-1:]])):
-        if all((side.folder / "evidence" / f"{step}.safetensors").is_file() for side in (a, b)):
+        if all(side.has_evidence(step) for side in (a, b)):
             evidence = [side.checkpoint(step)[1] for side in (a, b)]
             said = "by layer: how many values of the batch are how large, on a logarithmic scale."
             names = [f"outputs/{name}" for name in a.manifest.identity.widths]

@@ -132,6 +132,16 @@ class Report:
         made = page(self.recordings, self.judged, self.diagnosis, command, folders)
         write_whole(Path(file), html(made).encode())
 
+    def tensorboard(self, folder: str | Path) -> None:
+        """Write both sides' scalars and histograms for TensorBoard, under the same tags, each side a run of its own.
+
+        Gradients and activations are among them where the recordings still have their evidence.
+        """
+        # Imported late: it is of an extra.
+        from parity.report import tensorboard
+
+        tensorboard.write(self.recordings, Path(folder))
+
     def junit(self, file: str | Path) -> None:
         """Write the checks as JUnit XML, one test case each."""
         # Imported late: it is of an extra.
