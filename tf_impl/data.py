@@ -82,12 +82,14 @@ def held(data: Data, placed: OnDevice) -> Data:
     return replace(data, **{name: np.asarray(memoryview(tensor)) for name, tensor in on_cpu.items()})
 
 
+@tf.autograph.experimental.do_not_convert
 def batch(data: OnDevice, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Indices [batch], inputs [batch, features] and labels [batch] of one step."""
     indices = data.order[data.starts[step] : data.stops[step]]
     return indices, tf.gather(data.train_inputs, indices), tf.gather(data.train_labels, indices)
 
 
+@tf.autograph.experimental.do_not_convert
 def checksum(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Sum of the values' bits times fixed odd factors, modulo 2**64, as int64; values [batch] or like the weights."""
     if values.dtype.is_floating:

@@ -32,6 +32,7 @@ class Noise:
         for name, size in self.sizes.items():
             size.assign(sizes[name])
 
+    @tf.autograph.experimental.do_not_convert
     def add(self, step: tf.Tensor) -> None:
         """Move the weights by the impulses of a step."""
         position = self.offsets[step]

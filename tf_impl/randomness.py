@@ -27,6 +27,7 @@ def shifted(values: tf.Tensor, bits: int) -> tf.Tensor:
     return tf.bitwise.right_shift(values, tf.constant(bits, tf.int64))
 
 
+@tf.autograph.experimental.do_not_convert
 def dropout_mask(identity: Identity, step: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
     """[samples, units of all dropouts side by side] bool: which values a step keeps of inputs [samples, features]."""
     thresholds, samples = dropout_thresholds(identity), tf.shape(inputs, tf.int64)[0]

@@ -93,6 +93,7 @@ def continued_function(
     return continued
 
 
+@tf.autograph.experimental.do_not_convert
 def stages(
     model: keras.Model, loss: Loss, x: tf.Tensor, labels: tf.Tensor, masks: Masks, recorded: Tensors | None
 ) -> Tensors:
@@ -133,6 +134,7 @@ def stage(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.
     return y, lambda delta, weights: tape.gradient(y, [x, *weights], output_gradients=delta)
 
 
+@tf.autograph.experimental.do_not_convert
 def clipped(model: keras.Model, clip: Clip | None, given: Tensors) -> Tensors:
     """The weights' gradients in `given` as they are clipped; none where nothing clips."""
     names = [name for name in states.trained(model) if f"gradients/{name}" in given]
@@ -142,6 +144,7 @@ def clipped(model: keras.Model, clip: Clip | None, given: Tensors) -> Tensors:
     return {f"clipped/{name}": gradient for name, gradient in zip(names, found, strict=True)}
 
 
+@tf.autograph.experimental.do_not_convert
 def update(model: keras.Model, updater: keras.optimizers.Optimizer, given: Tensors, inputs: tf.Tensor) -> None:
     """One update of the weights by their gradients in `given`, clipped if they are there so.
 

@@ -38,6 +38,7 @@ def build(
         return model, optimizer(model, identity.optimizer, realisation)
 
 
+@tf.autograph.experimental.do_not_convert
 def train_step(
     model: keras.Model,
     loss: Loss,
@@ -127,6 +128,7 @@ def evaluate(model: keras.Model, loss: Loss, data: OnDevice, identity: Identity)
     return tf.stack(found)
 
 
+@tf.autograph.experimental.do_not_convert
 def accuracy(outputs: tf.Tensor, labels: tf.Tensor, threshold: float) -> tf.Tensor:
     """Share of the samples that are classified correctly, a float64 scalar."""
     return tf.reduce_mean(tf.cast(tf.equal(predicted_classes(outputs, threshold), labels), tf.float64))
@@ -148,6 +150,7 @@ def mean_loss(loss: Loss, outputs: tf.Tensor, labels: tf.Tensor, size: int | Non
     return total / samples
 
 
+@tf.autograph.experimental.do_not_convert
 def infer(model: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
     """[samples, units]: what the trained model makes of inputs [samples, features]."""
     return list(forward(model, inputs, training=False, masks={}).values())[-1]

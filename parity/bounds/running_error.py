@@ -212,14 +212,18 @@ def underflow(ufunc: np.ufunc, value: Array, passed_on: Array, operands: list[Ro
     if not near.any():
         return 0.0
     # What is made of zeros is zero, and not small.
-    zeros = [(number.value == 0) & (number.error == 0) for number in operands]
     if ufunc is np.multiply:
-        nothing = zeros[0] | zeros[1]
+        near &= ~(zero(operands[0]) | zero(operands[1]))
     elif ufunc in (np.add, np.subtract):
-        nothing = (value == 0) & (passed_on == 0)
+        near &= (value != 0) | (passed_on != 0)
     else:
-        nothing = zeros[0]
-    return np.where(near & ~nothing, smallest, 0.0)
+        near &= ~zero(operands[0])
+    return near * smallest
+
+
+def zero(number: Rounded) -> NDArray[np.bool_]:
+    """Where a number is exactly zero."""
+    return (number.value == 0) & (number.error == 0)
 
 
 def reached(value: Array, error: Array, operands: list[Rounded]) -> Array | None:
@@ -255,7 +259,7 @@ def root(value: Array, a: Array, ea: Array, least: Array | None) -> Array:
 RULES: dict[np.ufunc, Any] = {
     np.add: lambda v, a, b, ea, eb, least: ea + eb,
     np.subtract: lambda v, a, b, ea, eb, least: ea + eb,
-    np.multiply: lambda v, a, b, ea, eb, least: np.abs(a) * eb + np.abs(b) * ea + ea * eb,
+    np.multiply: lambda v, a, b, ea, eb, least: (np.abs(a) + ea) * eb + np.abs(b) * ea,
     np.true_divide: quotient,
     np.sqrt: root,
     np.square: lambda v, a, ea, least: (2 * np.abs(a) + ea) * ea,
@@ -271,14 +275,22 @@ EXACT = {np.negative, np.absolute, np.maximum, np.minimum}
 
 def sum_of_least(a: Rounded, b: Rounded) -> Array | None:
     """A sum of two numbers that are not below zero is below neither."""
-    lows = np.maximum(a.low, 0), np.maximum(b.low, 0)
-    known = (a.least is not None or (a.low >= 0).all()) and (b.least is not None or (b.low >= 0).all())
-    return np.maximum(*lows) if known else None
+    if not (never_negative(a) and never_negative(b)):
+        return None
+    return np.maximum(np.maximum(a.low, 0), np.maximum(b.low, 0))
+
+
+def never_negative(number: Rounded) -> bool:
+    """Whether it is known to be below zero nowhere."""
+    if number.least is not None:
+        return True
+    # Most that are not say so within a few elements.
+    return bool((number.value.reshape(-1)[:64] >= 0).all() and (number.low >= 0).all())
 
 
 def scaled_least(a: Rounded, b: Rounded) -> Array | None:
     """A number that is not below zero, divided by one that is above, is not below that of the ends."""
-    if (a.least is None and not (a.low >= 0).all()) or not (b.low > 0).all():
+    if not never_negative(a) or not (b.low > 0).all():
         return None
     least = np.maximum(a.low, 0) / (b.value + b.error) * (1 - 2 * a.u)
     return np.where(least < smallest_normal(a.u), 0.0, least)

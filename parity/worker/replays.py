@@ -159,16 +159,21 @@ class Replayer:
         return self.phase.bounds(self.job.realisation, state, evidence, wide.inputs, wide.given, dtype)
 
     def steps_of_loop(
-        self, at: Checkpoint, whole: Mapping[Dtype, Arrays], looped: Arrays, stop: int
+        self,
+        at: Checkpoint,
+        replayed: tuple[Arrays, Mapping[Dtype, Arrays]],
+        looped: Arrays,
+        stop: int,
+        bounds: Mapping[str, Tolerance],
     ) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
         """The loop's own step from a checkpoint against the replayed one, as summaries `<step>/<dtype>/<column>`.
 
         In the run's precision it is what was `looped`, and in float64 it is taken again: with it come the costs in
-        float64 up to `stop`, where those are not the run's own. `whole` is the replayed step in both precisions.
+        float64 up to `stop`, where those are not the run's own. `replayed` are the evidence and the whole step in both
+        precisions, and `bounds` those of float64.
         """
-        evidence, costs = self.evidence(at, whole["float64"]), None
+        (evidence, whole), costs = replayed, None
         steps: dict[Dtype, dict[str, Any]] = {}
-        bounds = self.bounds(at, evidence, "float64")
         if self.job.identity.dtype == "float64":
             steps["float64"] = self.loop(bounds, looped, whole["float64"])
         else:

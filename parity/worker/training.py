@@ -187,9 +187,9 @@ def own_steps(
     rounding.
     """
     replayer, (evidence, whole), (stop, costs, rounding) = task.replayer, replayed, following
-    steps, wide = replayer.steps_of_loop(at, whole, looped, stop)
-    segment = costs[at.step : stop].astype(np.float64) if wide is None else wide
     bounds = replayer.bounds(at, evidence, "float64")
+    steps, wide = replayer.steps_of_loop(at, replayed, looped, stop, bounds)
+    segment = costs[at.step : stop].astype(np.float64) if wide is None else wide
     found = {
         "costs": segment,
         "noise": noise(replayer, at, bounds, segment, rounding, whole),

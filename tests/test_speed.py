@@ -1,0 +1,66 @@
+"""benchmarks.speed: ratios of medians, programs by hand that run, and failures that are told."""
+
+import subprocess
+import sys
+from argparse import Namespace
+
+import pytest
+
+from benchmarks import speed
+from parity.data.digits import EMBEDDED
+
+OPTIONS = Namespace(epochs=2, steps=50, repeats=3, mnist=None, against="older")
+TIMES = {
+    ("mnist_relu", "both by hand, at once"): [10.0, 9.0, 30.0],
+    ("mnist_relu", "parity.run: quick verdict"): [8.0, 7.0, 9.0],
+    ("mnist_relu", "parity.run: full verdict"): [21.0, 20.0, 20.0],
+    ("mnist_relu", "older: full verdict"): [40.0, 41.0, 39.0],
+    ("xor_tanh", "parity.run: quick verdict"): [1.0, 1.0, 9.0],
+    ("xor_tanh", "older: quick verdict"): [4.0, 4.0, 4.0],
+}
+PARTS = {
+    side: [{"prepare": 1.0, "train": 4.0, "replay": 3.0, "twins": twins, "memory": 0.5}]
+    for side, twins in (("tf", 4.0), ("torch", 8.0))
+}
+
+
+def test_goals_are_held_against_ratios_of_medians():
+    found = {target.name: target for target in speed.targets(TIMES, PARTS, {"tf": [0.04], "torch": [0.02]}, OPTIONS)}
+    ratios = {name: target.ratio for name, target in found.items()}
+    assert ratios["quick verdict, against both programs by hand"] == 0.8
+    assert ratios["full verdict, against both by hand"] == 2.0
+    assert ratios["mnist_relu, full verdict, against older"] == 0.5
+    assert ratios["xor_tanh, quick verdict, against older"] == 0.25
+    assert ratios["torch's three twins, against one training"] == 2.0
+    # 4 s for two epochs of forty steps.
+    assert ratios["Keras's training, against its matrix products alone"] == pytest.approx(4 / (80 * 0.04))
+    tables = speed.page(TIMES, PARTS, {"tf": [0.04], "torch": [0.02]}, OPTIONS)
+    assert "| full verdict, against both by hand | 2.00 | 1.6 | no |" in tables
+    assert "| mnist_relu | both by hand, at once | 10.00 | 9.00 | 30.00 |" in tables
+
+
+def test_a_program_that_fails_is_told(tmp_path):
+    work = speed.Work("broken", "x", [[sys.executable, "-c", "raise SystemExit('no such luck')"]], tmp_path)
+    with pytest.raises(RuntimeError, match="broken ended in 1: no such luck"):
+        speed.seconds(work)
+
+
+def test_what_is_asked_for_must_be_there(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.speed", "--mnist", str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "name the folder of MNIST's four files" in done.stderr
+
+
+@pytest.mark.ci
+def test_programs_by_hand_learn(tmp_path):
+    """Programs that users write must be what they are said to be: after an epoch, most digits are told apart."""
+    digits = speed.unpacked(EMBEDDED, tmp_path)
+    for side in ("keras", "torch"):
+        done = subprocess.run(speed.by_hand(f"mnist_{side}", digits, 5), capture_output=True, text=True, check=True)
+        accuracy = float(done.stdout.split()[-1].strip("[]"))
+        assert 0.7 < accuracy < 1
+        done = subprocess.run(speed.by_hand(f"xor_{side}", 20), capture_output=True, text=True, check=True)
+        assert 0.5 < float(done.stdout.split()[-1]) < 1
+        assert speed.products(side) > 0
