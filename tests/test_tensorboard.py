@@ -9,6 +9,7 @@ import pytest
 from commands import run
 
 from parity.recordings import recording
+from parity.report.tensorboard import runs
 
 # TensorBoard loads TensorFlow where that is installed, so it has a process of its own.
 READ = """
@@ -71,6 +72,20 @@ def test_a_comparison_has_what_is_left_of_recordings(written):
     assert {tag for tag in first["torch"]["histograms"] if tag.startswith("weights/")} == {
         *again["torch"]["histograms"]
     }
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["Keras", "torch"], ["Keras", "torch"]),
+        (["torch 2.14.1+cu130", "torch 2.11.0"], ["torch_2.14.1_cu130", "torch_2.11.0"]),
+        (["torch ../../../x", "/tmp/b"], ["torch_.._.._.._x", "tmp_b"]),
+        (["../..", "Keras"], ["1_", "2_Keras"]),
+        (["a", "a"], ["1_a", "2_a"]),
+    ],
+)
+def test_no_label_leads_out_of_the_folder(labels, names):
+    assert runs(labels) == names
 
 
 def test_a_folder_that_holds_something_is_refused_before_training(written):

@@ -38,6 +38,7 @@ def build(
         return model, optimizer(model, identity.optimizer, realisation)
 
 
+# There is nothing in a step for AutoGraph to translate; to go through all that it calls takes a second and more.
 @tf.autograph.experimental.do_not_convert
 def train_step(
     model: keras.Model,

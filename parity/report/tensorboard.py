@@ -9,6 +9,7 @@ outputs/<layer>, deltas/<layer>, gradients/<layer>/<kind>
                                the same of the step that follows, where the recording still has its evidence
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -34,13 +35,19 @@ class Value(NamedTuple):
 
 def write(recordings: Sequence[Recording], folder: Path) -> None:
     """Write each recording's events into a folder of its own, named as its side."""
-    for side in recordings:
-        with closing(SummaryWriter(str(folder / side.label.replace(" ", "_")))) as writer:
+    for name, side in zip(runs([side.label for side in recordings]), recordings, strict=True):
+        with closing(SummaryWriter(str(folder / name))) as writer:
             for value in values(side):
                 if value.array.ndim:
                     writer.add_histogram(value.tag, value.array, value.step)
                 else:
                     writer.add_scalar(value.tag, float(value.array), value.step)
+
+
+def runs(labels: Sequence[str]) -> list[str]:
+    """The names of folders for labels, which may be paths, or versions that an untrusted manifest gives."""
+    names = [re.sub(r"[^\w.-]+", "_", label).strip("._") for label in labels]
+    return names if all(names) and len({*names}) == len(names) else [f"{i}_{name}" for i, name in enumerate(names, 1)]
 
 
 def values(side: Recording) -> Iterator[Value]:
