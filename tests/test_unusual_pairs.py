@@ -77,11 +77,11 @@ ALWAYS = {
     "xor_linear --init normal:1e15 --steps 1", "xor_leaky_relu --dropout 0.517947 --steps 2",
     "xor_linear --activation gelu_tanh --init constant:1e3 --optimizer sgd:momentum=0.5 --lr 0.0108479 --cost clamped "
     "--steps 3",
-    "mnist_batchnorm --init normal:1e15 --optimizer sgd:weight_decay=0.266342 --cost softmax --dtype float64 "
-    "--batch-size 2 --steps 6 --seed 18446744073709551615 --checkpoints 4",
 }  # fmt: skip
 # Of some kinds one, on CI, beside those that tests/test_honest.py draws; all take a quarter of an hour together.
 ON_CI = {
+    "mnist_batchnorm --init normal:1e15 --optimizer sgd:weight_decay=0.266342 --cost softmax --dtype float64 "
+    "--batch-size 2 --steps 6 --seed 18446744073709551615 --checkpoints 4",
     "mnist_batchnorm --init zeros --steps 80",
     "xor_tanh --optimizer rprop --lr 1 --seed 22 --steps 400", "mnist_relu --optimizer sgd --lr 1e30 --steps 20",
 }  # fmt: skip
