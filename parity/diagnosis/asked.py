@@ -73,10 +73,15 @@ class Sides:
         self, side: Framework, owner: Recording, steps: Sequence[int], realisations: Sequence[Realisation]
     ) -> list[list[Arrays]]:
         """What a side makes of another one's checkpoints: summaries by the positions of realisation and step."""
+        return self.summaries(side, owner.folder, steps, realisations)
+
+    def summaries(
+        self, side: Framework, owner: Path, steps: Sequence[int], realisations: Sequence[Realisation]
+    ) -> list[list[Arrays]]:
+        """The same of a recording's folder, or of what a PassJob wrote."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "replays.safetensors"
-            job = DiagnoseJob(self.jobs[side], owner.folder, tuple(steps), tuple(realisations), file)
-            self.workers[side].diagnose(job)
+            self.workers[side].diagnose(DiagnoseJob(self.jobs[side], owner, tuple(steps), tuple(realisations), file))
             arrays = unpack(file, file.read_bytes())
         return [[inside(arrays, f"{i}/{j}/") for j in range(len(steps))] for i in range(len(realisations))]
 
@@ -99,16 +104,9 @@ class Sides:
         Of each the summary `float64/<column>` of its stages, each fed what the owner's gave; and the batch's `samples`.
         """
         with tempfile.TemporaryDirectory() as folder:
-            given, file = Path(folder) / "tensors.safetensors", Path(folder) / "replays.safetensors"
-            theirs, ours = owner.manifest.framework, side.manifest.framework
+            given, theirs = Path(folder) / "tensors.safetensors", owner.manifest.framework
             self.workers[theirs].diagnose(PassJob(self.jobs[theirs], owner.folder, start, tuple(steps), given))
-            here = DiagnoseJob(self.jobs[ours], given, tuple(steps), (side.manifest.realisation,), file)
-            self.workers[ours].diagnose(here)
-            tensors, found = unpack(given, given.read_bytes()), unpack(file, file.read_bytes())
-        return [
-            {"samples": tensors[f"{step}/samples"], **inside(found, f"0/{number}/")}
-            for number, step in enumerate(steps)
-        ]
+            return self.summaries(side.manifest.framework, given, steps, [side.manifest.realisation])[0]
 
     def before(self) -> "Sides":
         """Whom to ask about the pre-training of both."""

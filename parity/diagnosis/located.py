@@ -74,7 +74,7 @@ def looked_at(a: Recording, b: Recording, verdict: Verdict, ask: Sides) -> Verdi
         return verdict
     besides: list[Check] = []
     unseen, moved = parted.unlooked(verdict.checks, opened), ask.bar("steps")
-    for start, steps in stretches(unseen, {*a.checkpoints} & {*b.checkpoints}):
+    for start, steps in together(unseen, {*a.checkpoints} & {*b.checkpoints}):
         for side, owner in ((a, b), (b, a)):
             try:
                 stages = replayed(side, owner, start, steps, ask)
@@ -88,7 +88,7 @@ def looked_at(a: Recording, b: Recording, verdict: Verdict, ask: Sides) -> Verdi
     return judge(a, b, besides)
 
 
-def stretches(steps: Sequence[int], checkpoints: Iterable[int]) -> list[tuple[int, list[int]]]:
+def together(steps: Sequence[int], checkpoints: Iterable[int]) -> list[tuple[int, list[int]]]:
     """Ascending steps in groups of at most `TOGETHER`, each with the checkpoint to go on from."""
     found: list[tuple[int, list[int]]] = []
     for step in steps:

@@ -56,7 +56,7 @@ def noise(
 
 def decided(replayer: Replayer, at: Checkpoint, bounds: Bounds, steps: int) -> int:
     """How many costs of a segment come before what rounding has decided: all, unless the optimizer takes signs."""
-    first, program = at.step, replayer.loops["float64"]
+    first = at.step
     if not isinstance(replayer.job.identity.optimizer, Rprop):
         return steps
     # Each takes a replay and its bounds.
@@ -65,8 +65,7 @@ def decided(replayer: Replayer, at: Checkpoint, bounds: Bounds, steps: int) -> i
         if any(entry.branch is not None for entry in bounds.values()):
             return step - first + 1
         if step + 1 < first + steps:
-            replayer.segment(at.state, step, step + 1, "float64")
-            at = replayer.at(step + 1, program.read(step + 1))
+            at = replayer.gone_on(at.state, step, step + 1)
             evidence = replayer.evidence(at, replayer.step(at, None, "float64"))
             bounds = replayer.bounds(at, evidence, "float64")
     return steps

@@ -159,21 +159,17 @@ class Replayer:
         return self.phase.bounds(self.job.realisation, state, evidence, wide.inputs, wide.given, dtype)
 
     def steps_of_loop(
-        self,
-        at: Checkpoint,
-        replayed: tuple[Arrays, Mapping[Dtype, Arrays]],
-        looped: Arrays,
-        stop: int,
-        bounds: Mapping[str, Tolerance],
-    ) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
+        self, at: Checkpoint, whole: Mapping[Dtype, Arrays], looped: Arrays, stop: int
+    ) -> tuple[dict[str, Any], NDArray[np.float64] | None, dict[str, Tolerance]]:
         """The loop's own step from a checkpoint against the replayed one, as summaries `<step>/<dtype>/<column>`.
 
         In the run's precision it is what was `looped`, and in float64 it is taken again: with it come the costs in
-        float64 up to `stop`, where those are not the run's own. `replayed` are the evidence and the whole step in both
-        precisions, and `bounds` those of float64.
+        float64 up to `stop`, where those are not the run's own; and the bounds of float64. `whole` is the replayed step
+        in both precisions.
         """
-        (evidence, whole), costs = replayed, None
+        evidence, costs = self.evidence(at, whole["float64"]), None
         steps: dict[Dtype, dict[str, Any]] = {}
+        bounds = self.bounds(at, evidence, "float64")
         if self.job.identity.dtype == "float64":
             steps["float64"] = self.loop(bounds, looped, whole["float64"])
         else:
@@ -182,7 +178,7 @@ class Replayer:
             narrow = self.bounds(at, evidence, "float32")
             steps["float32"] = self.loop(narrow, looped, whole["float32"], whole["float64"])
         columns = {f"{at.step}/{dtype}/{name}": column for dtype, c in steps.items() for name, column in c.items()}
-        return columns, costs
+        return columns, costs, bounds
 
     def loop(
         self, bounds: Mapping[str, Tolerance], looped: Arrays, replayed: Arrays, exact: Arrays | None = None
@@ -221,6 +217,13 @@ class Replayer:
         after = {**program.read(first + 1), "cost": cost[0]}
         rest = program.chunk(first + 1, last)["cost"].astype(np.float64) if last > first + 1 else cost[:0]
         return after, np.concatenate([cost, rest])
+
+    def gone_on(self, state: Arrays, first: int, last: int) -> Checkpoint:
+        """The checkpoint in float64 before step `last`, to which the training loop goes on from that before `first`."""
+        if last > first:
+            self.segment(state, first, last, "float64")
+            state = self.loops["float64"].read(last)
+        return self.at(last, state).converted("float64")
 
     def outputs(self, at: Checkpoint) -> NDArray[np.float64]:
         """[batch, units]: what the model of a checkpoint makes of its batch in eval mode, in float64."""

@@ -159,7 +159,7 @@ def replay_own(task: Task, trained: Trained, costs: np.ndarray, recorder: Record
             flows.append(flow(task.identity, task.job.realisation, at.state, evidence))
         recorder.save_replay(step, key, replayer.judged(at, evidence, whole["float64"]))
         following = stops[step], costs, rounding[step]
-        loop |= own_steps(task, at, key, (evidence, whole), trained.looped[step], following, recorder)
+        loop |= own_steps(task, at, key, whole, trained.looped[step], following, recorder)
         if step == 0 and task.job.phase == "training":
             for dtype, arrays in whole.items():
                 used = at.converted(dtype)
@@ -175,20 +175,19 @@ def own_steps(
     task: Task,
     at: Checkpoint,
     key: str,
-    replayed: tuple[Arrays, Mapping[Dtype, Arrays]],
+    whole: Mapping[Dtype, Arrays],
     looped: Arrays,
     following: tuple[int, np.ndarray, Arrays],
     recorder: Recorder,
 ) -> dict[str, Any]:
     """The loop's own step from a checkpoint, in the run's precision and in float64, as summaries.
 
-    And, saved, the costs of the segment that follows, and what the model gives in eval mode. `replayed` are the
-    evidence and the whole step in both precisions, `following` where the segment ends, the run's costs, and the step's
+    And, saved, the costs of the segment that follows, and what the model gives in eval mode. `whole` is the
+    replayed step in both precisions, `following` where the segment ends, the run's costs, and the step's
     rounding.
     """
-    replayer, (evidence, whole), (stop, costs, rounding) = task.replayer, replayed, following
-    bounds = replayer.bounds(at, evidence, "float64")
-    steps, wide = replayer.steps_of_loop(at, replayed, looped, stop, bounds)
+    replayer, (stop, costs, rounding) = task.replayer, following
+    steps, wide, bounds = replayer.steps_of_loop(at, whole, looped, stop)
     segment = costs[at.step : stop].astype(np.float64) if wide is None else wide
     found = {
         "costs": segment,
@@ -253,7 +252,8 @@ def diagnose(task: Task, asked: DiagnoseJob) -> None:
     for position, realisation in enumerate(asked.realisations):
         replayer = task.replayer_as(realisation)
         for number, (step, state, evidence) in enumerate(checkpoints):
-            summaries = replayer.judged(task.checkpoint(step, state), evidence)
+            at = task.checkpoint(step, state)
+            summaries = {"samples": np.array(len(at.inputs)), **replayer.judged(at, evidence)}
             found |= {f"{position}/{number}/{name}": column for name, column in summaries.items()}
     write_whole(asked.out, safetensors.numpy.save(found))
 
@@ -263,10 +263,7 @@ def tensors(task: Task, asked: TensorsJob) -> None:
     owner = start.reference(asked.owner, task.identity, task.job.phase)
     state, recorded = owner.checkpoint(asked.step)
     replayer = task.replayer_as(asked.realisation, looping=True)
-    if asked.ahead:
-        replayer.segment(state, asked.step, asked.step + asked.ahead, "float64")
-        state = replayer.loops["float64"].read(asked.step + asked.ahead)
-    at = task.checkpoint(asked.step + asked.ahead, state).converted("float64")
+    at = replayer.gone_on(state, asked.step, asked.step + asked.ahead)
     whole = replayer.evidence(at, replayer.step(at, None, "float64"))
     given = whole if asked.ahead else recorded
     # Twice, the second time with whatever another step left behind.
@@ -289,18 +286,16 @@ def passed(task: Task, asked: PassJob) -> None:
     """Write what other sides' stages are fed of steps to which this side goes on from a checkpoint of its own."""
     owner = start.reference(asked.owner, task.identity, task.job.phase)
     replayer = task.replayer_as(task.job.realisation, looping=True)
-    step, (state, _) = asked.start, owner.checkpoint(asked.start)
+    before = asked.start
+    state: Arrays = owner.checkpoint(before)[0]
     found: dict[str, np.ndarray] = {}
-    for wanted in asked.steps:
-        if wanted > step:
-            replayer.segment(state, step, wanted, "float64")
-            step, state = wanted, replayer.loops["float64"].read(wanted)
-        at = task.checkpoint(step, state).converted("float64")
+    for step in asked.steps:
+        at = replayer.gone_on(state, before, step)
+        before, state = step, at.state
         whole = replayer.evidence(at, replayer.step(at, None, "float64"))
-        parts = {f"state/{name}": array for name, array in at.state.items()}
-        parts |= {f"whole/{name}": array for name, array in whole.items()}
-        parts["samples"] = np.array(len(at.inputs))
-        found |= {f"{step}/{name}": np.asarray(array, order="C") for name, array in parts.items()}
+        parts = {"state": state, "whole": whole}.items()
+        named = {f"{step}/{part}/{name}": array for part, arrays in parts for name, array in arrays.items()}
+        found |= {name: np.asarray(array, order="C") for name, array in named.items()}
     write_whole(asked.out, safetensors.numpy.save(found))
 
 

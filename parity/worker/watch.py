@@ -123,10 +123,7 @@ def alone(task: Task, step: int, before: Arrays) -> tuple[Arrays, dict[str, NDAr
     """The state behind one step of the loop, and the summaries of that step against the replayed one."""
     task.loop.write(before)
     one, replayer, at = taken(task.loop.chunk, task.loop, step, step + 1), task.replayer, task.checkpoint(step, before)
-    whole = replayer.whole(at)
-    evidence = replayer.evidence(at, whole["float64"])
-    bounds, looped = replayer.bounds(at, evidence, "float64"), {**one.arrived, "cost": one.costs[0]}
-    columns, _ = replayer.steps_of_loop(at, (evidence, whole), looped, step + 1, bounds)
+    columns, *_ = replayer.steps_of_loop(at, replayer.whole(at), {**one.arrived, "cost": one.costs[0]}, step + 1)
     task.side.runtime.set_dtype(task.identity.dtype)
     return one.arrived, columns
 

@@ -76,7 +76,8 @@ class DiagnoseJob:
 
     Or, where `owner` is what a PassJob wrote, steps that are in it.
     The file `out` is written with what came of it, by the positions in both tuples: the summary
-    (parity/bounds/measure.py) `<realisation>/<step>/float64/<column>`. `record` is the job of the side that replays.
+    (parity/bounds/measure.py) `<realisation>/<step>/float64/<column>`, and `<realisation>/<step>/samples`, how many the
+    batch has. `record` is the job of the side that replays.
     """
 
     record: RecordJob
@@ -111,7 +112,7 @@ class PassJob:
     """Go on, in float64, from the checkpoint at `start` of the side's own recording in the folder `owner`.
 
     The file `out` holds what other sides' stages are fed of each of the `steps`, which ascend: `<step>/state/<name>`
-    before it, `<step>/whole/<name>` as replayed, and the `<step>/samples` of its batch.
+    before it, and `<step>/whole/<name>` as replayed.
     """
 
     record: RecordJob
