@@ -96,8 +96,8 @@ def lost_back(m: Moments, gamma: Array, delta: Array) -> Array:
     """How much underflow may take from what is passed back of delta: each product on the way, times what follows."""
     gamma, z = np.abs(gamma), np.abs(m.centred) * m.inverse
     once = 1 + m.inverse
-    multiplied = gamma * (once + z * (once + m.inverse**2)) + z * (once + m.inverse**2)
-    return smallest_normal(m.u) * (1 + multiplied + np.abs(m.centred) + np.abs(delta))
+    share = z * (once + m.inverse**2)
+    return smallest_normal(m.u) * (1 + gamma * (once + share) + share + np.abs(m.centred) + np.abs(delta))
 
 
 def statistics_errors(

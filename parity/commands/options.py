@@ -47,9 +47,9 @@ from parity.workers.job import DrawJob, RecordJob
 
 # What --data takes beside a folder; the environment may name another default.
 AUTO, EMBEDDED, MNIST = "auto", "embedded", "mnist"
+DEFAULT_DATA = "PARITY_DATA"
 # A step, or the first and the last one of several.
 RANGE = re.compile(r"(\d+)(?:-(\d+))?")
-DEFAULT_DATA = "PARITY_DATA"
 # What --init-from draws, in the folder of the run.
 INITIAL = "initial.safetensors"
 # Reruns that measure the noise, for each side.

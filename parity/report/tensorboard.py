@@ -62,9 +62,9 @@ def values(side: Recording) -> Iterator[Value]:
             at = zip(flow["steps"].tolist(), column, strict=True)
             yield from (Value(f"{kind}/{layer.name}", step, value) for step, value in at)
     for step in side.checkpoints:
-        yield from histograms(step, side.state(step), ("weights",))
-        if side.has_evidence(step):
-            yield from histograms(step, side.checkpoint(step)[1], OF_A_STEP)
+        state, evidence = side.checkpoint(step) if side.has_evidence(step) else (side.state(step), {})
+        yield from histograms(step, state, ("weights",))
+        yield from histograms(step, evidence, OF_A_STEP)
 
 
 def histograms(step: int, arrays: Mapping[str, NDArray[Any]], parts: Sequence[str]) -> Iterator[Value]:

@@ -35,7 +35,7 @@ class LayerNormalisation(Kind):
         size = np.maximum(np.abs(gamma), 1) * np.abs(delta)
         backward = forward + normalisation.on_the_way_back(m, size.T)[:, None]
         found = {
-            f"outputs/{name}": within_range(output_error(m, gamma, beta), forward + 0 * delta, given.u),
+            f"outputs/{name}": within_range(output_error(m, gamma, beta), forward, given.u),
             f"gradients/{name}/gamma": within_range(gamma_error(m, delta, none), backward.sum(axis=0), given.u),
             f"gradients/{name}/beta": sum_bound(delta, given.u),
         }
