@@ -13,10 +13,8 @@ median, and the least and the most. By hand (benchmarks/by_hand), both programs 
 import argparse
 import gzip
 import io
-import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tarfile
@@ -26,19 +24,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.tables import Say, markdown, progress
+from parity.commands.options import count
 from parity.data.digits import EMBEDDED, FILES
+from parity.experiment.spec import FRAMEWORKS, LABELS
+from parity.recordings import recording
+from parity.recordings.recording import Recording
 
 HERE = Path(__file__).parents[1]
 PAGE, PICTURE = Path("docs/speed.md"), Path("docs/speed.png")
 BY_HAND = HERE / "benchmarks" / "by_hand"
-TOP = "seconds of a whole command"
-# A product takes so long that this many show it.
+# Updates whose matrix products are timed.
 PRODUCTS = 2000
-STEPS_OF_AN_EPOCH = 40
-GB = 1e9
+# Seconds by task and name, and what there is to know of each full run by side.
+Times = Mapping[tuple[str, str], Sequence[float]]
+Parts = Mapping[str, Sequence[Mapping[str, float]]]
 
 
 class Work(NamedTuple):
@@ -48,7 +51,6 @@ class Work(NamedTuple):
     task: str
     commands: Sequence[Sequence[str]]
     folder: Path
-    ok: Sequence[int] = (0,)
 
 
 class Target(NamedTuple):
@@ -73,7 +75,7 @@ def seconds(work: Work) -> float:
         said = [process.communicate()[1] for process in running]
     took = time.perf_counter() - began
     for process, text in zip(running, said, strict=True):
-        if process.returncode not in work.ok:
+        if process.returncode:
             raise RuntimeError(f"{work.name} ended in {process.returncode}: {text.strip()[-500:]}")
     return took
 
@@ -110,13 +112,12 @@ class Commands:
 
     def __init__(self, label: str, root: Path, place: Path, options: argparse.Namespace) -> None:
         self.label, self.root, self.place, self.options = label, root, place, options
-        self.runs: dict[str, Path] = {}
+        self.runs: dict[tuple[str, str], Path] = {}
 
     def run(self, experiment: str, verdict: str, *more: object) -> Work:
         """A run, whose recordings the next one of the same kind replaces."""
-        key = f"{experiment} {verdict}"
         out = Path(tempfile.mkdtemp(dir=self.place)) / "run"
-        self.runs[key] = out
+        self.runs[experiment, verdict] = out
         common = ("--verdict", verdict, "--no-figures", "--quiet", "--device", "cpu", "--out", out)
         return Work(f"{self.label}: {verdict} verdict", experiment, [module("parity.run", experiment, *common, *more)],
                     self.root)  # fmt: skip
@@ -130,16 +131,12 @@ class Commands:
         """`parity.run xor_tanh`, without twins."""
         return self.run("xor_tanh", "quick", "--steps", self.options.steps)
 
-    def manifests(self, key: str) -> dict[str, Any]:
-        """What the last such run says of its sides."""
-        return {side: json.loads((self.runs[key] / side / "manifest.json").read_text()) for side in ("tf", "torch")}
-
 
 def works(ours: Commands, others: Sequence[Commands], digits: Path, options: argparse.Namespace) -> list[Work]:
     """All that is timed once, in turn."""
     mnist = [by_hand(f"mnist_{side}", digits, options.epochs) for side in ("keras", "torch")]
     xor = [by_hand(f"xor_{side}", options.steps) for side in ("keras", "torch")]
-    found = [
+    return [
         Work("Keras by hand", "mnist_relu", mnist[:1], HERE), Work("torch by hand", "mnist_relu", mnist[1:], HERE),
         Work("both by hand, at once", "mnist_relu", mnist, HERE),
         *(commands.mnist(verdict) for verdict in ("quick", "full") for commands in (ours, *others)),
@@ -147,8 +144,8 @@ def works(ours: Commands, others: Sequence[Commands], digits: Path, options: arg
         *(commands.xor() for commands in (ours, *others)),
         Work("python -m parity", "other commands", [module("parity")], HERE),
         Work("python -m parity --help", "other commands", [module("parity", "--help")], HERE),
+        Work("parity.compare", "other commands", [module("parity.compare", ours.runs["mnist_relu", "full"])], HERE),
     ]  # fmt: skip
-    return found
 
 
 def products(side: str) -> float:
@@ -158,11 +155,10 @@ def products(side: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-def measured(options: argparse.Namespace, say: Say) -> tuple[dict[tuple[str, str], list[float]], Any, Any]:
-    """The seconds of each work, by task and name; the parts of the last full run, by side; the products, by side."""
+def measured(options: argparse.Namespace, say: Say) -> tuple[Times, Parts]:
+    """The seconds of each work, by task and name; and by side, the parts of each full run, and of it the products'."""
     times: dict[tuple[str, str], list[float]] = {}
-    parts: dict[str, list[Mapping[str, float]]] = {"tf": [], "torch": []}
-    floors: dict[str, list[float]] = {"tf": [], "torch": []}
+    parts: dict[str, list[dict[str, float]]] = {label: [] for label in LABELS.values()}
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         digits = unpacked(options.mnist or EMBEDDED, place / "digits")
@@ -173,69 +169,70 @@ def measured(options: argparse.Namespace, say: Say) -> tuple[dict[tuple[str, str
         ours = Commands("parity.run", HERE, place, options)
         for repeat in range(options.repeats):
             listed = works(ours, others, digits, options)
-            full = ours.runs["mnist_relu full"]
-            for work in [*listed, Work("parity.compare", "other commands", [module("parity.compare", full)], HERE)]:
+            for work in listed:
                 took = seconds(work)
                 times.setdefault((work.task, work.name), []).append(took)
                 say(f"{repeat + 1} of {options.repeats}: {work.task}, {work.name}: {took:.1f} s")
-            for side, manifest in ours.manifests("mnist_relu full").items():
-                parts[side].append(manifest["seconds"] | {"memory": manifest["peak_memory_bytes"] / GB})
-                floors[side].append(products({"tf": "keras", "torch": "torch"}[side]))
-    return times, parts, floors
+            for side in FRAMEWORKS:
+                recorded = recording.read(ours.runs["mnist_relu", "full"] / side)
+                parts[recorded.label].append(of_a_run(recorded) | {"products": products(recorded.label.lower())})
+    return times, parts
 
 
-def middle(values: Sequence[float]) -> float:
-    """The median."""
-    return statistics.median(values)
+def of_a_run(side: Recording) -> dict[str, float]:
+    """The seconds of a run's parts, and how many steps it took; `memory` is in GB."""
+    manifest = side.manifest
+    return manifest.seconds | {"memory": manifest.peak_memory_bytes / 1e9, "steps": len(side.trace["cost"])}
 
 
-def targets(times: Mapping[tuple[str, str], Sequence[float]], parts: Any, floors: Any, options: Any) -> list[Target]:
+def targets(times: Times, parts: Parts, against: str | None) -> list[Target]:
     """Each goal with what was measured of it."""
 
     def of(task: str, name: str) -> float:
-        return middle(times[task, name])
+        return median(times[task, name])
 
     hand = of("mnist_relu", "both by hand, at once")
     found = [
         Target("quick verdict, against both programs by hand", of("mnist_relu", "parity.run: quick verdict") / hand, 1),
         Target("full verdict, against both by hand", of("mnist_relu", "parity.run: full verdict") / hand, 1.6),
     ]
-    for side, label in (("tf", "Keras"), ("torch", "torch")):
-        train = middle([part["train"] for part in parts[side]])
-        steps = options.epochs * (600 if options.mnist else STEPS_OF_AN_EPOCH)
-        found.append(Target(f"{label}'s three twins, against one training",
-                            middle([part["twins"] for part in parts[side]]) / train, 1.3))  # fmt: skip
-        found.append(Target(f"{label}'s training, against its matrix products alone",
-                            train / (steps * middle(floors[side])), 1.4))  # fmt: skip
-    if options.against:
+    for label, runs in parts.items():
+        train, twins, steps, products = (middle(runs, name) for name in ("train", "twins", "steps", "products"))
+        found.append(Target(f"{label}'s three twins, against one training", twins / train, 1.3))
+        alone = train / (steps * products)
+        found.append(Target(f"{label}'s training, against its matrix products alone", alone, 1.4))
+    if against is not None:
         for task, verdict, goal in (("mnist_relu", "full", 0.6), ("xor_tanh", "quick", 0.4)):
-            mine, other = (of(task, f"{who}: {verdict} verdict") for who in ("parity.run", options.against))
-            found.append(Target(f"{task}, {verdict} verdict, against {options.against}", mine / other, goal))
+            mine, other = (of(task, f"{who}: {verdict} verdict") for who in ("parity.run", against))
+            found.append(Target(f"{task}, {verdict} verdict, against {against}", mine / other, goal))
     return found
 
 
-def page(times: Mapping[tuple[str, str], Sequence[float]], parts: Any, floors: Any, options: Any) -> str:
-    """The tables."""
-    rows = [[task, name, *(f"{f(values):.2f}" for f in (middle, min, max))] for (task, name), values in times.items()]
-    tables = [markdown(("task", "what", "median, s", "least", "most"), rows)]
+def middle(runs: Sequence[Mapping[str, float]], name: str) -> float:
+    """The median of one part of several runs."""
+    return median([run[name] for run in runs])
+
+
+def tables(times: Times, parts: Parts, against: str | None) -> tuple[str, str, str]:
+    """Of whole commands, of the parts of a run, and of the goals."""
+    rows = [[task, name, *(f"{f(values):.2f}" for f in (median, min, max))] for (task, name), values in times.items()]
     names = ("prepare", "train", "replay", "twins", "memory")
-    split = [
-        [{"tf": "Keras", "torch": "torch"}[side], *(f"{middle([part[name] for part in found]):.2f}" for name in names)]
-        for side, found in parts.items()
-    ]
-    tables.append(markdown(("side", "preparing, s", "training", "replays", "twins", "most memory, GB"), split))
+    split = [[label, *(f"{middle(runs, name):.2f}" for name in names)] for label, runs in parts.items()]
     met = [
         [target.name, f"{target.ratio:.2f}", f"{target.goal:g}", "yes" if target.ratio <= target.goal else "no"]
-        for target in targets(times, parts, floors, options)
+        for target in targets(times, parts, against)
     ]
-    tables.append(markdown(("ratio of medians", "measured", "goal, at most", "met"), met))
-    return "\n\n".join(tables) + "\n"
+    return (
+        markdown(("task", "what", "median, s", "least", "most"), rows),
+        markdown(("side", "preparing, s", "training", "replays", "twins", "most memory, GB"), split),
+        markdown(("ratio of medians", "measured", "goal, at most", "met"), met),
+    )
 
 
-def document(tables: str, options: argparse.Namespace, command: str) -> str:
+def document(found: tuple[str, str, str], options: argparse.Namespace, command: str) -> str:
     """docs/speed.md."""
+    whole, sides, ratios = found
     digits = "all of MNIST" if options.mnist else "the embedded digits"
-    whole, sides, ratios = tables.split("\n\n")
     return f"""# What a verdict costs
 
 Made by `{command}` on {os.cpu_count()} cores ({platform.machine()}). `mnist_relu` is {options.epochs} epochs of
@@ -250,11 +247,11 @@ Of the runs with a full verdict, each side's process; the two work at the same t
 
 {sides}
 
-{ratios.rstrip()}
+{ratios}
 """
 
 
-def draw(times: Mapping[tuple[str, str], Sequence[float]], file: Path) -> None:
+def draw(times: Times, file: Path) -> None:
     """A bar for each work, with the least and the most."""
     import matplotlib
 
@@ -262,33 +259,24 @@ def draw(times: Mapping[tuple[str, str], Sequence[float]], file: Path) -> None:
     import matplotlib.pyplot as plt
 
     shown = {f"{task}: {name}": values for (task, name), values in times.items() if task != "other commands"}
-    middles = [middle(values) for values in shown.values()]
-    spread = [[m - min(v) for m, v in zip(middles, shown.values(), strict=True)],
-              [max(v) - m for m, v in zip(middles, shown.values(), strict=True)]]  # fmt: skip
+    middles = [median(values) for values in shown.values()]
+    ends = [(median(values) - min(values), max(values) - median(values)) for values in shown.values()]
     colours = ["0.6" if "by hand" in name else "tab:blue" for name in shown]
     figure, axes = plt.subplots(figsize=(8, 0.45 * len(shown) + 0.9), layout="constrained")
-    axes.barh(list(shown), middles, xerr=spread, color=colours, ecolor="0.3", capsize=3)
+    axes.barh(list(shown), middles, xerr=list(zip(*ends, strict=True)), color=colours, ecolor="0.3", capsize=3)
     axes.invert_yaxis()
-    axes.set_xlabel(TOP)
+    axes.set_xlabel("seconds of a whole command")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, dpi=100)
-
-
-def positive(text: str) -> int:
-    """A count, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {text}")
-    return value
 
 
 def parsed() -> argparse.Namespace:
     """What the user asks for."""
     parser = argparse.ArgumentParser(prog="benchmarks.speed", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="MNIST's four files, gzipped (default: embedded)")
-    parser.add_argument("--epochs", type=positive, default=15, metavar="N", help="of mnist_relu (default 15)")
-    parser.add_argument("--steps", type=positive, default=20001, metavar="N", help="of xor_tanh (default 20001)")
-    parser.add_argument("--repeats", type=positive, default=3, metavar="N", help="of everything (default 3)")
+    parser.add_argument("--epochs", type=count, default=15, metavar="N", help="of mnist_relu (default 15)")
+    parser.add_argument("--steps", type=count, default=20001, metavar="N", help="of xor_tanh (default 20001)")
+    parser.add_argument("--repeats", type=count, default=3, metavar="N", help="of everything (default 3)")
     parser.add_argument("--against", metavar="REVISION", help="time this revision's commands, too")
     parser.add_argument("--page", action="store_true", help=f"write {PAGE} and {PICTURE}, too")
     options = parser.parse_args()
@@ -303,13 +291,13 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     """Measure and print."""
     options = parsed()
-    times, parts, floors = measured(options, progress())
-    tables = page(times, parts, floors, options)
-    print(tables)
+    times, parts = measured(options, progress())
+    found = tables(times, parts, options.against)
+    print(*found, sep="\n\n")
     if options.page:
         # Where somebody keeps the digits is nobody else's.
         typed = ["FOLDER" if before == "--mnist" else word for before, word in pairwise(sys.argv)]
-        PAGE.write_text(document(tables, options, " ".join(["python -m benchmarks.speed", *typed])))
+        PAGE.write_text(document(found, options, " ".join(["python -m benchmarks.speed", *typed])))
         draw(times, PICTURE)
 
 

@@ -15,8 +15,8 @@ pairs = list(pairwise(WIDTHS))
 arrays = [[rng.normal(size=shape).astype(np.float32) for shape in ((BATCH, a), (a, b), (BATCH, b))] for a, b in pairs]
 
 
-def compiled() -> Callable[[], Any]:
-    """Both forms of a step are compiled or called as the frameworks' own loops do it."""
+def products() -> Callable[[], Any]:
+    """What makes them `steps` times: one after the other in torch, in a compiled loop in TensorFlow."""
     if side == "torch":
         import torch
 
@@ -50,7 +50,7 @@ def compiled() -> Callable[[], Any]:
     return run
 
 
-run = compiled()
+run = products()
 run()
 began = time.perf_counter()
 run()

@@ -10,9 +10,11 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 import keras  # noqa: E402
 
 x, y = tf.constant([[0.0, 0], [0, 1], [1, 0], [1, 1]]), tf.constant([[0.0], [1], [1], [0]])
-hidden = [keras.layers.Dense(5, "tanh") for _ in range(9)]
-model = keras.Sequential([keras.layers.Input((2,)), *hidden, keras.layers.Dense(1, "sigmoid")])
-optimizer = keras.optimizers.SGD(0.1)
+normal = keras.initializers.RandomNormal(stddev=1.0)
+drawn = {"kernel_initializer": normal, "bias_initializer": normal}
+hidden = [keras.layers.Dense(5, "tanh", **drawn) for _ in range(9)]
+model = keras.Sequential([keras.layers.Input((2,)), *hidden, keras.layers.Dense(1, "sigmoid", **drawn)])
+optimizer = keras.optimizers.SGD(0.01)
 
 
 @tf.function

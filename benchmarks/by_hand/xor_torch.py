@@ -11,11 +11,13 @@ x, y = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]), torch.tensor([[0.0], [1
 widths = [2, *[5] * 9]
 layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.Tanh())]
 model = nn.Sequential(*layers, nn.Linear(5, 1), nn.Sigmoid())
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for weight in model.parameters():
+    nn.init.normal_(weight)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 for _ in range(int(sys.argv[1])):
     optimizer.zero_grad()
     h = model(x)
     cost = -torch.mean(y * torch.log(h) + (1 - y) * torch.log(1 - h))
     cost.backward()
     optimizer.step()
-print(float(cost))
+print(cost.item())
