@@ -125,8 +125,8 @@ def edited(model: Any, edits: Sequence[Mapping[str, Any]]) -> Iterator[None]:
     """The model with some of its modules and functions changed, for the time of the block.
 
     An edit names a module by its `path`, and what to `set` of it, how to `pad` its input with `fill` as
-    torch.nn.functional.pad has it, and to which [start, stop] of each of the last axes to `crop` its output; or a
-    `function`, and its `keywords`.
+    torch.nn.functional.pad has it, to which [start, stop] of each of the last axes to `crop` its output, and with which
+    `arguments` to call it, lists of which are tensors; or a `function`, and its `keywords`.
     """
     undo: list[Callable[[], Any]] = []
     keywords = {edit["function"]: edit["keywords"] for edit in edits if "function" in edit}
@@ -140,11 +140,11 @@ def edited(model: Any, edits: Sequence[Mapping[str, Any]]) -> Iterator[None]:
                 pad, fill = edit["pad"], edit.get("fill", 0.0)
                 hook = partial(padded, pad=pad, fill=fill)
                 undo.append(module.register_forward_pre_hook(hook).remove)
-            if "crop" in edit:
-                # Before what writes its output down, which is a hook of all modules.
-                forward = module.forward
-                undo.append(partial(delattr, module, "forward"))
-                module.forward = partial(cropped, forward, edit["crop"])
+            for name, instead in (("crop", cropped), ("arguments", called_with)):
+                if name in edit:
+                    # Before what writes its output down, which is a hook of all modules.
+                    undo.append(partial(setattr, module, "forward", module.forward))
+                    module.forward = partial(instead, module.forward, edit[name])
         with Changed(keywords) if keywords else nullcontext():
             yield
     finally:
@@ -160,6 +160,12 @@ def padded(module: Any, args: Any, pad: Sequence[int], fill: float) -> Any:
 def cropped(forward: Callable[..., Any], spans: Sequence[Sequence[int]], *args: Any, **kwargs: Any) -> Any:
     """A module's output, cut to these spans of its last axes."""
     return forward(*args, **kwargs)[(..., *(slice(*span) for span in spans))]
+
+
+def called_with(forward: Callable[..., Any], arguments: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """A module called with other keyword arguments."""
+    others = {name: torch.tensor(value) if isinstance(value, list) else value for name, value in arguments.items()}
+    return forward(*args, **{**kwargs, **others})
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class Variant:
         for edit in self.edits:
             where = str(edit.get("path", edit.get("function")))
             rest = {**edit.get("set", {}), **edit.get("keywords", {})}
-            rest |= {name: edit[name] for name in ("pad", "fill", "crop") if name in edit}
+            rest |= {name: edit[name] for name in ("pad", "fill", "crop", "arguments") if name in edit}
             found |= {(where, name, repr(value)) for name, value in rest.items()}
         return found | {(name, "", "") for name in self.weights or ()}
 
@@ -88,6 +88,8 @@ def variants(part: Part) -> Iterator[Variant]:
             yield Variant(entry or name, says, f"{layer.kind}(..., {name}={not value})", entry or None, (edit,))
     if layer.kind.startswith("Upsample"):
         yield from of_resizing(own, {"path": layer.path, "set": {}}, layer.kind)
+    if layer.kind == "MultiheadAttention":
+        yield from of_multihead(part)
     if "approximate" in settings:
         yield of_gelu(str(settings["approximate"]), {"path": layer.path, "set": {}}, layer.kind)
     yield from of_window(part)
@@ -166,6 +168,29 @@ def of_attention(kind: str) -> Iterator[Variant]:
         yield Variant("attention_scale", says, f"F.{kind}(q, k, v) {fix}", "attention_scale", (edit,))
 
 
+def of_multihead(part: Part) -> Iterator[Variant]:
+    """What nn.MultiheadAttention leaves out of later steps, and into how many heads it divides its features."""
+    assert part.torch is not None
+    path, own, settings = part.torch.path, {} if part.keras is None else part.keras.settings, part.torch.settings
+    heads, features = own.get("num_heads"), settings.get("embed_dim")
+    if heads and features and heads != settings.get("num_heads") and features % heads == 0:
+        says = f"torch divides its features into {settings.get('num_heads')} heads, Keras into {heads}"
+        edit: Edit = {"path": path, "set": {"num_heads": heads, "head_dim": features // heads}}
+        yield Variant("heads", says, f"nn.MultiheadAttention({features}, {heads})", None, (edit,))
+    shapes, axis = part.call.inputs, 1 if settings.get("batch_first") else 0
+    if not shapes or any(len(shape) != 3 for shape in shapes[:2]):
+        return
+    query, key = (shape[axis] for shape in (shapes[0], shapes[min(1, len(shapes) - 1)]))
+    hidden = [[later > step for later in range(key)] for step in range(query)]
+    mask = f"torch.ones({query}, {key}, dtype=torch.bool).triu(1)"
+    for value, says, fix in (
+        (hidden, "each step attends to earlier ones alone in Keras, and torch's mask is another one, or none", mask),
+        (None, "each step attends to all in Keras, and torch's mask hides some", "None"),
+    ):
+        edit = {"path": path, "arguments": {"attn_mask": value, "is_causal": False}}
+        yield Variant("causal_attention", says, f"attn_mask={fix}", "causal_attention", (edit,))
+
+
 def of_resizing(own: Mapping[str, Any], edit: dict[str, Any], name: str) -> Iterator[Variant]:
     """Which pixels an image of another size is made of: Keras's interpolation, and each other way to do it."""
     key, mode = "set" if "path" in edit else "keywords", own.get("interpolation", "nearest")
@@ -229,11 +254,16 @@ def of_window(part: Part) -> Iterator[Variant]:
             fix = f"{torch.kind}(..., padding=0, output_padding=0)(x)[..., {cut}]"
             yield Variant("conv_transpose_same", says, fix, "conv_transpose_same", (cropped,))
         return
+    if "dilation" in torch.settings and dilation != several(torch.settings["dilation"], count):
+        says = f"the dilation is {dilation} in Keras, {several(torch.settings['dilation'], count)} in torch"
+        again: Edit = {"path": torch.path, "set": {"dilation": dilation}}
+        yield Variant("dilation", says, f"{torch.kind}(..., dilation={tuple(dilation)})", None, (again,))
     pads = [keras_pads(padding, n, k, s, d) for n, k, s, d in zip(size, kernel, strides, dilation, strict=True)]
     flat = [int(n) for pair in reversed(pads) for n in pair]
     fill = -1e300 if "MaxPool" in torch.kind else 0.0
     edit: Edit = {"path": torch.path, "set": {"padding": [0] * count}, "pad": flat, "fill": fill}
-    same = "same_padding_stride" if max(strides) > 1 else "same_padding_even_kernel"
+    even = "same_padding_even_kernel" if any(k % 2 == 0 for k in kernel) else None
+    same = "same_padding_stride" if max(strides) > 1 else even
     entry = {"same": same, "causal": "causal_padding"}.get(padding)
     alike = len(set(pads)) == 1 < count
     ends = ", ".join(f"{a} before and {b} after" for a, b in pads[: 1 if alike else None]) + " on each axis" * alike

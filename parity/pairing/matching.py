@@ -155,14 +155,15 @@ class Matcher:
         return False
 
     def by_activation(self) -> bool:
-        """Rule 3: what is applied to what they give tells a group's members from each other, on both sides alike."""
+        """Rule 3: what is applied to what they give is one member's alone, on both sides alike."""
         before = len(self.found)
         for group in list(self.even()):
             own, other = (
                 [side.applied[item.position] for item in items] for side, items in zip(self.sides, group, strict=True)
             )
-            if all(own) and len(set(own)) == len(own) and sorted(own) == sorted(other):
-                self.pair(group, tuple(other.index(name) for name in own), "structure")
+            for item, name in zip(group[0], own, strict=True):
+                if name and own.count(name) == other.count(name) == 1:
+                    self.found[item.position] = Found(group[1][other.index(name)], "structure")
         return len(self.found) > before
 
     def by_names(self) -> bool:

@@ -26,7 +26,7 @@ from parity.ports.findings import Finding
 from parity.ports.generic import generic
 from parity.ports.job import ForceJob, InputsJob, OpenJob, PortJob, RecordJob
 from parity.ports.judge import Judge, Side
-from parity.ports.levels import alone, doubted, judge_of, judged, to_force
+from parity.ports.levels import alone, doubted, judge_of, judged, to_force, with_every_stage
 from parity.ports.recording import Opened
 from parity.ports.report import Report
 from parity.ports.saving import Saving
@@ -135,7 +135,7 @@ class Check:
         report = Report(sides["keras"], sides["torch"], pairing, tuple(findings), tuple(self.notes), self.out)
         report = replace(report, strict=self.request.strict, always=self.request.notes)
         if any(finding.result == "failed" and finding.level == "forward" for finding in findings):
-            report = replace(report, alone=tuple(self.alone(judge)))
+            report = replace(report, alone=tuple(self.alone(with_every_stage(judge, findings))))
         if len(self.live()) == len(KINDS):
             starts = {side: self.out / side / START for side in KINDS}
             found, excluded = causes(judge, self.workers, self.out, starts, tuple(self.frozen), findings, report.alone)

@@ -26,6 +26,12 @@ Arrays = Mapping[str, Array]
 # By how much two honest float64 runs may differ, in the largest of what was measured of rounding in them.
 FACTOR = 32
 LEAKY = "within float32's rounding"
+# Of what a model gives: a bound that lets float64 be further off than float32 is says nothing of it. Of gradients and
+# updates it does, since rounding decides at kinks and of what is divided by its own size.
+RESULTS: tuple[Level, ...] = ("forward", "predict", "training forward", "loss", "forward after training")
+# The share of what float32 moves a tensor by that a unit in the last place of float64 may, 2**-29 of the other's, where
+# nothing but rounding acts.
+SMOOTH = 2.0**-14
 # float32's unit roundoff over float64's.
 FINER = 2.0**-29
 # Of the largest value of a tensor: what its last operation and the conversion between layouts may round.
@@ -149,10 +155,14 @@ class Judge:
         entry = Finding(level, name, "passed", "", None, None, where, worst, measured, bound)
         if not math.isfinite(bound):
             return replace(entry, result="not_judged", reason="no bound: rounding alone decides it", bound=None)
+        narrow = max(self.keras.recorded.narrow.get(keys[0], 0.0), self.torch.recorded.narrow.get(keys[1], 0.0))
         if measured <= bound:
+            coarse = measured > narrow or rounding > SMOOTH * narrow
+            if level in RESULTS and coarse and measured > LAST / FINER * size:
+                reason = f"a unit in the last place of its inputs moves it by {rounding:.3g}: rounding decides it"
+                return replace(entry, result="not_judged", reason=reason, bound=None)
             return replace(entry, reason="within rounding")
         if leaky or (leaky is None and (self.keras.recorded.leaks or self.torch.recorded.leaks)):
-            narrow = max(self.keras.recorded.narrow.get(keys[0], 0.0), self.torch.recorded.narrow.get(keys[1], 0.0))
             wide = FACTOR * narrow + LAST / FINER * size
             if measured <= wide:
                 return replace(entry, bound=wide, reason=f"{LEAKY}: the float64 run has fewer digits there")

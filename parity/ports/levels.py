@@ -7,13 +7,14 @@ from math import prod
 import numpy as np
 
 from parity.causes import masks
+from parity.models.axes import CHANNELS_FIRST, SAME
 from parity.pairing.pairs import Pairing
 from parity.pairing.proof import Proof
 from parity.pairing.windows import SLIDING
 from parity.ports import sides
 from parity.ports.findings import Finding, Level
 from parity.ports.judge import Array, Judge, Side
-from parity.ports.stages import matched, whole_layers
+from parity.ports.stages import Stage, matched, whole_layers
 from parity.verdict.checks import Result
 
 # What is judged before any layer is called.
@@ -137,23 +138,40 @@ def unread(judge: Judge, mode: str, finding: Finding, agree: bool) -> Finding:
     return replace(again, reason=f"{again.reason} at the steps that are not masked; what is at the others is not read")
 
 
-def with_misshapen(judge: Judge, level: Level, mode: str, found: Sequence[Finding]) -> list[Finding]:
-    """The findings of a pass, and windows that slide over paired tensors and give another number of values."""
+def misshapen(judge: Judge, mode: str) -> list[Stage]:
+    """Windows that slide over paired tensors and give another number of values: stages of layers that are paired."""
     calls = judge.keras.recorded.calls[mode], judge.torch.recorded.calls[mode]
-    order = {stage.name: n for n, call in enumerate(calls[0]) for stage in judge.stages if stage.keras is call}
     known = {stage.keras.name for stage in judge.stages}
     sliding = {pair.torch for pair in judge.pairing.pairs if pair.form.startswith(SLIDING)}
-    more: list[tuple[int, Finding]] = []
-    for own, other, _ in (pair for pair in whole_layers(judge.pairing) if pair[1] in sliding):
-        ours = next(((n, call) for n, call in enumerate(calls[0]) if call.layer == own), None)
+    found = []
+    for own, other, rule in (pair for pair in whole_layers(judge.pairing) if pair[1] in sliding):
+        ours = next((call for call in calls[0] if call.layer == own), None)
         theirs = next((call for call in calls[1] if call.layer == other), None)
-        if ours is None or theirs is None or ours[1].name in known or prod(ours[1].shape) == prod(theirs.shape):
+        if ours is None or theirs is None or ours.name in known or prod(ours.shape) == prod(theirs.shape):
             continue
-        reason = f"Keras's result has the shape {ours[1].shape}, torch's {theirs.shape}"
-        names = judge.named(judge.keras, ours[1]), judge.named(judge.torch, theirs)
-        more.append((ours[0], Finding(level, f"{ours[1].name} ~ {theirs.name}", "failed", reason, *names)))
-    placed = [(order.get(finding.name, len(calls[0])), finding) for finding in found]
+        found.append(Stage(ours, theirs, CHANNELS_FIRST if len(ours.shape) > 2 else SAME, rule))
+    return found
+
+
+def with_misshapen(judge: Judge, level: Level, mode: str, found: Sequence[Finding]) -> list[Finding]:
+    """The findings of a pass, and those of its misshapen stages."""
+    calls = judge.keras.recorded.calls[mode]
+    order = {stage.name: n for n, call in enumerate(calls) for stage in judge.stages if stage.keras is call}
+    more: list[tuple[int, Finding]] = []
+    for stage in misshapen(judge, mode):
+        reason = f"Keras's result has the shape {stage.keras.shape}, torch's {stage.torch.shape}"
+        names = judge.named(judge.keras, stage.keras), judge.named(judge.torch, stage.torch)
+        more.append((calls.index(stage.keras), Finding(level, stage.name, "failed", reason, *names)))
+    placed = [(order.get(finding.name, len(calls)), finding) for finding in found]
     return [finding for _, finding in sorted([*more, *placed], key=lambda entry: entry[0])]
+
+
+def with_every_stage(judge: Judge, findings: Sequence[Finding]) -> Judge:
+    """The judge with the misshapen stages among its own, if they are said to fail: where each is judged by itself."""
+    failed = {finding.name for finding in findings if finding.result == "failed"}
+    more = [stage for stage in misshapen(judge, "eval") if stage.name in failed]
+    order = {call.name: n for n, call in enumerate(judge.keras.recorded.calls["eval"])}
+    return replace(judge, stages=sorted([*judge.stages, *more], key=lambda stage: order[stage.keras.name]))
 
 
 def to_force(judge: Judge, side: str) -> dict[str, Array]:
@@ -164,7 +182,8 @@ def to_force(judge: Judge, side: str) -> dict[str, Array]:
             found[stage.torch.name] = stage.layout.turn(judge.keras.arrays[f"eval/{stage.keras.name}"])
         else:
             theirs = judge.torch.arrays[f"eval/{stage.torch.name}"]
-            found[stage.keras.name] = stage.layout.back(theirs, stage.keras.shape)
+            if theirs.size == prod(stage.keras.shape):
+                found[stage.keras.name] = stage.layout.back(theirs, stage.keras.shape)
     return found
 
 

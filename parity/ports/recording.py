@@ -52,9 +52,9 @@ class Opened:
 class Recorded:
     """What a side did. Each number is the largest by which a tensor, by its name in the arrays, moved.
 
-    `nudged`: when weights and inputs are moved by a unit in the last place; `narrow`: in float32; `constants`: when the
-    framework's own code rounds its constants through float32, as it ships. `leaks` are where float64 has fewer digits,
-    `lacking` says of levels why the framework cannot do them.
+    `nudged`: when weights, and inputs that are not whole numbers, are moved by a unit in the last place; `narrow`: in
+    float32; `constants`: when the framework's own code rounds its constants through float32, as it ships. `leaks` are
+    where float64 has fewer digits, `lacking` says of levels why the framework cannot do them.
     """
 
     format: int

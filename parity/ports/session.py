@@ -140,8 +140,9 @@ class Session:
     ) -> bool:
         """Everything that is judged: `sink` takes each array.
 
-        With `nudge`, a number, weights and inputs are moved by one unit in the last place, at random. Unless `exact`,
-        the framework's own code rounds constants through float32, as it ships; returned is whether it would have.
+        With `nudge`, a number, weights and inputs that are not whole numbers are moved by one unit in the last place,
+        at random. Unless `exact`, the framework's own code rounds constants through float32, as it ships; returned is
+        whether it would have.
         """
         model, side = self.model(dtype), self.side
         batch = self.batch.in_precision(dtype)
@@ -314,9 +315,17 @@ def nudged(array: NDArray[Any], number: int, position: int) -> NDArray[Any]:
 
 
 def nudged_tree(tree: Any, number: int, position: int = 2**15) -> Any:
-    """A tree of arrays, each nudged."""
+    """A tree of arrays, each nudged, but for those of whole numbers."""
     if isinstance(tree, dict):
         return {name: nudged_tree(v, number, position + i) for i, (name, v) in enumerate(tree.items())}
     if isinstance(tree, tuple):
         return tuple(nudged_tree(v, number, position + i) for i, v in enumerate(tree))
-    return tree if tree is None else nudged(tree, number, position)
+    return tree if tree is None or whole(tree) else nudged(tree, number, position)
+
+
+def whole(array: NDArray[Any]) -> bool:
+    """Whether an input holds whole numbers alone, as tokens, counts and masks do, whatever their type.
+
+    Nothing rounds them, and a model may take them apart: the token before a nudged 8 is 7.
+    """
+    return array.dtype.kind != "f" or bool(np.all(array == np.rint(array)))

@@ -4,7 +4,7 @@ Stages do not see each other, since each has Keras's tensors in place of what th
 tries a variant of every stage at once, and one cause hides no other.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -25,11 +25,12 @@ from parity.models.calls import Call
 from parity.models.described import Layer
 from parity.pairing.transfer import moved
 from parity.pairing.views import total, turned
+from parity.ports.another import NAME, Another, related
 from parity.ports.arrays import Arrays, load_arrays, save_arrays
 from parity.ports.findings import Finding
 from parity.ports.job import ForceJob
 from parity.ports.judge import Judge
-from parity.ports.levels import alone, to_force
+from parity.ports.levels import alone, to_force, with_every_stage
 from parity.ports.stages import Stage
 from parity.ports.witness import MOST, heard
 from parity.workers.processes import Doer, silent
@@ -37,6 +38,7 @@ from parity.workers.processes import Doer, silent
 # So many variants of one stage are tried two at once.
 TOGETHER = 8
 CONFIRMED = "given Keras's tensors, the stage so changed gives what Keras's gives"
+CONFIRMED_AT_THE_END = "it does so in every number of the result, and every stage before agrees"
 Chosen = tuple[Variant, ...]
 Array = NDArray[Any]
 
@@ -58,6 +60,7 @@ class Stagewise:
     def answer(self, findings: Sequence[Finding], failing: Sequence[Finding]) -> Answer:
         """The causes in the transfer of weights and in layers; `failing` are stages that fail by themselves."""
         answer = Answer()
+        self.judge = with_every_stage(self.judge, findings)
         if any(finding.level == "weights" and finding.result == "failed" for finding in findings):
             answer.causes += self.transfer()
         names = [finding.name for finding in failing if finding.result == "failed"]
@@ -89,13 +92,47 @@ class Stagewise:
         for name in stages:
             kinds = {variant.name for chosen in held.get(name, []) for variant in chosen}
             if not held.get(name):
-                tried = f"none of {len(options[name])} variants of its layers" if options[name] else "no known variant"
-                answer.excluded.append(f"{name}: {tried} makes it agree with Keras's")
                 unexplained.append(stages[name])
             elif len(held[name]) > 1 and len(kinds) > 1:
                 answer.excluded.append(f"{name}: each of {', '.join(sorted(kinds))} would explain it")
+        causes, unexplained = self.others(unexplained)
+        answer.causes += [*causes, *([] if names else self.tail(findings))]
+        for stage in unexplained:
+            tried = f"none of {len(options[stage.name])} variants of its layers"
+            tried = tried if options[stage.name] else "no known variant"
+            answer.excluded.append(f"{stage.name}: {tried} makes it agree with Keras's")
         self.third(answer, unexplained)
         return answer
+
+    def others(self, stages: Sequence[Stage]) -> tuple[list[Cause], list[Stage]]:
+        """The stages that compute something else on either side, as causes, and those of which that is not known.
+
+        Where one is made of another, which no layer ends, the later one tells of both.
+        """
+        loose = {stage.name: stage for stage in stages if stage.rule in ("place", "kind")}
+        if stages:
+            self.agreeing({stage.name: () for stage in stages}, free={s.torch.name for s in loose.values()})
+        another = Another(self.judge, self.made, frozenset(loose))
+        causes = {stage.name: cause for stage in stages if (cause := another.cause(stage)) is not None}
+        told = {name for stage in stages if stage.name in causes for name in another.through(stage)}
+        left = [stage for stage in stages if stage.name not in causes and stage.name not in told]
+        return [cause for name, cause in causes.items() if name not in told], left
+
+    def tail(self, findings: Sequence[Finding]) -> Iterator[Cause]:
+        """What makes results differ after the last stage, where all stages agree."""
+        sides = self.judge.keras, self.judge.torch
+        for (name, key), (_, other) in zip(*(side.names("outputs/eval/").items() for side in sides), strict=False):
+            if any(
+                f.level == "forward" and f.result == "failed" and f.name == f"output {name}".rstrip() for f in findings
+            ):
+                ours, theirs = self.judge.keras.arrays[key], self.judge.torch.arrays[other]
+                layout = self.judge.output_layout(ours, theirs)
+                ours = ours if layout is None else layout.turn(ours)
+                says = related(ours.astype("f8"), theirs.astype("f8"), self.judge.keras.rounding(key))
+                if says is not None:
+                    yield Cause(
+                        NAME, "forward", f"{says[0]}, at the model's end", says[1], "port", CONFIRMED_AT_THE_END
+                    )
 
     def third(self, answer: Answer, stages: Sequence[Stage]) -> None:
         """Ask Keras on torch about stages that nothing explains."""
@@ -239,8 +276,16 @@ class Stagewise:
                 held[name] = [chosen[name]]
         return held
 
-    def agreeing(self, chosen: Mapping[str, Chosen], given: Mapping[str, Array] | None = None) -> list[str]:
-        """The stages that agree, each under its own variants, in one pass; with torch's tensors as `given`."""
+    def agreeing(
+        self,
+        chosen: Mapping[str, Chosen],
+        given: Mapping[str, Array] | None = None,
+        free: Collection[str] = (),
+    ) -> list[str]:
+        """The stages that agree, each under its own variants, in one pass; with torch's tensors as `given`.
+
+        What is `free`, by torch's name, goes on as torch has it.
+        """
         if not chosen:
             return []
         every = [variant for each in chosen.values() for variant in each]
@@ -249,9 +294,10 @@ class Stagewise:
             start |= dict(variant.weights or {})
         paths = {name: self.out / "torch" / f"variant.{name}" for name in ("weights", "forced", "made")}
         save_arrays(paths["weights"], start)
-        if given or self.forced != "as they are":
-            save_arrays(paths["forced"], {**to_force(self.judge, "torch"), **(given or {})})
-            self.forced = "otherwise" if given else "as they are"
+        if given or free or self.forced != "as they are":
+            forced = {**to_force(self.judge, "torch"), **(given or {})}
+            save_arrays(paths["forced"], {name: array for name, array in forced.items() if name not in free})
+            self.forced = "otherwise" if given or free else "as they are"
         edits = tuple(dict(edit) for variant in every for edit in variant.edits)
         try:
             self.torch.run(ForceJob(paths["weights"], paths["forced"], paths["made"], edits), silent, "replaying took")
@@ -260,17 +306,20 @@ class Stagewise:
             if not every:
                 raise
             alone_each = [{name: variants} for name, variants in chosen.items()] if len(chosen) > 1 else []
-            return [name for one in alone_each for name in self.agreeing(one, given)]
-        made, known = dict(load_arrays(paths["made"])), self.judge.torch.arrays
-        self.made = made
+            return [name for one in alone_each for name in self.agreeing(one, given, free)]
+        made = self.made = dict(load_arrays(paths["made"]))
         fitting = {
             stage.torch.name: made[stage.torch.name]
             for stage in self.judge.stages
-            if stage.torch.name in made and made[stage.torch.name].shape == known[f"eval/{stage.torch.name}"].shape
+            if stage.torch.name in made and made[stage.torch.name].shape == self.right_shape(stage)
         }
         passed = {f.name for f in alone(self.judge, "torch", fitting) if f.result == "passed"}
         names = {stage.name for stage in self.judge.stages if stage.torch.name in fitting}
         return [name for name in chosen if name in passed & names]
+
+    def right_shape(self, stage: Stage) -> tuple[int, ...]:
+        """The shape of Keras's tensor as torch has it."""
+        return stage.layout.turn(np.empty(stage.keras.shape, np.bool_)).shape
 
     def transfer(self) -> Iterator[Cause]:
         """Weights that are Keras's in another order; they are put right for what follows."""

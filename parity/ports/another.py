@@ -1,0 +1,172 @@
+"""What a stage that parts computes on either side, where that is no layer with a partner: another operation."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parity.causes.cause import Cause
+from parity.causes.operations import Expression, expressions
+from parity.causes.rules import close
+from parity.models.axes import layouts
+from parity.models.calls import Call
+from parity.ports.judge import Judge
+from parity.ports.stages import Stage
+
+Array = NDArray[Any]
+# Elements of a stage's largest tensor beyond which every expression would cost too much.
+LARGEST = 2**23
+NAME = "another_operation"
+# Known differences, by how Keras's and torch's expressions begin.
+ENTRIES = {
+    "softmax_axis": (r"torch\.softmax", r"torch\.softmax"),
+    "bidirectional_last_step": (r"torch\.cat\(\[\S+\[:, -1, :\d+\], \S+\[:, 0, \d+:\]\]", r"\S+\[:, -1\]$"),
+}
+CONFIRMED = "of the same tensors, each gives what that side gives, every number"
+
+
+@dataclass(frozen=True)
+class Another:
+    """A judged pair, and what torch's stages made of Keras's tensors by their names; all is said in torch's layouts."""
+
+    judge: Judge
+    made: Mapping[str, Array]
+    # Stages that fail, and that no layer ends: what is made of them is told of what they are made of.
+    passed_through: frozenset[str] = frozenset()
+
+    def cause(self, stage: Stage) -> Cause | None:
+        """What the stage computes, if that is known on both sides, or what the one's result is of the other's."""
+        ours, theirs = self.keras(stage.keras.name, stage), self.made.get(stage.torch.name)
+        if ours is None or theirs is None or ours.size > LARGEST:
+            return None
+        given, rounding = self.given(stage, ours), self.judge.keras.rounding(f"eval/{stage.keras.name}")
+        found = told_apart(given, ours, theirs, rounding) if ours.shape == theirs.shape else None
+        if found is not None:
+            return self.told(stage, "torch computes {} there, which Keras has as {}", found, list(given))
+        found = self.of_inputs(stage, given)
+        if found is not None:
+            return self.told(stage, f"{stage.torch.name} is given {{}}, which Keras has as {{}}", found, list(given))
+        layers = self.layers(stage)
+        found = told_apart(layers, ours, theirs, rounding) if ours.shape == theirs.shape else None
+        if found is not None:
+            return self.told(stage, "torch takes {}, and {} is what Keras has", found, list(layers))
+        says = related(ours, theirs, rounding) if ours.shape == theirs.shape else None
+        return None if says is None else Cause(NAME, "forward", *says, "port", CONFIRMED, *places(stage))
+
+    def told(self, stage: Stage, says: str, found: tuple[Expression, Expression], names: Sequence[str]) -> Cause:
+        """The cause in a stage, by the expressions of both sides."""
+        own, other = (expression.of(names) for expression in found)
+        entry = next(
+            (e for e, (ours, theirs) in ENTRIES.items() if re.match(ours, own) and re.match(theirs, other)), None
+        )
+        return Cause(entry or NAME, "forward", says.format(other, own), own, "port", CONFIRMED, *places(stage), entry)
+
+    def layers(self, stage: Stage) -> dict[str, Array]:
+        """All that the layers of torch's gave that the stage has in it, as a recurrent one its states and the last."""
+        calls = [call for call in self.judge.torch.recorded.calls["eval"] if call in (*stage.inside, stage.torch)]
+        paths = {call.layer for call in calls if call.layer is not None}
+        every = [call.name for call in self.judge.torch.recorded.calls["eval"] if call.layer in paths]
+        return {name: self.made[name] for name in every if name in self.made}
+
+    def of_inputs(self, stage: Stage, given: Mapping[str, Array]) -> tuple[Expression, Expression] | None:
+        """The same of what the stage's own layers are given, where each reads one tensor."""
+        if any(call.layer is None or len(call.reads) != 1 for call in (stage.keras, stage.torch)):
+            return None
+        (read,), (other,) = stage.keras.reads, stage.torch.reads
+        own, theirs = self.keras(read, None), given[other] if other in given else self.made.get(other)
+        if own is None or theirs is None or own.size > LARGEST:
+            return None
+        ways = [layout.turn(own) for layout in layouts(own.shape, theirs.shape)]
+        rounding = self.judge.keras.rounding(f"eval/{read}")
+        if any(close(ours, theirs, rounding) for ours in ways):
+            return None
+        return told_apart(given, ways[0] if ways else np.moveaxis(own, -1, 1), theirs, rounding)
+
+    def keras(self, name: str, stage: Stage | None) -> Array | None:
+        """A tensor of Keras's, or an input, as the stage that ends in it has it in torch."""
+        key = f"inputs/{name.removeprefix('input').strip()}" if name.startswith("input") else f"eval/{name}"
+        array = self.judge.keras.arrays.get(key)
+        if array is None or array.dtype.kind not in "fiu":
+            return None
+        wide = np.asarray(array, np.float64)
+        return wide if stage is None else stage.layout.turn(wide)
+
+    def given(self, stage: Stage, result: Array) -> dict[str, Array]:
+        """What either side's stage is made of: Keras's tensors, and inputs, by torch's names and in its layouts.
+
+        One of (batch, channels) is given as such a factor of the result's places, too.
+        """
+        known = {other.keras.name: other for other in self.judge.stages}
+        names = [*self.origins(stage, "keras"), *self.origins(stage, "torch")]
+        found: dict[str, Array] = {}
+        for name in names:
+            if name.startswith("input"):
+                key = f"inputs/{name.removeprefix('input').strip()}"
+                array = self.judge.torch.arrays.get(key)
+                found |= {name: np.asarray(array, np.float64)} if array is not None else {}
+            elif (value := self.keras(name, known[name])) is not None:
+                found[known[name].torch.name] = value
+        for name, value in list(found.items()):
+            if 1 < value.ndim < result.ndim and value.shape == result.shape[: value.ndim]:
+                more = result.ndim - value.ndim
+                found[f"{name}[{', '.join([':'] * value.ndim + ['None'] * more)}]"] = value.reshape(
+                    value.shape + (1,) * more
+                )
+        return found
+
+    def origins(self, stage: Stage, side: str) -> list[str]:
+        """The nearest paired tensors, by Keras's names, and inputs, that one side's stage is made of."""
+        own, paired = (self.judge.keras, True) if side == "keras" else (self.judge.torch, False)
+        calls: dict[str, Call] = {call.name: call for call in own.recorded.calls["eval"]}
+        solid = [other for other in self.judge.stages if other.name not in self.passed_through]
+        names = {(other.keras if paired else other.torch).name: other.keras.name for other in solid}
+        waiting, found, seen = list((stage.keras if paired else stage.torch).reads), dict[str, None](), set[str]()
+        while waiting:
+            name = waiting.pop(0)
+            if name in names or name.startswith("input"):
+                found[names.get(name, name)] = None
+            elif name in calls and name not in seen:
+                seen.add(name)
+                waiting += calls[name].reads
+        return list(found)
+
+    def through(self, stage: Stage) -> Iterator[str]:
+        """The stages that are passed through on the way to what a stage is made of."""
+        for other in (other for other in self.judge.stages if other.name in self.passed_through and other != stage):
+            rest = replace(self, passed_through=self.passed_through - {other.name})
+            if any(other.keras.name in rest.origins(stage, side) for side in ("keras", "torch")):
+                yield other.name
+
+
+def places(stage: Stage) -> tuple[str | None, str | None]:
+    """Where a stage is on either side."""
+    return stage.keras.source, stage.torch.source
+
+
+def told_apart(
+    given: Mapping[str, Array], ours: Array, theirs: Array, rounding: float
+) -> tuple[Expression, Expression] | None:
+    """What makes Keras's and torch's tensor of the same ones, if both are known, and nothing makes both."""
+    arrays = list(given.values())
+    if not arrays or max(array.size for array in arrays) > LARGEST:
+        return None
+    own, other = (expressions(arrays, result, rounding) for result in (ours, theirs))
+    if not own or not other or {e.code for e in own} & {e.code for e in other}:
+        return None
+    return own[0], other[0]
+
+
+def related(ours: Array, theirs: Array, rounding: float) -> tuple[str, str] | None:
+    """What one side's result is of the other's, in words, and what to write."""
+    found = expressions([ours], theirs, rounding)
+    if found:
+        said = found[0].of(["y"])
+        return f"torch's result is {said}, y being Keras's", f"y alone, without what makes {said} of it"
+    found = expressions([theirs], ours, rounding)
+    if found:
+        said = found[0].of(["y"])
+        return f"Keras's result is {said}, y being torch's", said
+    return None
