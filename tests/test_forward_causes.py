@@ -1,7 +1,10 @@
 """Why a port's layers go wrong: causes are named, several at once too, and none where no variant makes them agree."""
 
+import forward_faults
+import operation_faults
 import pytest
-from forward_faults import NAMED, RIGHT, UNKNOWN
+from forward_faults import NAMED
+from operation_faults import OPERATIONS
 from test_own_causes import judged
 from training_faults import Port
 
@@ -9,13 +12,20 @@ from parity.causes.functions import ENTRIES
 from parity.causes.layers import SWITCHES
 from parity.differences import DIFFERENCES
 
+RIGHT = forward_faults.RIGHT | operation_faults.RIGHT
+UNKNOWN = forward_faults.UNKNOWN | operation_faults.UNKNOWN
 # What runs always; CI runs all.
 ALWAYS = {
     "epsilon of layers",
     "padding behind the tokens",
     "flattening",
     "epsilon and a function",
-    "a dense layer doubled",
+    "a relu left out",
+    "a mean for the largest",
+    "no residual",
+    "reshaped, not transposed",
+    "other tokens",
+    "tokenised",
     "norms",
 }
 
@@ -37,6 +47,16 @@ def test_the_causes_are_named(name, own_workers, tmp_path):
     assert {cause.entry for cause in report.causes} - {None} <= set(DIFFERENCES)
 
 
+@pytest.mark.parametrize("name", marked(OPERATIONS))
+def test_another_operation_is_told_with_both(name, own_workers, tmp_path):
+    fault = OPERATIONS[name]
+    report = judged(fault.port(), own_workers, tmp_path)
+    assert tuple(cause.name for cause in report.causes) == fault.causes, str(report)
+    assert fault.torch in report.causes[0].says, str(report)
+    assert fault.keras in report.causes[0].says, str(report)
+    assert {cause.entry for cause in report.causes} - {None} <= set(DIFFERENCES)
+
+
 @pytest.mark.parametrize("name", marked(UNKNOWN))
 def test_nothing_is_claimed_where_no_variant_agrees(name, own_workers, tmp_path):
     report = judged(UNKNOWN[name], own_workers, tmp_path)
@@ -46,8 +66,8 @@ def test_nothing_is_claimed_where_no_variant_agrees(name, own_workers, tmp_path)
 
 
 def test_a_third_says_that_no_kernel_differs(own_workers, tmp_path):
-    report = judged(UNKNOWN["a dense layer doubled"], own_workers, tmp_path)
-    assert "Keras's Dense gives the same on torch: no kernel differs, the two layers do" in str(report)
+    report = judged(UNKNOWN["other tokens"], own_workers, tmp_path)
+    assert "Keras's Embedding gives the same on torch: no kernel differs, the two layers do" in str(report)
 
 
 @pytest.mark.parametrize("name", marked(RIGHT))

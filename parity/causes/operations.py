@@ -56,6 +56,15 @@ class Expression:
         said = re.sub(r"\b[ab]\b", lambda found: self.code if found[0] == "a" else other.code, code)
         return Expression(said, lambda given: operation(self.value(given), other.value(given)))
 
+    def filled_in(self, parts: Sequence["Expression"], count: int) -> "Expression":
+        """The same of the first `count` tensors alone, the others being what `parts` make of them, in their order."""
+        codes = [f"{{{n}}}" for n in range(count)]
+        for part in parts:
+            compound = re.search(r" [-+*/] ", part.code) is not None
+            codes.append(f"({part.code})" if compound else part.code)
+        code = re.sub(r"\(\(([^()]*)\)\)", r"(\1)", self.code.format(*codes))
+        return Expression(code, lambda given: self.value([*given, *(part.value(given) for part in parts)]))
+
 
 Candidates = Iterator[Expression]
 # (arrays, result, rounding) -> what may give the result
@@ -82,8 +91,20 @@ def expressions(given: Arrays, result: Array, rounding: float) -> list[Expressio
             if goes_into(made, result) and close(np.broadcast_to(made, result.shape), result, rounding):
                 found.append(expression)
         if found:
-            return found
+            return list({expression.code: expression for expression in found}.values())
     return []
+
+
+def in_parts(given: Arrays, inner: Arrays, result: Array, rounding: float) -> list[Expression]:
+    """The same; where none gives the result, by way of what a side makes before it, the `inner` tensors, in order."""
+    found = expressions(given, result, rounding)
+    arrays, parts = list(given), list[Expression]()
+    for part in () if found else inner:
+        ways = expressions(arrays, part, rounding)
+        if ways:
+            parts.append(ways[0].filled_in(parts, len(given)))
+            arrays.append(part)
+    return found or [e.filled_in(parts, len(given)) for e in expressions(arrays, result, rounding) if parts]
 
 
 def goes_into(x: Array, result: Array) -> bool:
@@ -337,7 +358,7 @@ def taken(x: Array, place: int, axis: int, shape: tuple[int, ...]) -> Array:
 
 
 def padded(given: Arrays, result: Array, rounding: float) -> Candidates:
-    """A tensor with something around it; before and after along each axis."""
+    """A tensor with something around it."""
     for n, x in enumerate(given):
         if x.ndim != result.ndim or x.shape == result.shape:
             continue
@@ -349,15 +370,16 @@ def padded(given: Arrays, result: Array, rounding: float) -> Candidates:
             if not close(x, result[inside], rounding):
                 continue
             widths = [(start, m - start) for start, m in zip(before, more, strict=True)]
-            said = " and ".join(f"{b} before, {a} after along axis {n}" for n, (b, a) in enumerate(widths) if a + b)
+            # torch names the last axis first, and leaves out those in front that are as they were.
+            last = next(axis for axis, m in enumerate(more) if m)
+            code = f"F.pad(x, {tuple(int(n) for pair in reversed(widths[last:]) for n in pair)}"
             around = np.ones(result.shape, bool)
             around[inside] = False
             fill = float(result[around][0])
-            yield tensor(n).then(
-                f"x padded by {told(fill)}, {said}", partial(np.pad, pad_width=widths, constant_values=fill)
-            )
+            filled = partial(np.pad, pad_width=widths, constant_values=fill)
+            yield tensor(n).then(f"{code}, value={told(fill)})" if fill else f"{code})", filled)
             for mode, name in MODES.items():
-                yield tensor(n).then(f"x padded by mode={name!r}, {said}", partial(around_by, widths=widths, mode=mode))
+                yield tensor(n).then(f"{code}, mode={name!r})", partial(around_by, widths=widths, mode=mode))
 
 
 def around_by(x: Array, widths: Sequence[tuple[int, int]], mode: str) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.causes.cause import Cause
-from parity.causes.operations import Expression, expressions
+from parity.causes.operations import Expression, expressions, in_parts
 from parity.causes.rules import close
 from parity.models.axes import layouts
 from parity.models.calls import Call
@@ -25,6 +25,8 @@ ENTRIES = {
     "softmax_axis": (r"torch\.softmax", r"torch\.softmax"),
     "bidirectional_last_step": (r"torch\.cat\(\[\S+\[:, -1, :\d+\], \S+\[:, 0, \d+:\]\]", r"\S+\[:, -1\]$"),
 }
+# In which order a map is flattened is no fault by itself: what reads it may be made for that.
+MOVED = re.compile(r"\{\d+\}(\.(permute|reshape)\([-\d, ]*\))*")
 CONFIRMED = "of the same tensors, each gives what that side gives, every number"
 
 
@@ -43,22 +45,31 @@ class Another:
         if ours is None or theirs is None or ours.size > LARGEST:
             return None
         given, rounding = self.given(stage, ours), self.judge.keras.rounding(f"eval/{stage.keras.name}")
-        found = told_apart(given, ours, theirs, rounding) if ours.shape == theirs.shape else None
-        if found is not None:
+        inner, alike = self.inner(stage), ours.shape == theirs.shape
+        found = told_apart(given, inner, ours, theirs, rounding) if alike else None
+        if found is not None and not all(MOVED.fullmatch(expression.code) for expression in found):
             return self.told(stage, "torch computes {} there, which Keras has as {}", found, list(given))
-        found = self.of_inputs(stage, given)
+        found = self.of_inputs(stage, given, inner)
         if found is not None:
-            return self.told(stage, f"{stage.torch.name} is given {{}}, which Keras has as {{}}", found, list(given))
+            return self.told(stage, f'"{stage.torch.name}" is given {{}}, which Keras has as {{}}', found, list(given))
         layers = self.layers(stage)
-        found = told_apart(layers, ours, theirs, rounding) if ours.shape == theirs.shape else None
+        found = told_apart(layers, ([], []), ours, theirs, rounding) if alike else None
         if found is not None:
             return self.told(stage, "torch takes {}, and {} is what Keras has", found, list(layers))
-        says = related(ours, theirs, rounding) if ours.shape == theirs.shape else None
+        says = related(ours, theirs, rounding) if alike else None
         return None if says is None else Cause(NAME, "forward", *says, "port", CONFIRMED, *places(stage))
+
+    def inner(self, stage: Stage) -> tuple[list[Array], list[Array]]:
+        """What Keras's and torch's stage make on the way; of Keras's, what has no layout of its own in torch."""
+        own, other = (set(side.recorded.calls["eval"]) for side in (self.judge.keras, self.judge.torch))
+        ours = [self.keras(call.name, None) for call in stage.inside if call in own and len(call.shape) < 3]
+        theirs = [self.made[c.name] for c in stage.inside if c in other and c.layer is None and c.name in self.made]
+        return [array for array in ours if array is not None], [array for array in theirs if array.dtype.kind == "f"]
 
     def told(self, stage: Stage, says: str, found: tuple[Expression, Expression], names: Sequence[str]) -> Cause:
         """The cause in a stage, by the expressions of both sides."""
-        own, other = (expression.of(names) for expression in found)
+        # A layer of a Sequential has a number for its name.
+        own, other = (e.of([f'"{name}"' if name[0].isdigit() else name for name in names]) for e in found)
         entry = next(
             (e for e, (ours, theirs) in ENTRIES.items() if re.match(ours, own) and re.match(theirs, other)), None
         )
@@ -71,19 +82,21 @@ class Another:
         every = [call.name for call in self.judge.torch.recorded.calls["eval"] if call.layer in paths]
         return {name: self.made[name] for name in every if name in self.made}
 
-    def of_inputs(self, stage: Stage, given: Mapping[str, Array]) -> tuple[Expression, Expression] | None:
+    def of_inputs(
+        self, stage: Stage, given: Mapping[str, Array], inner: tuple[list[Array], list[Array]]
+    ) -> tuple[Expression, Expression] | None:
         """The same of what the stage's own layers are given, where each reads one tensor."""
         if any(call.layer is None or len(call.reads) != 1 for call in (stage.keras, stage.torch)):
             return None
         (read,), (other,) = stage.keras.reads, stage.torch.reads
-        own, theirs = self.keras(read, None), given[other] if other in given else self.made.get(other)
+        own, theirs = self.keras(read, None), given.get(other, self.made.get(other))
         if own is None or theirs is None or own.size > LARGEST:
             return None
         ways = [layout.turn(own) for layout in layouts(own.shape, theirs.shape)]
         rounding = self.judge.keras.rounding(f"eval/{read}")
         if any(close(ours, theirs, rounding) for ours in ways):
             return None
-        return told_apart(given, ways[0] if ways else np.moveaxis(own, -1, 1), theirs, rounding)
+        return told_apart(given, inner, ways[0] if ways else np.moveaxis(own, -1, 1), theirs, rounding)
 
     def keras(self, name: str, stage: Stage | None) -> Array | None:
         """A tensor of Keras's, or an input, as the stage that ends in it has it in torch."""
@@ -104,9 +117,11 @@ class Another:
         found: dict[str, Array] = {}
         for name in names:
             if name.startswith("input"):
-                key = f"inputs/{name.removeprefix('input').strip()}"
-                array = self.judge.torch.arrays.get(key)
-                found |= {name: np.asarray(array, np.float64)} if array is not None else {}
+                theirs = self.judge.torch.arrays.get(f"inputs/{name.removeprefix('input').strip()}")
+                ours = self.keras(name, None)
+                # What differs already is told of as such.
+                if ours is not None and theirs is not None and self.judge.same_inputs(ours, theirs):
+                    found[name] = np.asarray(theirs, np.float64)
             elif (value := self.keras(name, known[name])) is not None:
                 found[known[name].torch.name] = value
         for name, value in list(found.items()):
@@ -147,13 +162,15 @@ def places(stage: Stage) -> tuple[str | None, str | None]:
 
 
 def told_apart(
-    given: Mapping[str, Array], ours: Array, theirs: Array, rounding: float
+    given: Mapping[str, Array], inner: tuple[list[Array], list[Array]], ours: Array, theirs: Array, rounding: float
 ) -> tuple[Expression, Expression] | None:
-    """What makes Keras's and torch's tensor of the same ones, if both are known, and nothing makes both."""
+    """What makes Keras's and torch's tensor of the same ones, by way of their `inner` ones, if nothing makes both."""
     arrays = list(given.values())
     if not arrays or max(array.size for array in arrays) > LARGEST:
         return None
-    own, other = (expressions(arrays, result, rounding) for result in (ours, theirs))
+    own, other = (
+        in_parts(arrays, parts, result, rounding) for parts, result in zip(inner, (ours, theirs), strict=True)
+    )
     if not own or not other or {e.code for e in own} & {e.code for e in other}:
         return None
     return own[0], other[0]

@@ -274,7 +274,7 @@ class Judge:
         if layout is None or keys[0] not in self.keras.arrays or keys[1] not in self.torch.arrays:
             return None
         own, other = self.keras.arrays[keys[0]], self.torch.arrays[keys[1]]
-        return own, layout.back(other, own.shape)
+        return (own, layout.back(other, own.shape)) if own.size == other.size else None
 
     def agrees(self, stage: Stage, prefix: str) -> bool:
         """Whether what a stage made is the same on both sides but for rounding."""
@@ -353,6 +353,11 @@ class Judge:
         found = list(layouts(ours.shape, theirs.shape))
         agreeing = [layout for layout in found if np.array_equal(layout.turn(ours), theirs)]
         return next(iter([*agreeing, *found]), None)
+
+    def same_inputs(self, ours: Array, theirs: Array) -> bool:
+        """Whether an input is the same on both sides, up to a layout."""
+        layout = self.input_layout(ours, theirs)
+        return layout is not None and np.array_equal(layout.turn(ours), theirs)
 
     def by_weight(self, level: Level, prefix: str | tuple[str, str], one: bool = False) -> Iterator[Finding]:
         """Arrays of weights by the tensors that both sides have; with `one`, as each part of a sum has it."""

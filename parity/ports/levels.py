@@ -167,9 +167,14 @@ def with_misshapen(judge: Judge, level: Level, mode: str, found: Sequence[Findin
 
 
 def with_every_stage(judge: Judge, findings: Sequence[Finding]) -> Judge:
-    """The judge with the misshapen stages among its own, if they are said to fail: where each is judged by itself."""
+    """The judge with the misshapen stages among its own, if they are said to fail: where each is judged by itself.
+
+    Not those before another layer that slides: its stage has both in it, and a stride may have changed places.
+    """
     failed = {finding.name for finding in findings if finding.result == "failed"}
-    more = [stage for stage in misshapen(judge, "eval") if stage.name in failed]
+    sliding = {pair.torch for pair in judge.pairing.pairs if pair.form.startswith(SLIDING)}
+    before = {call.name for stage in judge.stages if stage.torch.layer in sliding for call in stage.inside}
+    more = [stage for stage in misshapen(judge, "eval") if stage.name in failed and stage.torch.name not in before]
     order = {call.name: n for n, call in enumerate(judge.keras.recorded.calls["eval"])}
     return replace(judge, stages=sorted([*judge.stages, *more], key=lambda stage: order[stage.keras.name]))
 

@@ -113,7 +113,11 @@ class Stagewise:
         if stages:
             self.agreeing({stage.name: () for stage in stages}, free={s.torch.name for s in loose.values()})
         another = Another(self.judge, self.made, frozenset(loose))
-        causes = {stage.name: cause for stage in stages if (cause := another.cause(stage)) is not None}
+        # Of what is made of a layer that comes to nothing on the other side, that is the cause.
+        unused = {layer.path for who in ("torch", "Keras") for pair in self.judge.unused(who) for layer in pair}
+        calls = {stage.keras.name: stage.keras.layer for stage in self.judge.stages}
+        asked = [s for s in stages if not any(calls.get(name) in unused for name in another.origins(s, "keras"))]
+        causes = {stage.name: cause for stage in asked if (cause := another.cause(stage)) is not None}
         told = {name for stage in stages if stage.name in causes for name in another.through(stage)}
         left = [stage for stage in stages if stage.name not in causes and stage.name not in told]
         return [cause for name, cause in causes.items() if name not in told], left
