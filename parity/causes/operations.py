@@ -27,6 +27,11 @@ SAMPLE = 4096
 MOST = 4
 # Coefficients of sums have at most so many digits, as people write them, and smaller shares of a sum are none.
 DIGITS, NOTHING = 6, 1e-9
+# What is no activation, and is written between layers.
+PLAIN: Mapping[str, Function] = {
+    "x.abs()": np.abs, "x.square()": np.square, "x.sqrt()": np.sqrt, "x.exp()": np.exp, "x.log()": np.log,
+    "F.logsigmoid(x)": lambda x: -np.logaddexp(0, -x),
+}  # fmt: skip
 OVER: Mapping[str, Callable[..., Array]] = {"mean": np.mean, "sum": np.sum, "amax": np.max, "amin": np.min}
 # The largest window that is tried.
 WIDEST = 5
@@ -48,7 +53,7 @@ class Expression:
     def then(self, code: str, function: Function) -> "Expression":
         """A function of it; x stands for it in the function's code."""
         called = re.search(r"\(x[,)]", code) is not None
-        own = self.code if called or not re.search(r" [-+*/] ", self.code) else f"({self.code})"
+        own = self.code if called or not compound(self.code) else f"({self.code})"
         return Expression(re.sub(r"\bx\b", lambda _: own, code), lambda given: function(self.value(given)))
 
     def with_another(self, code: str, other: "Expression", operation: Callable[[Array, Array], Array]) -> "Expression":
@@ -60,15 +65,22 @@ class Expression:
         """The same of the first `count` tensors alone, the others being what `parts` make of them, in their order."""
         codes = [f"{{{n}}}" for n in range(count)]
         for part in parts:
-            compound = re.search(r" [-+*/] ", part.code) is not None
-            codes.append(f"({part.code})" if compound else part.code)
+            codes.append(f"({part.code})" if compound(part.code) else part.code)
         code = re.sub(r"\(\(([^()]*)\)\)", r"(\1)", self.code.format(*codes))
-        return Expression(code, lambda given: self.value([*given, *(part.value(given) for part in parts)]))
+        before = tuple(parts)
+        return Expression(code, lambda given: self.value([*given, *(part.value(given) for part in before)]))
 
 
 Candidates = Iterator[Expression]
 # (arrays, result, rounding) -> what may give the result
 Level = Callable[[Arrays, Array, float], Candidates]
+
+
+def compound(code: str) -> bool:
+    """Whether code is an operation between two things, which takes parentheses within others."""
+    while "(" in code and (inner := re.sub(r"\([^()]*\)", "", code)) != code:
+        code = inner
+    return re.search(r" [-+*/] ", code) is not None
 
 
 def tensor(number: int) -> Expression:
@@ -83,15 +95,15 @@ def expressions(given: Arrays, result: Array, rounding: float) -> list[Expressio
     """
     if not result.size or not all(np.isfinite(array).all() for array in (*given, result)) or not np.ptp(result):
         return []
-    for level in LEVELS:
-        found = []
-        for expression in level(given, result, rounding):
-            with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
+        for level in LEVELS:
+            found = {}
+            for expression in level(given, result, rounding):
                 made = expression.value(given)
-            if goes_into(made, result) and close(np.broadcast_to(made, result.shape), result, rounding):
-                found.append(expression)
-        if found:
-            return list({expression.code: expression for expression in found}.values())
+                if goes_into(made, result) and close(np.broadcast_to(made, result.shape), result, rounding):
+                    found.setdefault(expression.code, expression)
+            if found:
+                return list(found.values())
     return []
 
 
@@ -129,16 +141,15 @@ def elementwise(
     def candidates(given: Arrays, result: Array, rounding: float) -> Candidates:
         numbers, arrays, some = sampled(given, result)
         for expression in level(numbers, arrays, some) if numbers else ():
-            with np.errstate(all="ignore"):
-                if close(np.broadcast_to(expression.value(arrays), some.shape), some, rounding):
-                    yield expression
+            if close(np.broadcast_to(expression.value(arrays), some.shape), some, rounding):
+                yield expression
 
     return candidates
 
 
 def functions(inner: Expression, x: Array, y: Array | None = None) -> Candidates:
     """Every known function of an expression, whose value is x; of y, where given, those with a number that it has."""
-    yield from (inner.then(code, f) for code, f in KNOWN.values() if code != "x")
+    yield from (inner.then(code, f) for code, f in (*KNOWN.values(), *PLAIN.items()) if code != "x")
     if y is None or x.shape != y.shape:
         return
     below = x < 0
@@ -150,6 +161,9 @@ def functions(inner: Expression, x: Array, y: Array | None = None) -> Candidates
         if 0 < alpha != 1:
             by = float(told(alpha))
             yield inner.then(f"F.elu(x, {told(alpha)})", lambda v: np.where(v > 0, v, by * np.expm1(v)))
+    if not np.ptp(y):
+        yield inner.then(f"torch.full_like(x, {told(y.flat[0])})", partial(np.full_like, fill_value=y.flat[0]))
+        return
     ends = {name: float(end) for name, end in (("min", y.min()), ("max", y.max())) if np.count_nonzero(y == end) > 1}
     for names in (names for size in (1, 2) for names in combinations(ends, size)):
         # What it is cut to is there more than once.
@@ -178,11 +192,10 @@ def of_sum(numbers: list[int], given: Arrays, result: Array) -> Candidates:
 
 
 def of_products(numbers: list[int], given: Arrays, result: Array) -> Candidates:
-    """A product, a quotient, a square, the larger of two; a weighted sum of tensors and their products."""
+    """A product, a quotient, the larger of two; a weighted sum of tensors and their products."""
     terms = [tensor(n) for n in numbers]
     products = [a.with_another("a * b", b, np.multiply) for a, b in combinations(terms, 2)]
     yield from products
-    yield from (term.then("x.square()", np.square) for term in terms)
     for a, b in permutations(terms, 2):
         yield a.with_another("a / b", b, np.divide)
     for a, b in combinations(terms, 2):
@@ -407,6 +420,15 @@ def laid_out(x: Array, axes: tuple[int, ...], shape: tuple[int, ...]) -> Array:
     return x.transpose(axes).reshape(shape)
 
 
+def shifted(given: Arrays, result: Array, rounding: float) -> Candidates:
+    """A tensor and what is the same for every sample, as an encoding of places; told by its largest element."""
+    for n, x in enumerate(given):
+        if x.shape == result.shape and len(x) > 1:
+            more = (result - x)[:1]
+            at = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.abs(more))), more.shape))
+            yield tensor(n).then(f"x + c, c{list(at[1:])} being {told(float(more[at]))}", partial(np.add, more))
+
+
 def windows(given: Arrays, result: Array, rounding: float) -> Candidates:
     """The largest or the mean of windows alike along all axes after (batch, channels), nothing padded."""
     for n, x in enumerate(given):
@@ -463,5 +485,5 @@ def beside(a: Array, b: Array) -> Array:
 
 LEVELS: tuple[Level, ...] = (
     *(elementwise(level) for level in (of_one, of_sum, of_products, of_combined, of_sum_with_a_function)),
-    one_behind_the_other, along_an_axis, padded, over_axes, windows, moved, pieces,
+    one_behind_the_other, along_an_axis, padded, over_axes, windows, moved, pieces, shifted,
 )  # fmt: skip

@@ -46,12 +46,17 @@ class Another:
             return None
         given, rounding = self.given(stage, ours), self.judge.keras.rounding(f"eval/{stage.keras.name}")
         inner, alike = self.inner(stage), ours.shape == theirs.shape
-        found = told_apart(given, inner, ours, theirs, rounding) if alike else None
+        # Of a layer with weights, what it is given is asked for, and what it makes of that is its own.
+        weighted = any(layer.path == stage.torch.layer and layer.weights for layer in self.judge.pairing.torch.layers)
+        if weighted and all(pair.torch != stage.torch.layer for pair in self.judge.pairing.pairs):
+            return None
+        found = told_apart(given, inner, ours, theirs, rounding) if alike and not weighted else None
         if found is not None and not all(MOVED.fullmatch(expression.code) for expression in found):
             return self.told(stage, "torch computes {} there, which Keras has as {}", found, list(given))
-        found = self.of_inputs(stage, given, inner)
-        if found is not None:
-            return self.told(stage, f'"{stage.torch.name}" is given {{}}, which Keras has as {{}}', found, list(given))
+        of_inputs = self.of_inputs(stage, given, inner)
+        if of_inputs is not None:
+            name, names, found = of_inputs
+            return self.told(stage, f'"{name}" is given {{}}, which Keras has as {{}}', found, names)
         layers = self.layers(stage)
         found = told_apart(layers, ([], []), ours, theirs, rounding) if alike else None
         if found is not None:
@@ -84,11 +89,12 @@ class Another:
 
     def of_inputs(
         self, stage: Stage, given: Mapping[str, Array], inner: tuple[list[Array], list[Array]]
-    ) -> tuple[Expression, Expression] | None:
-        """The same of what the stage's own layers are given, where each reads one tensor."""
-        if any(call.layer is None or len(call.reads) != 1 for call in (stage.keras, stage.torch)):
+    ) -> tuple[str, list[str], tuple[Expression, Expression]] | None:
+        """The same of what the stage's own layers are given, where each reads one tensor: the call, and the names."""
+        call = self.own_layer(stage)
+        if call is None or stage.keras.layer is None or not len(stage.keras.reads) == len(call.reads) == 1:
             return None
-        (read,), (other,) = stage.keras.reads, stage.torch.reads
+        (read,), (other,) = stage.keras.reads, call.reads
         own, theirs = self.keras(read, None), given.get(other, self.made.get(other))
         if own is None or theirs is None or own.size > LARGEST:
             return None
@@ -96,7 +102,19 @@ class Another:
         rounding = self.judge.keras.rounding(f"eval/{read}")
         if any(close(ours, theirs, rounding) for ours in ways):
             return None
-        return told_apart(given, inner, ways[0] if ways else np.moveaxis(own, -1, 1), theirs, rounding)
+        ours = ways[0] if ways else np.moveaxis(own, -1, 1)
+        found = told_apart(given, inner, ours, theirs, rounding)
+        if found is None:
+            given = self.layers(stage)
+            found = told_apart(given, ([], []), ours, theirs, rounding)
+        return None if found is None else (call.name, list(given), found)
+
+    def own_layer(self, stage: Stage) -> Call | None:
+        """The call of torch's layer that is paired with Keras's of the stage, if it is called once there."""
+        paths = {pair.torch for pair in self.judge.pairing.pairs if pair.keras == stage.keras.layer}
+        calls = [c for c in self.judge.torch.recorded.calls["eval"] if c in (*stage.inside, stage.torch)]
+        found = [call for call in calls if call.layer in paths]
+        return found[0] if len({(call.layer, call.number) for call in found}) == 1 else None
 
     def keras(self, name: str, stage: Stage | None) -> Array | None:
         """A tensor of Keras's, or an input, as the stage that ends in it has it in torch."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from parity.causes import masks
 from parity.models.axes import CHANNELS_FIRST, SAME
+from parity.models.calls import Call
 from parity.pairing.pairs import Pairing
 from parity.pairing.proof import Proof
 from parity.pairing.windows import SLIDING
@@ -149,8 +150,21 @@ def misshapen(judge: Judge, mode: str) -> list[Stage]:
         theirs = next((call for call in calls[1] if call.layer == other), None)
         if ours is None or theirs is None or ours.name in known or prod(ours.shape) == prod(theirs.shape):
             continue
-        found.append(Stage(ours, theirs, CHANNELS_FIRST if len(ours.shape) > 2 else SAME, rule))
+        layout = CHANNELS_FIRST if len(ours.shape) > 2 else SAME
+        found.append(Stage(ours, theirs, layout, rule, without_partners(judge, theirs, calls[1])))
     return found
+
+
+def without_partners(judge: Judge, call: Call, calls: Sequence[Call]) -> tuple[Call, ...]:
+    """The calls of torch's between paired tensors and this one."""
+    partners, by_name = {stage.torch.name for stage in judge.stages}, {each.name: each for each in calls}
+    waiting, names = list(call.reads), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in partners and name not in names:
+            names.add(name)
+            waiting += by_name[name].reads
+    return tuple(each for each in calls if each.name in names)
 
 
 def with_misshapen(judge: Judge, level: Level, mode: str, found: Sequence[Finding]) -> list[Finding]:

@@ -124,19 +124,31 @@ class Stagewise:
 
     def tail(self, findings: Sequence[Finding]) -> Iterator[Cause]:
         """What makes results differ after the last stage, where all stages agree."""
-        sides = self.judge.keras, self.judge.torch
-        for (name, key), (_, other) in zip(*(side.names("outputs/eval/").items() for side in sides), strict=False):
-            if any(
-                f.level == "forward" and f.result == "failed" and f.name == f"output {name}".rstrip() for f in findings
-            ):
-                ours, theirs = self.judge.keras.arrays[key], self.judge.torch.arrays[other]
-                layout = self.judge.output_layout(ours, theirs)
-                ours = ours if layout is None else layout.turn(ours)
-                says = related(ours.astype("f8"), theirs.astype("f8"), self.judge.keras.rounding(key))
-                if says is not None:
-                    yield Cause(
-                        NAME, "forward", f"{says[0]}, at the model's end", says[1], "port", CONFIRMED_AT_THE_END
-                    )
+        names = [side.names("outputs/eval/").values() for side in (self.judge.keras, self.judge.torch)]
+        failed = {f.name for f in findings if f.level == "forward" and f.result == "failed"}
+        pairs = [(key, other) for key, other in zip(*names, strict=False) if called(key) in failed]
+        if len(pairs) > 1 and all(any(self.same_results(key, other) for _, other in pairs) for key, _ in pairs):
+            order = ", ".join(str(next(n for n, o in enumerate(names[1]) if self.same_results(k, o))) for k in names[0])
+            says = f"torch gives its results in another order: Keras's are torch's {order}, counted from 0"
+            yield Cause(NAME, "forward", says, "the order of Keras's results", "port", CONFIRMED_AT_THE_END)
+            return
+        for key, other in pairs:
+            ours, theirs = self.results(key, other)
+            related_by = related(ours, theirs, self.judge.keras.rounding(key))
+            if related_by is not None:
+                says, fix = related_by
+                yield Cause(NAME, "forward", f"{says}, at the model's end", fix, "port", CONFIRMED_AT_THE_END)
+
+    def results(self, key: str, other: str) -> tuple[Array, Array]:
+        """A result of either side, Keras's as torch lays it out."""
+        ours, theirs = (side.arrays[k].astype("f8") for side, k in ((self.judge.keras, key), (self.judge.torch, other)))
+        layout = self.judge.output_layout(ours, theirs)
+        return (ours if layout is None else layout.turn(ours)), theirs
+
+    def same_results(self, key: str, other: str) -> bool:
+        """Whether two results are the same but for rounding."""
+        ours, theirs = self.results(key, other)
+        return close(ours, theirs, max(self.judge.keras.rounding(key), self.judge.torch.rounding(other)))
 
     def third(self, answer: Answer, stages: Sequence[Stage]) -> None:
         """Ask Keras on torch about stages that nothing explains."""
@@ -347,6 +359,11 @@ class Stagewise:
                 "port(): the order of torch's layer; without a port() parity.check moves these weights itself", "port",
                 "Keras's weight, so ordered, is torch's, every number", *places[path], entry,
             )  # fmt: skip
+
+
+def called(key: str) -> str:
+    """A result as findings call it, by its key."""
+    return f"output {key.removeprefix('outputs/eval/')}".rstrip()
 
 
 def simplest(ways: Sequence[Chosen]) -> list[Chosen]:

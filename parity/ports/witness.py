@@ -4,6 +4,7 @@ Keras has its layers in one code for all backends, so what differs between its t
 layer. Asked is a process that has torch loaded, and Keras on top of it; where that cannot be, nothing is said.
 """
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def heard(
     `made` is what torch's stage gives of the same tensors.
     """
     given = inputs(judge, stage)
-    if layer is None or made is None or not given:
+    if layer is None or made is None or not given or made.size != prod(stage.keras.shape):
         return None
     files = {f"inputs/{number}": value for number, value in enumerate(given)}
     files |= {f"weights/{number}": judge.keras.weights[w.name] for number, w in enumerate(layer.weights)}
