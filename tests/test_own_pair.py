@@ -201,6 +201,39 @@ def build():
     assert report.first_divergence.name == "global_average_pooling2d ~ amax", str(report)
 
 
+@pytest.mark.parametrize(("more", "verdict"), [("0", "parity"), ("1", "insufficient")])
+def test_what_rounding_decides_is_no_parity(more, verdict, own_workers, tmp_path):
+    """A unit in the last place of a quarter makes another whole number: such a bound excuses any port."""
+    pair = Pair(
+        """
+        def build():
+            x = inputs = keras.Input((5,))
+            return keras.Model(inputs, layers.Dense(1)(keras.ops.floor(x * 4)))
+
+        """,
+        f"""
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.dense = nn.Linear(5, 1)
+
+            def forward(self, x):
+                return self.dense(torch.floor(x * 4) + {more})
+
+
+        def build():
+            return Net()
+
+        """,
+        data('rng.integers(0, 40, (n, 5)).astype("float32") / 4', TARGET),
+        (),
+        optimizer=None,
+    )
+    report = checked(request(pair.write(tmp_path / "pair")), own_workers, tmp_path / "out")
+    assert report.verdict == verdict, str(report)
+    assert ("rounding decides it" in str(report)) == (verdict == "insufficient")
+
+
 def test_a_result_of_another_shape_is_where_they_part(own_workers, tmp_path):
     """Not what is made of it later on, once a mean has made the shapes equal again."""
     keras = """

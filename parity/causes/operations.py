@@ -97,7 +97,7 @@ def expressions(given: Arrays, result: Array, rounding: float) -> list[Expressio
         return []
     with np.errstate(all="ignore"):
         for level in LEVELS:
-            found = {}
+            found: dict[str, Expression] = {}
             for expression in level(given, result, rounding):
                 made = expression.value(given)
                 if goes_into(made, result) and close(np.broadcast_to(made, result.shape), result, rounding):
