@@ -146,7 +146,64 @@ TWICE = net(
     "self.a, self.c = nn.Linear(4, 6), nn.Linear(6, 1)",
     "return self.c(torch.tanh(self.a(x)))",
 )
+DROPPED = net(
+    "6",
+    "y = layers.Dense(1)(layers.Dropout(0.5)(layers.Dense(8, 'relu')(x)))",
+    "self.a, self.c = nn.Linear(6, 8), nn.Linear(8, 1)",
+    "return self.c(F.dropout(torch.relu(self.a(x)), 0.5, self.training))",
+)
+GATED = net(
+    "6",
+    "y = layers.Dense(1)(layers.Dense(8, 'relu')(x) * layers.Dense(8, 'sigmoid')(x))",
+    "self.a, self.g, self.c = nn.Linear(6, 8), nn.Linear(6, 8), nn.Linear(8, 1)",
+    """
+    g = torch.sigmoid(self.g(x))
+    return self.c(torch.relu(self.a(x)) * g)
+    """,
+)
+LAST_WINDOW = net(
+    "6, 6, 3",
+    """
+    h = layers.MaxPooling2D(3, 2, padding="same")(layers.Conv2D(4, 3, padding="same")(x))
+    y = layers.Dense(1)(layers.GlobalAveragePooling2D()(h))
+    """,
+    "self.a, self.c = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 1)",
+    """
+    h = F.pad(self.a(x), (0, 1, 0, 1), value=float("-inf"))
+    return self.c(F.max_pool2d(h, 3, 2).mean((2, 3)))
+    """,
+    images=True,
+)
 OPERATIONS = {
+    "dropout that is not told the mode": Operation(
+        DROPPED, ", 0.5, self.training", ", 0.5", "dropout 0.5", "in eval mode, too", ("train_or_eval_mode",)
+    ),
+    "a gradient turned round": Operation(
+        GATED, "(self.a(x)) * g)", "(self.a(x)) * (2 * g.detach() - g))", "g.weight, g.bias", "-1", ("gradient_factor",)
+    ),
+    "a row of padding": Operation(
+        TOKENISED,
+        "nn.Embedding(10, 6)",
+        "nn.Embedding(10, 6, padding_idx=3)",
+        "padding_idx=3",
+        "Keras trains it",
+        ("embedding_padding_row",),
+    ),
+    "zeros around the largest": Operation(
+        LAST_WINDOW,
+        ', value=float("-inf")',
+        "",
+        "F.max_pool2d(F.pad(a, (0, 1, 0, 1)), 3, 2)",
+        "value=-inf), 3, 2)",
+        ("max_pool_zero_padding",),
+    ),
+    "a window more in front": Operation(
+        LAST_WINDOW,
+        "(0, 1, 0, 1)",
+        "(1, 0, 1, 0)",
+        "F.pad(a, (1, 0, 1, 0), value=-inf)",
+        "F.pad(a, (0, 1, 0, 1), value",
+    ),
     "joined in another order": Operation(
         JOINED,
         "torch.tanh(self.a(x)), torch.relu(self.b(x))",
@@ -255,6 +312,9 @@ OPERATIONS = {
     "a dense layer doubled": Operation(TWICE, "self.a(x)", "2 * self.a(x)", "F.tanh(2 * a)", "F.tanh(a)"),
 }
 RIGHT = {
+    "dropped": DROPPED,
+    "gated": GATED,
+    "last window": LAST_WINDOW,
     "joined": JOINED,
     "residual": RESIDUAL,
     "pooled": POOLED,

@@ -21,6 +21,7 @@ ALWAYS = {
     "flattening",
     "epsilon and a function",
     "a relu left out",
+    "dropout that is not told the mode",
     "a mean for the largest",
     "no residual",
     "reshaped, not transposed",

@@ -50,6 +50,9 @@ KNOWN = {
     "{2}.permute(0, 2, 3, 1)": lambda a, b, c: c.transpose(0, 2, 3, 1),
     "{2}.reshape(-1, 5, 4, 3)": lambda a, b, c: c.reshape(8, 5, 4, 3),
     "{2}.permute(0, 3, 1, 2).reshape(-1, 60)": lambda a, b, c: c.transpose(0, 3, 1, 2).reshape(8, 60),
+    "F.max_pool2d(F.pad({2}, (0, 1, 0, 1), value=-inf), 2, 2)": lambda a, b, c: np.stack(
+        [c[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max((2, 3)) for i in range(2) for j in range(3)], -1
+    ).reshape(8, 3, 2, 3),
     "F.avg_pool2d({2}, 2, 1)": lambda a, b, c: (
         (c[:, :, 1:] + c[:, :, :-1])[..., 1:] / 4 + (c[:, :, 1:] + c[:, :, :-1])[..., :-1] / 4
     ),

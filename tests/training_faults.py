@@ -117,6 +117,31 @@ def build():
     data(REALS.format(4), TARGET),
     (),
 )
+GATED_NORM = Pair(
+    """
+def build():
+    return keras.Sequential([
+        keras.Input((6,)), layers.Dense(8), layers.BatchNormalization(epsilon=1e-5), layers.ReLU(), layers.Dense(1)
+    ])
+
+""",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(6, 8), nn.BatchNorm1d(8, momentum=0.01), nn.Linear(8, 1)
+
+    def forward(self, x):
+        return self.c(torch.relu(self.b(self.a(x))))
+
+
+def build():
+    return Net()
+
+""",
+    data(REALS.format(6), TARGET),
+    (),
+)
 # Its weights are moved by the tool, which holds the second of torch's biases.
 RECURRENT = Pair(
     """
@@ -380,6 +405,22 @@ NAMED = {
         ("velocity",),
     ),
     "no step": stepped((("    optimizer.step()\n", ""),), "no_step"),
+    "zero_grad before the step": stepped(
+        (("    cost.backward()\n", "    cost.backward()\n    optimizer.zero_grad()\n"),), "no_gradient"
+    ),
+    "a step before backward": stepped(
+        (("    cost.backward()\n    optimizer.step()\n", "    optimizer.step()\n    cost.backward()\n"),), "no_gradient"
+    ),
+    "two steps": stepped((("    optimizer.step()\n", "    optimizer.step()\n" * 2),), "steps_per_batch"),
+    "the loss of the next weights": stepped(
+        (("    return cost\n", "    return loss(module(x), y)\n"),), "loss_after_step"
+    ),
+    "upward": optimized("SGD(0.1)", "SGD(parameters, 0.1, maximize=True)", "maximize"),
+    "a norm in eval mode": Port(
+        GATED_NORM,
+        ("frozen_batchnorm",),
+        torch=(("        return self.c(", "        self.b.eval()\n        return self.c("),),
+    ),
     "no zero_grad": stepped((("    optimizer.zero_grad()\n", ""),), "gradients_add_up"),
     "clipping all": stepped((CLIP,), "clipping", "clip_norm_epsilon", keras=(CLIPNORM,)),
     "the norm clipped by": stepped(
@@ -450,7 +491,6 @@ UNKNOWN = {
     "one weight's gradient": stepped(before_step("module[0].weight.grad *= 1.5")),
     "constrained": stepped(before_step("[p.data.clamp_(-0.4, 0.4) for p in module.parameters()]")),
     "centralised": stepped(before_step("[p.grad.sub_(p.grad.mean()) for p in module.parameters()]")),
-    "twice": stepped((("    optimizer.step()", "    optimizer.step()\n    optimizer.step()"),)),
 }  # fmt: skip
 # Right ports, which nothing may be said of.
 RIGHT = {

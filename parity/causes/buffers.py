@@ -58,3 +58,14 @@ def of_statistics(kept: Kept, layer: str, places: PLACES) -> Iterator[Cause]:
                     "framework", "so scaled, torch's moving variance is Keras's", *places, "batchnorm_moving_variance",
                 )  # fmt: skip
             return
+
+
+def of_still(who: str, layer: str, places: PLACES) -> Cause:
+    """Moving statistics that one side alone leaves as they are in train mode."""
+    fix = "no eval() of that layer in train mode" if who == "torch" else "trainable=True, and training=True in the call"
+    return Cause(
+        "frozen_batchnorm", "buffers", f"{layer}: {who}'s moving statistics stay as they are in train mode", fix,
+        "port",
+        "after a pass in train mode they are equal to the bit, and the other side's are not", *places,
+        "frozen_batchnorm",
+    )  # fmt: skip

@@ -1,6 +1,6 @@
 """Why two models are given other numbers, or give other numbers in inference: what makes one of the other's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -122,3 +122,11 @@ def of_mode(who: str, layers: str = "") -> Cause:
     return Cause(
         "train_or_eval_mode", "predict", says, fix, "port", confirmed, places[0], places[1], "train_or_eval_mode"
     )
+
+
+def of_function_in_eval(who: str, functions: Sequence[str]) -> Cause:
+    """A function that drops numbers, and is not told that the model is in eval mode; with the place of each."""
+    says = f"{who} drops numbers in eval mode, too: {', '.join(functions)} is not told the mode"
+    fix = "F.dropout(x, p, self.training)" if who == "torch" else "keras.random.dropout(...) if training else x"
+    confirmed = "it was called with a share to drop while the model was in eval mode"
+    return Cause("train_or_eval_mode", "each side alone", says, fix, "port", confirmed, entry="train_or_eval_mode")

@@ -42,11 +42,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class Part:
-    """What a stage has in it: Keras's layer, and one of torch's layers or functions."""
+    """What a stage has in it: Keras's layer, and one of torch's layers or functions.
+
+    `around` is what Keras puts around what its layer reads, before and after along each axis, in a layer of its own.
+    """
 
     keras: Layer | None
     torch: Layer | None
     call: Call
+    around: tuple[tuple[int, int], ...] = ()
 
 
 # Numbers that both frameworks' layers have: Keras's name, torch's, and the known difference by kind of torch's layer.
@@ -259,15 +263,17 @@ def of_window(part: Part) -> Iterator[Variant]:
         again: Edit = {"path": torch.path, "set": {"dilation": dilation}}
         yield Variant("dilation", says, f"{torch.kind}(..., dilation={tuple(dilation)})", None, (again,))
     pads = [keras_pads(padding, n, k, s, d) for n, k, s, d in zip(size, kernel, strides, dilation, strict=True)]
+    if len(part.around) == count:
+        pads = [(a + c, b + d) for (a, b), (c, d) in zip(pads, part.around, strict=True)]
     flat = [int(n) for pair in reversed(pads) for n in pair]
     fill = -1e300 if "MaxPool" in torch.kind else 0.0
     edit: Edit = {"path": torch.path, "set": {"padding": [0] * count}, "pad": flat, "fill": fill}
     even = "same_padding_even_kernel" if any(k % 2 == 0 for k in kernel) else None
     same = "same_padding_stride" if max(strides) > 1 else even
-    entry = {"same": same, "causal": "causal_padding"}.get(padding)
+    entry = {"same": same, "causal": "causal_padding"}.get("same" if part.around else padding)
     alike = len(set(pads)) == 1 < count
     ends = ", ".join(f"{a} before and {b} after" for a, b in pads[: 1 if alike else None]) + " on each axis" * alike
-    says = f"Keras's padding=\"{padding}\" pads {ends}; torch's layer does otherwise"
+    says = f"Keras pads {ends}; torch's layer does otherwise"
     value = ', value=float("-inf")' if fill else ""
     fix = f"F.pad(x, {tuple(flat)}{value}), then {torch.kind}(..., padding=0)"
     yield Variant(entry or "padding", says, fix, entry, (edit,))

@@ -430,16 +430,30 @@ def shifted(given: Arrays, result: Array, rounding: float) -> Candidates:
 
 
 def windows(given: Arrays, result: Array, rounding: float) -> Candidates:
-    """The largest or the mean of windows alike along all axes after (batch, channels), nothing padded."""
+    """The largest or the mean of windows alike along all axes after (batch, channels), and what lies around them."""
     for n, x in enumerate(given):
         if x.ndim != result.ndim or x.ndim < 3 or x.shape[:2] != result.shape[:2]:
             continue
         sides = list(zip(x.shape[2:], result.shape[2:], strict=True))
         for size, stride in ((k, s) for k in range(2, WIDEST + 1) for s in range(1, k + 1)):
-            if all((whole - size) // stride + 1 == made and size <= whole for whole, made in sides):
-                for name, over in (("max", np.max), ("avg", np.mean)):
-                    code = f"F.{name}_pool{len(sides)}d(x, {size}, {stride})"
-                    yield tensor(n).then(code, partial(slid, over=over, size=size, stride=stride))
+            for before, after in product(range(size), repeat=2):
+                if all((whole + before + after - size) // stride + 1 == made for whole, made in sides):
+                    yield from pooled(tensor(n), len(sides), size, stride, (before, after))
+
+
+def pooled(x: Expression, axes: int, size: int, stride: int, around: tuple[int, int]) -> Candidates:
+    """The largest and the mean of each window, with something or nothing around all."""
+    widths = [(0, 0), (0, 0), *[around] * axes]
+    for name, over, fill in (("max", np.max, -np.inf), ("max", np.max, 0.0), ("avg", np.mean, 0.0)):
+        value = f", value={fill}" if fill else ""
+        code = f"F.{name}_pool{axes}d(x, {size}, {stride})"
+        slide = partial(slid, over=over, size=size, stride=stride)
+        if not any(around):
+            # What would be around them does not matter.
+            yield from [x.then(code, slide)] if fill or name == "avg" else []
+        else:
+            pad = partial(np.pad, pad_width=widths, constant_values=fill)
+            yield x.then(f"F.pad(x, {around * axes}{value})", pad).then(code, slide)
 
 
 def slid(x: Array, over: Callable[..., Array], size: int, stride: int) -> Array:

@@ -103,19 +103,19 @@ def keras_rule(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     if method is optimizers.NAdam:
         rule["momentum_decay"] = 1.0
     clips = [(kind, settings[name]) for name, kind in CLIPS.items() if settings.get(name)]
-    return {**rule, **own_ways("keras", rule["method"]), "clip": clips[0] if clips else None}
+    return {**rule, **own_ways("keras", rule["method"]), "maximize": False, "clip": clips[0] if clips else None}
 
 
 def torch_rule(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """The rule of a torch optimizer; None where it is not one that is known."""
-    if settings["kind"] not in METHODS or settings.get("maximize"):
+    if settings["kind"] not in METHODS:
         return None
     rule = named(settings, TORCH, METHODS[settings["kind"]])
     if "betas" in settings:
         rule |= {"beta_1": settings["betas"][0], "beta_2": settings["betas"][1]}
     decoupled = settings["kind"] == "AdamW" or settings.get("decoupled_weight_decay")
     rule |= {"weight_decay": settings.get("weight_decay") or 0.0, "decay": "decoupled" if decoupled else "coupled"}
-    return {**rule, **own_ways("torch", rule["method"]), "clip": None}
+    return {**rule, **own_ways("torch", rule["method"]), "maximize": bool(settings.get("maximize")), "clip": None}
 
 
 def named(settings: Mapping[str, Any], names: Mapping[str, str], method: Any) -> dict[str, Any]:
@@ -171,6 +171,7 @@ def replayed(rule: Rule, steps: Steps, names: Sequence[str], nudge: int | None =
                 made[name] = steps.before[t][name]
                 continue
             w, g = (moved(x, nudge, t) for x in (steps.before[t][name], gradients[name]))
+            g = -g if rule.get("maximize") else g
             if rule.get("rows") == "each" and name in steps.squares[t]:
                 g = repeated(g, steps.squares[t][name])
             rates = [step[name] for step in steps.rates[: t + 1]]

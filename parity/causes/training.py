@@ -25,7 +25,16 @@ from parity.causes.rules import (
     torch_rule,
     varied,
 )
-from parity.causes.words import of_clip, of_clip_epsilon, of_gradients, of_rates, of_setting, of_weight
+from parity.causes.words import (
+    of_asked,
+    of_clip,
+    of_clip_epsilon,
+    of_gradients,
+    of_no_gradient,
+    of_rates,
+    of_setting,
+    of_weight,
+)
 from parity.pairing.pairs import Pairing
 from parity.pairing.transfer import carried, moved
 
@@ -35,6 +44,7 @@ NUDGES = (0, 1)
 SETTINGS = (
     "momentum", "nesterov", "dampening", "beta_1", "beta_2", "rho", "centered", "amsgrad", "momentum_decay",
     "initial_accumulator", "rate_decay", "epsilon", "epsilon_position", "weight_decay", "velocity", "rows",
+    "maximize",
 )  # fmt: skip
 
 # What a framework does that has no such setting.
@@ -50,6 +60,8 @@ class Traced:
     penalties: list[dict[str, Array]]
     place: str | None
     clipping: list[dict[str, Any]] = field(default_factory=list)
+    # How often the optimizer was asked for a step at each of them.
+    asked: tuple[int, ...] = ()
 
 
 @dataclass
@@ -79,7 +91,7 @@ def of_torch(arrays: Arrays, facts: Mapping[str, Any]) -> Traced:
     rates = [dict(step) for step in facts["rates"]]
     rules = {name: torch_rule(settings) for name, settings in facts["settings"].items()}
     steps = Steps(before, after, gradients, [{} for _ in range(count)], rates)
-    return Traced(steps, rules, penalties, facts["place"], facts["clipping"])
+    return Traced(steps, rules, penalties, facts["place"], facts["clipping"], tuple(facts["steps"]))
 
 
 def of_keras(arrays: Arrays, facts: Mapping[str, Any], pairing: Pairing) -> Traced:
@@ -95,7 +107,7 @@ def of_keras(arrays: Arrays, facts: Mapping[str, Any], pairing: Pairing) -> Trac
     settings = facts["settings"]
     rules = {t: keras_rule(one) for name, one in settings.items() for t in partners.get(name, ())}
     steps = Steps(weights["before"], weights["after"], others["gradient"], others["squares"], rates)
-    return Traced(steps, rules, others["penalty"], facts["place"])
+    return Traced(steps, rules, others["penalty"], facts["place"], asked=tuple(facts["steps"]))
 
 
 def partners_of(pairing: Pairing) -> dict[str, set[str]]:
@@ -128,6 +140,11 @@ class Training:
     def causes(self, forward_agrees: bool, loss_agrees: bool) -> Answer:
         """Everything that is found; the gradients are compared where the losses agree, and results do."""
         answer = Answer()
+        if len({*self.keras.asked, *self.torch.asked}) > 1:
+            answer.causes.append(
+                of_asked(self.keras.asked[0], self.torch.asked[0], (self.keras.place, self.torch.place))
+            )
+            return answer
         names = self.moved_alike(answer)
         if not names:
             return answer
@@ -143,6 +160,9 @@ class Training:
             view.name: link.torch[0].name for p in self.pairing.pairs for link in p.links for view in link.torch[1:]
         }
         names = []
+        if any(keras.steps.gradients[0]) and torch.rules and not any(torch.steps.gradients):
+            answer.causes.append(of_no_gradient(torch.place))
+            return []
         for name in torch.steps.before[0]:
             ours, theirs = (name in one.steps.gradients[0] and name in one.rules for one in (keras, torch))
             still = all(

@@ -167,6 +167,47 @@ def of_no_step(place: str | None) -> Cause:
     return Cause("no_step", "optimizer step", says, fix, "port", "no weight moved at any step", None, place)
 
 
+def of_no_gradient(place: str | None) -> Cause:
+    """An optimizer that is asked for steps while no weight has a gradient."""
+    says = (
+        "torch's optimizer is asked for a step while no weight has a gradient: before backward(), or after zero_grad()"
+    )
+    fix = "optimizer.zero_grad(), backward() and optimizer.step(), in this order"
+    confirmed = "no weight had a gradient when step() was called, at any step"
+    return Cause("no_gradient", "optimizer step", says, fix, "port", confirmed, None, place)
+
+
+def of_asked(keras: int, torch: int, places: Places) -> Cause:
+    """Optimizers that are asked for another number of steps a batch."""
+    says = f"a batch is {keras} step{'s' * (keras != 1)} of Keras's optimizer, {torch} of torch's"
+    fix = f"{keras} call{'s' * (keras != 1)} of optimizer.step() for each batch"
+    return Cause("steps_per_batch", "optimizer step", says, fix, "port", "both were counted", places[0], places[1])
+
+
+def of_late_loss(who: str) -> Cause:
+    """A step() that gives the loss of the weights that it has made, not of those that it was given."""
+    says = f"{who}'s step() gives the loss after its update, the other side's before it"
+    confirmed = "each of its losses is the other side's of the next step"
+    places = ("step()", None) if who == "Keras" else (None, "step()")
+    return Cause(
+        "loss_after_step", "steps", says, "return the loss that was differentiated", "port", confirmed, *places
+    )
+
+
+def of_ratio(names: Sequence[str], factor: float) -> Cause:
+    """Gradients of some weights that are a factor of Keras's, while results and losses agree."""
+    says = f"torch's gradient of {', '.join(names)} is {factor:.6g} times Keras's"
+    fix = "leave out what changes the gradient on the way back alone: detach(), a hook, a function of its own"
+    return Cause("gradient_factor", "backward", says, fix, "port", "so is every number of them, and results agree")
+
+
+def of_padding_row(row: int, places: Places) -> Cause:
+    """A row of an embedding that torch does not train."""
+    says, entry = f"torch's padding_idx={row} gives that row no gradient, Keras trains it", "embedding_padding_row"
+    fix, confirmed = "nn.Embedding(...) without padding_idx", "Keras's gradient without that row is torch's"
+    return Cause(entry, "backward", says, fix, "port", confirmed, places[0], places[1], entry)
+
+
 def of_gradients(kind: str, factor: float, places: Places, with_decay: bool = False) -> Cause:
     """What makes torch's gradients of Keras's."""
     confirmed = "Keras's gradients, so changed, are torch's at every step and weight"

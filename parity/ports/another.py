@@ -13,21 +13,26 @@ from parity.causes.operations import Expression, expressions, in_parts
 from parity.causes.rules import close
 from parity.models.axes import layouts
 from parity.models.calls import Call
+from parity.ports.findings import Finding
 from parity.ports.judge import Judge
 from parity.ports.stages import Stage
 
 Array = NDArray[Any]
 # Elements of a stage's largest tensor beyond which every expression would cost too much.
 LARGEST = 2**23
+# The share of a result's numbers that have to differ for a relation of both results.
+SEEN = 0.1
 NAME = "another_operation"
 # Known differences, by how Keras's and torch's expressions begin.
 ENTRIES = {
+    "max_pool_zero_padding": (r"F\.max_pool\dd\(F\.pad\(.*-inf", r"F\.max_pool\dd\(F\.pad\((?!.*-inf)"),
     "softmax_axis": (r"torch\.softmax", r"torch\.softmax"),
     "bidirectional_last_step": (r"torch\.cat\(\[\S+\[:, -1, :\d+\], \S+\[:, 0, \d+:\]\]", r"\S+\[:, -1\]$"),
 }
 # In which order a map is flattened is no fault by itself: what reads it may be made for that.
 MOVED = re.compile(r"\{\d+\}(\.(permute|reshape)\([-\d, ]*\))*")
 CONFIRMED = "of the same tensors, each gives what that side gives, every number"
+CONFIRMED_AT_THE_END = "it does so in every number of the result, and every stage before agrees"
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,7 @@ class Another:
 
     def keras(self, name: str, stage: Stage | None) -> Array | None:
         """A tensor of Keras's, or an input, as the stage that ends in it has it in torch."""
-        key = f"inputs/{name.removeprefix('input').strip()}" if name.startswith("input") else f"eval/{name}"
-        array = self.judge.keras.arrays.get(key)
+        array = self.judge.keras.arrays.get(key_of(name))
         if array is None or array.dtype.kind not in "fiu":
             return None
         wide = np.asarray(array, np.float64)
@@ -135,8 +139,7 @@ class Another:
         found: dict[str, Array] = {}
         for name in names:
             if name.startswith("input"):
-                theirs = self.judge.torch.arrays.get(f"inputs/{name.removeprefix('input').strip()}")
-                ours = self.keras(name, None)
+                ours, theirs = self.keras(name, None), self.judge.torch.arrays.get(key_of(name))
                 # What differs already is told of as such.
                 if ours is not None and theirs is not None and self.judge.same_inputs(ours, theirs):
                     found[name] = np.asarray(theirs, np.float64)
@@ -174,6 +177,11 @@ class Another:
                 yield other.name
 
 
+def key_of(name: str) -> str:
+    """Where a tensor is kept that was read: what a call made, or an input."""
+    return f"inputs/{name.removeprefix('input').strip()}" if name.startswith("input") else f"eval/{name}"
+
+
 def places(stage: Stage) -> tuple[str | None, str | None]:
     """Where a stage is on either side."""
     return stage.keras.source, stage.torch.source
@@ -196,6 +204,9 @@ def told_apart(
 
 def related(ours: Array, theirs: Array, rounding: float) -> tuple[str, str] | None:
     """What one side's result is of the other's, in words, and what to write."""
+    if np.count_nonzero(ours != theirs) < SEEN * ours.size:
+        # A few numbers fit by chance.
+        return None
     found = expressions([ours], theirs, rounding)
     if found:
         said = found[0].of(["y"])
@@ -205,3 +216,34 @@ def related(ours: Array, theirs: Array, rounding: float) -> tuple[str, str] | No
         said = found[0].of(["y"])
         return f"Keras's result is {said}, y being torch's", said
     return None
+
+
+def at_the_end(judge: Judge, findings: Sequence[Finding]) -> Iterator[Cause]:
+    """What makes results differ after the last stage, where all stages agree."""
+    failed = {f.name for f in findings if f.level == "forward" and f.result == "failed"}
+    ours, theirs = (list(side.names("outputs/eval/").items()) for side in (judge.keras, judge.torch))
+    pairs = [(own, other) for (name, own), (_, other) in zip(ours, theirs, strict=False)
+             if f"output {name}".rstrip() in failed]  # fmt: skip
+    partners = [[n for n, (_, other) in enumerate(theirs) if same_results(judge, own, other)] for _, own in ours]
+    if len(pairs) > 1 and all(partners):
+        order = ", ".join(str(found[0]) for found in partners)
+        says = f"torch gives its results in another order: Keras's are torch's {order}, counted from 0"
+        yield Cause(NAME, "forward", says, "the order of Keras's results", "port", CONFIRMED_AT_THE_END)
+        return
+    for own, other in pairs:
+        found = related(*results(judge, own, other), judge.keras.rounding(own))
+        if found is not None:
+            says, fix = found
+            yield Cause(NAME, "forward", f"{says}, at the model's end", fix, "port", CONFIRMED_AT_THE_END)
+
+
+def results(judge: Judge, own: str, other: str) -> tuple[Array, Array]:
+    """A result of either side, by their keys, Keras's as torch lays it out."""
+    ours, theirs = judge.keras.arrays[own].astype(np.float64), judge.torch.arrays[other].astype(np.float64)
+    layout = judge.output_layout(ours, theirs)
+    return (ours if layout is None else layout.turn(ours)), theirs
+
+
+def same_results(judge: Judge, own: str, other: str) -> bool:
+    """Whether two results are the same but for rounding."""
+    return close(*results(judge, own, other), max(judge.keras.rounding(own), judge.torch.rounding(other)))

@@ -26,7 +26,7 @@ def probe(session: Session, plan: Plan, sink: Sink) -> None:
     count = samples(batch)
     if count < 2:
         return
-    with session.side.own.exact_constants():
+    with session.exactly():
         for way in ("eval", *["predict"] * (session.source.predict is not None)):
             for kind, given in (("mixed", Batch(mixed(batch.x, count), None)), ("again", batch)):
                 if kind == "mixed":

@@ -54,7 +54,8 @@ class Recorded:
 
     `nudged`: when weights, and inputs that are not whole numbers, are moved by a unit in the last place; `narrow`: in
     float32; `constants`: when the framework's own code rounds its constants through float32, as it ships. `leaks` are
-    where float64 has fewer digits, `lacking` says of levels why the framework cannot do them.
+    where float64 has fewer digits, `lacking` says of levels why the framework cannot do them, and `drawn` of each mode
+    which functions of the user's would drop numbers in it.
     """
 
     format: int
@@ -68,6 +69,7 @@ class Recorded:
     environment: dict[str, Any]
     seconds: dict[str, float]
     peak_memory_bytes: int
+    drawn: dict[str, tuple[str, ...]] = field(default_factory=dict)
     __pydantic_config__ = STRICT
 
 
@@ -139,6 +141,7 @@ def record(session: Session, job: RecordJob) -> None:
     session.calls.clear()
     session.leaks.clear()
     session.lacking.clear()
+    session.drawn.clear()
     session.watch = True
     with Writer(job.out / ARRAYS) as write:
         rounds = session.run("float64", plan, write)
@@ -164,5 +167,6 @@ def record(session: Session, job: RecordJob) -> None:
         environment=session.side.runtime.describe(),
         seconds={"first": first - began, "all": time.perf_counter() - began},
         peak_memory_bytes=peak_memory(),
+        drawn={mode: tuple(found) for mode, found in session.drawn.items()},
     )
     write_whole(job.out / RECORDED, json.dumps(asdict(recorded)).encode())

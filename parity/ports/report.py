@@ -209,7 +209,8 @@ class Report:
             right = len(self.alone) - len(failing)
             yield f"  given equal inputs, {right} of {len(self.alone)} stages agree; not: {names or 'none'}"
         unjudged = [level for level, found in counts.items() if found["not_judged"] and not found["passed"]]
-        random = [*self.keras.opened.random, *self.torch.opened.random]
+        sides = self.keras, self.torch
+        random = [what for side in sides for what in (*side.opened.random, *side.recorded.drawn.get("train", ()))]
         if unjudged:
             yield f"  not judged: {', '.join(unjudged)}"
         if random:

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -72,6 +72,9 @@ class Session:
     leaks: dict[str, list[Leak]] = field(default_factory=dict)
     watch: bool = False
     lacking: dict[str, str] = field(default_factory=dict)
+    # What runs at the moment, and in each of these the functions of the user's that would drop numbers, in words.
+    now: str = ""
+    drawn: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def model(self, dtype: Dtype) -> Any:
         """The user's model in this precision."""
@@ -89,6 +92,16 @@ class Session:
         self.built = dtype, model, sources
         return model
 
+    def drew(self, what: str) -> None:
+        """Take down what would have dropped numbers."""
+        self.drawn.setdefault(self.now, {})[what] = None
+
+    @contextmanager
+    def exactly(self, exact: bool = True) -> Iterator[list[float]]:
+        """Run the user's code without dropping numbers; if `exact`, the framework's constants as they are."""
+        with self.side.own.exact_constants(exact) as rounded, self.side.modes.still(self.drew):
+            yield rounded
+
     def inputs(self, batch: Batch) -> Any:
         """A batch as what the model is called with: made anew for each call, since one may change it in place."""
         with telling(f"{self.name}: inputs()"):
@@ -105,7 +118,7 @@ class Session:
     def described(self) -> tuple[Model, list[Call], tuple[tuple[int, ...], ...]]:
         """The model's layers in the order in which the batch calls them, what that made, the shapes of what it gave."""
         model = self.model("float64")
-        with self.side.own.exact_constants(False):
+        with self.exactly(False):
             done = self.forward(model, self.inputs(self.batch.in_precision("float64")), False)
         assert self.built is not None
         shapes = tuple(tuple(int(n) for n in value.shape) for value in self.named_outputs(done.outputs).values())
@@ -115,7 +128,7 @@ class Session:
     def forward(self, model: Any, x: Any, training: bool, keep: Sink | None = None) -> Any:
         """One pass; `keep` takes all tensors of it."""
         assert self.built is not None
-        mode = "train" if training else "eval"
+        mode = self.now = "train" if training else "eval"
         with telling(f"{self.name}: calling the model in {mode} mode"):
             done = self.side.capture.forward(model, x, training, self.built[2], keep, self.watch)
         if self.watch:
@@ -153,7 +166,7 @@ class Session:
             sink(f"inputs/{name}", side.capture.array(value))
         side.own.write(model, start)
         side.own.freeze(model, list(plan.frozen))
-        with side.own.exact_constants(exact) as rounded:
+        with self.exactly(exact) as rounded:
             self.evaluate(model, batch, sink, "eval", None if plan.steps else plan)
             self.predict(model, batch, sink)
             if self.source.predict is not None:
@@ -193,7 +206,7 @@ class Session:
         x = self.inputs(self.batch.in_precision("float64"))
         assert self.built is not None
         changed = self.side.capture.edited(model, edits) if edits else nullcontext()
-        with self.side.own.exact_constants(), telling(f"{self.name}: calling the model in eval mode"), changed:
+        with self.exactly(), telling(f"{self.name}: calling the model in eval mode"), changed:
             self.side.capture.forward(model, x, False, self.built[2], sink, forced=tensors).trace.release()
 
     def predict(self, model: Any, batch: Batch, sink: Sink) -> None:
@@ -205,6 +218,7 @@ class Session:
 
     def predicted(self, model: Any, batch: Batch) -> Any:
         """What the user's own predict() gives."""
+        self.now = "predict"
         with telling(f"{self.name}: predict()"):
             return self.side.own.predict(model, self.source.predict, self.own_inputs(batch))
 
@@ -272,7 +286,7 @@ class Session:
             return
         with telling(f"{self.name}: optimizer()"):
             updater = own.optimizer(source.optimizer, model)
-        costs = []
+        costs, self.now = [], "steps"
         for number in range(steps):
             with telling(f"{self.name}: training step {number}"):
                 costs.append(self.step(model, updater, batch))

@@ -43,6 +43,10 @@ def alone(judge: Judge) -> Iterator[Finding]:
         if way == "predict":
             still = [not dropping(side) for side in both]
             yield from agreed("dropout in predict()", still, ["is in force: is eval() forgotten?"] * 2)
+        dropped = [side.recorded.drawn.get("eval", ()) for side in both]
+        if way == "eval" and any(dropped):
+            said = [f"is in force in eval mode, too: {', '.join(found)}" for found in dropped]
+            yield from agreed("dropout by a function", [not found for found in dropped], said)
         if way == "eval" and mixed == [True, True]:
             yield from reductions([reduction(judge, side) for side in both])
 

@@ -25,7 +25,8 @@ from parity.models.calls import Call
 from parity.models.described import Layer
 from parity.pairing.transfer import moved
 from parity.pairing.views import total, turned
-from parity.ports.another import NAME, Another, related
+from parity.pairing.windows import several
+from parity.ports.another import Another, at_the_end
 from parity.ports.arrays import Arrays, load_arrays, save_arrays
 from parity.ports.findings import Finding
 from parity.ports.job import ForceJob
@@ -38,7 +39,6 @@ from parity.workers.processes import Doer, silent
 # So many variants of one stage are tried two at once.
 TOGETHER = 8
 CONFIRMED = "given Keras's tensors, the stage so changed gives what Keras's gives"
-CONFIRMED_AT_THE_END = "it does so in every number of the result, and every stage before agrees"
 Chosen = tuple[Variant, ...]
 Array = NDArray[Any]
 
@@ -86,8 +86,8 @@ class Stagewise:
         held = {name: held[name] for name in stages if name in held}
         answer.causes += [*told(stages, held, self), *of_functions, *of_masks]
         unexplained = []
-        unused = {layer.path for who in ("torch", "Keras") for pair in self.judge.unused(who) for layer in pair}
         # A layer that one side alone uses is a cause of its own, and what lies around it is no stage.
+        unused = self.unused()
         stages = {name: s for name, s in stages.items() if not any(call.layer in unused for call in s.inside)}
         for name in stages:
             kinds = {variant.name for chosen in held.get(name, []) for variant in chosen}
@@ -95,8 +95,9 @@ class Stagewise:
                 unexplained.append(stages[name])
             elif len(held[name]) > 1 and len(kinds) > 1:
                 answer.excluded.append(f"{name}: each of {', '.join(sorted(kinds))} would explain it")
-        causes, unexplained = self.others(unexplained)
-        answer.causes += [*causes, *([] if names else self.tail(findings))]
+        differ = any(finding.level == "inputs" and finding.result == "failed" for finding in findings)
+        causes, unexplained = self.others(unexplained, differ)
+        answer.causes += [*causes, *([] if names else at_the_end(self.judge, findings))]
         for stage in unexplained:
             tried = f"none of {len(options[stage.name])} variants of its layers"
             tried = tried if options[stage.name] else "no known variant"
@@ -104,51 +105,33 @@ class Stagewise:
         self.third(answer, unexplained)
         return answer
 
-    def others(self, stages: Sequence[Stage]) -> tuple[list[Cause], list[Stage]]:
+    def unused(self) -> set[str]:
+        """The paths of layers of either side that come to nothing on one of them."""
+        return {layer.path for who in ("torch", "Keras") for pair in self.judge.unused(who) for layer in pair}
+
+    def others(self, stages: Sequence[Stage], inputs_differ: bool) -> tuple[list[Cause], list[Stage]]:
         """The stages that compute something else on either side, as causes, and those of which that is not known.
 
-        Where one is made of another, which no layer ends, the later one tells of both.
+        Where one is made of another, which no layer ends, the later one tells of both. What is made of inputs that
+        differ says nothing.
         """
         loose = {stage.name: stage for stage in stages if stage.rule in ("place", "kind")}
         if stages:
             self.agreeing({stage.name: () for stage in stages}, free={s.torch.name for s in loose.values()})
         another = Another(self.judge, self.made, frozenset(loose))
         # Of what is made of a layer that comes to nothing on the other side, that is the cause.
-        unused = {layer.path for who in ("torch", "Keras") for pair in self.judge.unused(who) for layer in pair}
+        unused = self.unused()
         calls = {stage.keras.name: stage.keras.layer for stage in self.judge.stages}
-        asked = [s for s in stages if not any(calls.get(name) in unused for name in another.origins(s, "keras"))]
+        made_of = {stage.name: another.origins(stage, "keras") for stage in stages}
+        asked = [
+            stage for stage in stages
+            if not any(calls.get(name) in unused or (inputs_differ and name.startswith("input"))
+                       for name in made_of[stage.name])
+        ]  # fmt: skip
         causes = {stage.name: cause for stage in asked if (cause := another.cause(stage)) is not None}
         told = {name for stage in stages if stage.name in causes for name in another.through(stage)}
         left = [stage for stage in stages if stage.name not in causes and stage.name not in told]
         return [cause for name, cause in causes.items() if name not in told], left
-
-    def tail(self, findings: Sequence[Finding]) -> Iterator[Cause]:
-        """What makes results differ after the last stage, where all stages agree."""
-        names = [side.names("outputs/eval/").values() for side in (self.judge.keras, self.judge.torch)]
-        failed = {f.name for f in findings if f.level == "forward" and f.result == "failed"}
-        pairs = [(key, other) for key, other in zip(*names, strict=False) if called(key) in failed]
-        if len(pairs) > 1 and all(any(self.same_results(key, other) for _, other in pairs) for key, _ in pairs):
-            order = ", ".join(str(next(n for n, o in enumerate(names[1]) if self.same_results(k, o))) for k in names[0])
-            says = f"torch gives its results in another order: Keras's are torch's {order}, counted from 0"
-            yield Cause(NAME, "forward", says, "the order of Keras's results", "port", CONFIRMED_AT_THE_END)
-            return
-        for key, other in pairs:
-            ours, theirs = self.results(key, other)
-            related_by = related(ours, theirs, self.judge.keras.rounding(key))
-            if related_by is not None:
-                says, fix = related_by
-                yield Cause(NAME, "forward", f"{says}, at the model's end", fix, "port", CONFIRMED_AT_THE_END)
-
-    def results(self, key: str, other: str) -> tuple[Array, Array]:
-        """A result of either side, Keras's as torch lays it out."""
-        ours, theirs = (side.arrays[k].astype("f8") for side, k in ((self.judge.keras, key), (self.judge.torch, other)))
-        layout = self.judge.output_layout(ours, theirs)
-        return (ours if layout is None else layout.turn(ours)), theirs
-
-    def same_results(self, key: str, other: str) -> bool:
-        """Whether two results are the same but for rounding."""
-        ours, theirs = self.results(key, other)
-        return close(ours, theirs, max(self.judge.keras.rounding(key), self.judge.torch.rounding(other)))
 
     def third(self, answer: Answer, stages: Sequence[Stage]) -> None:
         """Ask Keras on torch about stages that nothing explains."""
@@ -229,12 +212,21 @@ class Stagewise:
     def options(self, stage: Stage) -> Iterator[Variant]:
         """All variants of what a stage has in it."""
         keras = self.layer("keras", stage.keras)
+        around = self.around(stage)
         for call in [stage.torch, *self.inside(stage)]:
-            yield from variants(Part(keras, self.layer("torch", call), call))
+            yield from variants(Part(keras, self.layer("torch", call), call, around))
         calls = [*self.inside(stage), stage.torch]
         theirs = [layer for layer in (self.layer("torch", call) for call in calls) if layer is not None]
         yield from of_strides([Part(self.partner(layer), layer, stage.torch) for layer in theirs])
         yield from self.flattened(stage)
+
+    def around(self, stage: Stage) -> tuple[tuple[int, int], ...]:
+        """What a layer of Keras's puts around the tensor that the stage's own reads; nothing where there is none."""
+        calls = {call.name: call for call in self.judge.keras.recorded.calls["eval"]}
+        read = calls.get(stage.keras.reads[0]) if len(stage.keras.reads) == 1 else None
+        layer = None if read is None or read not in stage.inside else self.layer("keras", read)
+        found = layer.settings.get("padding") if layer is not None and layer.kind.startswith("ZeroPadding") else None
+        return tuple((int(a), int(b)) for a, b in (several(side, 2) for side in found)) if found else ()
 
     def partner(self, layer: Layer) -> Layer | None:
         """Keras's layer that one of torch's is paired with."""
@@ -359,11 +351,6 @@ class Stagewise:
                 "port(): the order of torch's layer; without a port() parity.check moves these weights itself", "port",
                 "Keras's weight, so ordered, is torch's, every number", *places[path], entry,
             )  # fmt: skip
-
-
-def called(key: str) -> str:
-    """A result as findings call it, by its key."""
-    return f"output {key.removeprefix('outputs/eval/')}".rstrip()
 
 
 def simplest(ways: Sequence[Chosen]) -> list[Chosen]:

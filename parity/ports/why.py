@@ -7,16 +7,25 @@ from typing import Any, Literal
 
 import numpy as np
 
-from parity.causes.buffers import Kept, of_statistics
+from parity.causes.buffers import Kept, of_statistics, of_still
 from parity.causes.cause import Cause
-from parity.causes.given import of_inputs, of_mode
+from parity.causes.given import of_function_in_eval, of_inputs, of_mode
 from parity.causes.losses import Explained, explained, of_penalty, tries
 from parity.causes.rules import close
-from parity.causes.training import Answer, Training, numbered, of_keras, of_torch
-from parity.causes.words import of_no_step, of_statistics_alone, of_tensors_alone, of_unused
+from parity.causes.training import Answer, Training, numbered, of_keras, of_torch, ratio
+from parity.causes.words import (
+    of_late_loss,
+    of_no_step,
+    of_padding_row,
+    of_ratio,
+    of_statistics_alone,
+    of_tensors_alone,
+    of_unused,
+)
 from parity.errors import UsageError
 from parity.models.described import Side as Framework
 from parity.pairing.transfer import moved
+from parity.pairing.views import total, turned
 from parity.ports.arrays import Arrays, load_arrays, save_arrays
 from parity.ports.findings import Finding
 from parity.ports.job import TraceJob
@@ -48,6 +57,7 @@ class Why(Replays):
             return answer
         failures = [finding for finding in findings if finding.result == "failed"]
         answer.causes += [*self.inputs(), *self.unused(), *self.modes(), *self.buffers(failures)]
+        answer.causes += [*self.gradients(failures), *self.late_losses(failures)]
         failed = {finding.level for finding in failures}
         for level, tried in TRIED.items():
             if level in failed and all(cause.level != level for cause in answer.causes):
@@ -114,11 +124,19 @@ class Why(Replays):
                 own, other = link.keras[0].name, link.torch[0].name
                 if own not in failed:
                     continue
-                after = judge.keras.arrays[f"buffers/{own}"], judge.torch.arrays[f"buffers/{other}"]
+                after = judge.keras.arrays.get(f"buffers/{own}"), judge.torch.arrays.get(f"buffers/{other}")
+                if after[0] is None or after[1] is None:
+                    # What stays as it was is not recorded.
+                    who = "torch" if after[1] is None else "Keras"
+                    found = [of_still(who, keras.path, (keras.source, torch.source))]
+                    yield from [cause for cause in found if cause.name not in said]
+                    said |= {cause.name for cause in found}
+                    continue
                 kept = Kept(
                     link.tensor == "variance",
                     judge.torch.weights[other].astype("f8"),
-                    *after,
+                    after[0],
+                    after[1],
                     (momenta[0], momenta[1]),
                     int(np.prod(call.shape)) // after[0].size,
                     max(judge.keras.rounding(f"buffers/{own}"), judge.torch.rounding(f"buffers/{other}")),
@@ -127,6 +145,45 @@ class Why(Replays):
                 said |= {cause.name for cause in found}
                 yield from found
 
+    def gradients(self, failures: Sequence[Finding]) -> Iterator[Cause]:
+        """Why gradients by weights part where all results agree."""
+        levels = {finding.level for finding in failures}
+        if "backward" not in levels or levels & {"inputs", "weights", "forward", "training forward"}:
+            return
+        judge, factors = self.judge, dict[float, list[str]]()
+        names = [{n: side.arrays[key] for n, key in side.names("weight-gradient/").items()}
+                 for side in (judge.keras, judge.torch)]  # fmt: skip
+        for pair in judge.pairing.pairs:
+            for link in pair.links:
+                own, other = link.keras[0], link.torch[0]
+                if own.name not in names[0] or other.name not in names[1]:
+                    continue
+                ours, theirs = turned(total([own], names[0]), own, other), total([other], names[1])
+                rounding = max(judge.keras.rounding(f"weight-gradient/{own.name}"),
+                               judge.torch.rounding(f"weight-gradient/{other.name}"))  # fmt: skip
+                if close(ours, theirs, rounding):
+                    continue
+                keras, torch = judge.pairing.keras.layer(pair.keras), judge.pairing.torch.layer(pair.torch)
+                row, factor = torch.settings.get("padding_idx"), ratio({"": ours}, {"": theirs})
+                if row is not None and close(np.delete(ours, row, 0), np.delete(theirs, row, 0), rounding):
+                    yield of_padding_row(row, (keras.source, torch.source))
+                elif factor and close(factor * ours, theirs, abs(factor) * rounding):
+                    factors.setdefault(float(f"{factor:.9g}"), []).append(other.name)
+        yield from (of_ratio(found, factor) for factor, found in factors.items())
+
+    def late_losses(self, failures: Sequence[Finding]) -> Iterator[Cause]:
+        """Whether the losses of one side's steps are those of the other side's next ones."""
+        if {finding.level for finding in failures} != {"steps"}:
+            return
+        ours, theirs = self.judge.keras.arrays["costs"], self.judge.torch.arrays["costs"]
+        rounding = max(self.judge.keras.rounding("costs"), self.judge.torch.rounding("costs"))
+        if len(ours) < 2 or close(ours, theirs, rounding):
+            return
+        if close(theirs[:-1], ours[1:], rounding):
+            yield of_late_loss("torch")
+        elif close(ours[:-1], theirs[1:], rounding):
+            yield of_late_loss("Keras")
+
     def modes(self) -> Iterator[Cause]:
         """Whether either side's predict() runs the model in train mode, and the other one's does not."""
         judge = self.judge
@@ -134,6 +191,10 @@ class Why(Replays):
             if dropping(side) and not dropping(other):
                 layers = ", ".join(name.partition(" (")[0] for name in side.opened.random)
                 yield of_mode(who, layers)
+                continue
+            dropped, others = side.recorded.drawn.get("eval", ()), other.recorded.drawn.get("eval", ())
+            if dropped and not others:
+                yield of_function_in_eval(who, dropped)
                 continue
             ways = [f"outputs/{'predict' if one.names('outputs/predict/') else 'eval'}/" for one in (side, other)]
             mine, theirs, settled = side.names(ways[0]), other.names(ways[1]), side.names("alone/settled/")
