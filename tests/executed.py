@@ -87,7 +87,7 @@ def step(side: Any, chosen: Experiment, folder: Path) -> None:
 
 
 # What a variant of torch's own convolution may need: its input padded, its output cut, a setting changed.
-EDITED = ({"path": "0", "set": {"padding": [0, 0]}, "pad": [1, 2, 1, 2], "crop": [[0, 6], [0, 5]]},)
+EDITED = ({"path": "0", "set": {"padding": [0, 0]}, "pad": [1, 2, 1, 2], "crop": [[0, 6], [0, 5]], "arguments": {}},)
 
 
 def own_model(side: Framework, loaded: Any, name: str, folder: Path) -> None:

@@ -98,6 +98,7 @@ ONE_SIDED = {
     "capture.padded": "variants are tried on torch's side",
     "capture.cropped": "variants are tried on torch's side",
     "capture.called_with": "variants are tried on torch's side",
+    "modes.Still": "torch's functions can be replaced by a mode",
     "capture.called": "torch's models take several inputs as several arguments",
     "costs.Stock": "torch's functions can be replaced by a mode",
     "costs.changed": "torch's stock losses are functions, and Keras's are objects with settings",
