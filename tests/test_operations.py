@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from parity.causes.operations import expressions, in_parts
+from parity.causes.operations import expressions, first_samples, in_parts
 
 
 def relu(x):
@@ -101,3 +101,14 @@ def test_by_way_of_what_is_made_before():
     found = in_parts(given, inner, inner[1] * given[1], 0.0)
     assert [expression.code for expression in found] == ["{1} * F.tanh({0} - 3 * {1})"]
     np.testing.assert_allclose(found[0].value(given), inner[1] * given[1])
+
+
+def test_a_large_tensor_takes_no_longer_than_a_smaller_one():
+    """Every expression is tried of a few samples, and the one that fits of all; counted, since a clock says little."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 8, 40, 40))
+    assert expressions([x], softmax(x, 2), 0.0)[0].code == "torch.softmax({0}, 2)"
+    few, result = first_samples([x], x)
+    assert few[0].shape == result.shape == (20, 8, 40, 40)
+    # One of another length is no sample of the batch.
+    assert first_samples([x, x[0]], x)[1] is x

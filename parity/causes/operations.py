@@ -21,8 +21,8 @@ from parity.causes.rules import close
 Array = NDArray[Any]
 Arrays = Sequence[Array]
 Function = Callable[[Array], Array]
-# Elements of a large tensor that are looked at first, evenly spread.
-SAMPLE = 4096
+# Elements of a large tensor that are looked at first: of single ones, evenly spread, and of whole samples.
+SAMPLE, LARGE = 4096, 2**18
 # So many tensors are put together in every order.
 MOST = 4
 # Coefficients of sums have at most so many digits, as people write them, and smaller shares of a sum are none.
@@ -95,16 +95,31 @@ def expressions(given: Arrays, result: Array, rounding: float) -> list[Expressio
     """
     if not result.size or not all(np.isfinite(array).all() for array in (*given, result)) or not np.ptp(result):
         return []
+    few = first_samples(given, result)
     with np.errstate(all="ignore"):
         for level in LEVELS:
             found: dict[str, Expression] = {}
-            for expression in level(given, result, rounding):
-                made = expression.value(given)
-                if goes_into(made, result) and close(np.broadcast_to(made, result.shape), result, rounding):
+            for expression in level(*few, rounding):
+                if all(gives(expression, *arrays, rounding) for arrays in (few, (given, result))):
                     found.setdefault(expression.code, expression)
             if found:
                 return list(found.values())
     return []
+
+
+def first_samples(given: Arrays, result: Array) -> tuple[Arrays, Array]:
+    """The same of so many samples that every expression can be tried; at least of two."""
+    largest, batch = max([result.size, *(array.size for array in given)]), len(result) if result.ndim else 1
+    rows = max(2, batch * LARGE // largest)
+    if largest <= LARGE or rows >= batch or any(array.shape[:1] != (batch,) for array in given):
+        return given, result
+    return [array[:rows] for array in given], result[:rows]
+
+
+def gives(expression: Expression, given: Arrays, result: Array, rounding: float) -> bool:
+    """Whether an expression gives every number of a result, but for rounding."""
+    made = expression.value(given)
+    return goes_into(made, result) and close(np.broadcast_to(made, result.shape), result, rounding)
 
 
 def in_parts(given: Arrays, inner: Arrays, result: Array, rounding: float) -> list[Expression]:
@@ -438,7 +453,10 @@ def windows(given: Arrays, result: Array, rounding: float) -> Candidates:
         for size, stride in ((k, s) for k in range(2, WIDEST + 1) for s in range(1, k + 1)):
             for before, after in product(range(size), repeat=2):
                 if all((whole + before + after - size) // stride + 1 == made for whole, made in sides):
-                    yield from pooled(tensor(n), len(sides), size, stride, (before, after))
+                    for expression in pooled(tensor(n), len(sides), size, stride, (before, after)):
+                        # Of one channel of one sample first, since each number is one of many windows.
+                        if gives(expression, [x[:1, :1]] * len(given), result[:1, :1], rounding):
+                            yield expression
 
 
 def pooled(x: Expression, axes: int, size: int, stride: int, around: tuple[int, int]) -> Candidates:

@@ -38,6 +38,8 @@ from parity.workers.processes import Doer, silent
 
 # So many variants of one stage are tried two at once.
 TOGETHER = 8
+# Stages of which it is asked what they compute, the first ones: a large tensor takes seconds.
+ASKED = 16
 CONFIRMED = "given Keras's tensors, the stage so changed gives what Keras's gives"
 Chosen = tuple[Variant, ...]
 Array = NDArray[Any]
@@ -128,7 +130,7 @@ class Stagewise:
             if not any(calls.get(name) in unused or (inputs_differ and name.startswith("input"))
                        for name in made_of[stage.name])
         ]  # fmt: skip
-        causes = {stage.name: cause for stage in asked if (cause := another.cause(stage)) is not None}
+        causes = {stage.name: cause for stage in asked[:ASKED] if (cause := another.cause(stage)) is not None}
         told = {name for stage in stages if stage.name in causes for name in another.through(stage)}
         left = [stage for stage in stages if stage.name not in causes and stage.name not in told]
         return [cause for name, cause in causes.items() if name not in told], left
