@@ -174,7 +174,56 @@ LAST_WINDOW = net(
     """,
     images=True,
 )
+WRAPPED = net(
+    "5, 6",
+    "y = layers.Dense(1)(layers.SimpleRNN(3)(layers.TimeDistributed(layers.Dense(4, 'relu'))(x)))",
+    "self.a, self.r, self.c = nn.Linear(6, 4), nn.RNN(4, 3, batch_first=True), nn.Linear(3, 1)",
+    "return self.c(self.r(torch.relu(self.a(x)))[0][:, -1])",
+)
+CAUSAL_GATE = net(
+    "7, 6",
+    """
+    a, b = keras.ops.split(layers.Conv1D(8, 3, padding="causal")(x), 2, axis=-1)
+    y = layers.Dense(1)(layers.GlobalAveragePooling1D()(a * keras.ops.sigmoid(b)))
+    """,
+    "self.a, self.c = nn.Conv1d(6, 8, 3), nn.Linear(4, 1)",
+    """
+    h = self.a(F.pad(x.transpose(1, 2), (2, 0)))
+    return self.c(F.glu(h, 1).mean(2))
+    """,
+)
+CROPPED = net(
+    "6, 5, 3",
+    """
+    h = layers.ELU()(layers.Cropping2D(((1, 0), (0, 2)))(layers.Conv2D(4, 3, padding="same")(x)))
+    y = layers.Dense(1)(layers.GlobalMaxPooling2D()(h))
+    """,
+    "self.a, self.c = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, 1)",
+    "return self.c(F.elu(self.a(x)[:, :, 1:, :-2]).amax((2, 3)))",
+    images=True,
+)
 OPERATIONS = {
+    "a wrapper's function left out": Operation(
+        WRAPPED, "torch.relu(self.a(x))", "self.a(x)", "torch takes a", "F.relu(a)"
+    ),
+    "zeros after the last step": Operation(
+        CAUSAL_GATE,
+        "(2, 0)",
+        "(0, 2)",
+        "F.pad(input.permute(0, 2, 1), (0, 2))",
+        "F.pad(input.permute(0, 2, 1), (2, 0))",
+    ),
+    "the other half is the gate": Operation(
+        CAUSAL_GATE,
+        "F.glu(h, 1)",
+        "(h[:, 4:] * torch.sigmoid(h[:, :4]))",
+        "F.sigmoid(getitem#2) * getitem",
+        "F.sigmoid(getitem) * getitem#2",
+    ),
+    "cut off on the other sides": Operation(
+        CROPPED, "[:, :, 1:, :-2]", "[:, :, :-1, 2:]", "F.elu(a[:, :, :-1, 2:])", "a[:, :, 1:, :-2]"
+    ),
+    "nothing cut off": Operation(CROPPED, "[:, :, 1:, :-2]", "", "a.amax((2, 3))", "a[:, :, 1:, :-2].amax((2, 3))"),
     "dropout that is not told the mode": Operation(
         DROPPED, ", 0.5, self.training", ", 0.5", "dropout 0.5", "in eval mode, too", ("train_or_eval_mode",)
     ),
@@ -312,6 +361,9 @@ OPERATIONS = {
     "a dense layer doubled": Operation(TWICE, "self.a(x)", "2 * self.a(x)", "F.tanh(2 * a)", "F.tanh(a)"),
 }
 RIGHT = {
+    "wrapped": WRAPPED,
+    "causal gate": CAUSAL_GATE,
+    "cropped": CROPPED,
     "dropped": DROPPED,
     "gated": GATED,
     "last window": LAST_WINDOW,

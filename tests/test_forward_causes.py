@@ -27,6 +27,7 @@ ALWAYS = {
     "reshaped, not transposed",
     "other tokens",
     "tokenised",
+    "wrapped",
     "norms",
 }
 

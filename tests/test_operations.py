@@ -47,6 +47,7 @@ KNOWN = {
     "F.pad({2}, (0, 2, 1, 0))": lambda a, b, c: np.pad(c, [(0, 0), (0, 0), (1, 0), (0, 2)]),
     "F.pad({2}, (1, 1), value=-3)": lambda a, b, c: np.pad(c, [(0, 0)] * 3 + [(1, 1)], constant_values=-3),
     "F.pad({2}, (2, 2), mode='reflect')": lambda a, b, c: np.pad(c, [(0, 0)] * 3 + [(2, 2)], mode="reflect"),
+    "{2}[:, :, 1:, :-2]": lambda a, b, c: c[:, :, 1:, :-2],
     "{2}.permute(0, 2, 3, 1)": lambda a, b, c: c.transpose(0, 2, 3, 1),
     "{2}.reshape(-1, 5, 4, 3)": lambda a, b, c: c.reshape(8, 5, 4, 3),
     "{2}.permute(0, 3, 1, 2).reshape(-1, 60)": lambda a, b, c: c.transpose(0, 3, 1, 2).reshape(8, 60),
@@ -100,6 +101,8 @@ def test_by_way_of_what_is_made_before():
     inner = [given[0] - 3 * given[1], np.tanh(given[0] - 3 * given[1])]
     found = in_parts(given, inner, inner[1] * given[1], 0.0)
     assert [expression.code for expression in found] == ["{1} * F.tanh({0} - 3 * {1})"]
+    reduced = in_parts(given, [given[2][:, 1:]], given[2][:, 1:].mean((2, 3)), 0.0)
+    assert reduced[0].code == "{2}[:, 1:, :, :].mean((2, 3))"
     np.testing.assert_allclose(found[0].value(given), inner[1] * given[1])
 
 

@@ -262,7 +262,7 @@ def of_window(part: Part) -> Iterator[Variant]:
         says = f"the dilation is {dilation} in Keras, {several(torch.settings['dilation'], count)} in torch"
         again: Edit = {"path": torch.path, "set": {"dilation": dilation}}
         yield Variant("dilation", says, f"{torch.kind}(..., dilation={tuple(dilation)})", None, (again,))
-    pads = [keras_pads(padding, n, k, s, d) for n, k, s, d in zip(size, kernel, strides, dilation, strict=True)]
+    pads = (keras and borders(keras, size)) or [(0, 0)] * count
     if len(part.around) == count:
         pads = [(a + c, b + d) for (a, b), (c, d) in zip(pads, part.around, strict=True)]
     flat = [int(n) for pair in reversed(pads) for n in pair]
@@ -277,6 +277,17 @@ def of_window(part: Part) -> Iterator[Variant]:
     value = ', value=float("-inf")' if fill else ""
     fix = f"F.pad(x, {tuple(flat)}{value}), then {torch.kind}(..., padding=0)"
     yield Variant(entry or "padding", says, fix, entry, (edit,))
+
+
+def borders(layer: Layer, size: Sequence[int]) -> list[tuple[int, int]] | None:
+    """What a layer of Keras's that slides puts before and after each axis of a map; None where it has no such thing."""
+    padding, own, count = layer.settings.get("padding"), layer.settings, len(size)
+    if padding not in ("same", "valid", "causal") or "Transpose" in layer.kind or not count:
+        return None
+    kernel = several(own.get("kernel_size", own.get("pool_size", 1)), count)
+    strides, dilation = several(own.get("strides") or kernel, count), several(own.get("dilation_rate", 1), count)
+    every = zip(size, kernel, strides, dilation, strict=True)
+    return [keras_pads(padding, n, k, s, d) for n, k, s, d in every]
 
 
 def keras_pads(padding: str, size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:

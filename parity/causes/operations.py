@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, permutations, product
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -63,10 +64,13 @@ class Expression:
 
     def filled_in(self, parts: Sequence["Expression"], count: int) -> "Expression":
         """The same of the first `count` tensors alone, the others being what `parts` make of them, in their order."""
-        codes = [f"{{{n}}}" for n in range(count)]
-        for part in parts:
-            codes.append(f"({part.code})" if compound(part.code) else part.code)
-        code = re.sub(r"\(\(([^()]*)\)\)", r"(\1)", self.code.format(*codes))
+
+        def fill(found: re.Match[str]) -> str:
+            n = int(found["n"])
+            part = f"{{{n}}}" if n < count else parts[n - count].code
+            return f"({part})" if found["open"] or compound(part) else part
+
+        code = re.sub(r"(?P<open>\()?\{(?P<n>\d+)\}(?(open)\))", fill, self.code)
         before = tuple(parts)
         return Expression(code, lambda given: self.value([*given, *(part.value(given) for part in before)]))
 
@@ -202,8 +206,10 @@ def of_one(numbers: list[int], given: Arrays, result: Array) -> Candidates:
 
 
 def of_sum(numbers: list[int], given: Arrays, result: Array) -> Candidates:
-    """A weighted sum of the tensors, and a constant."""
-    yield from weighted([tensor(n) for n in numbers], given, result)
+    """A weighted sum of tensors, and a constant; the fewest first, since one may be made of another."""
+    for size in range(1, min(len(numbers), MOST) + 1):
+        for chosen in combinations(numbers, size):
+            yield from weighted([tensor(n) for n in chosen], given, result)
 
 
 def of_products(numbers: list[int], given: Arrays, result: Array) -> Candidates:
@@ -410,6 +416,20 @@ def padded(given: Arrays, result: Array, rounding: float) -> Candidates:
                 yield tensor(n).then(f"{code}, mode={name!r})", partial(around_by, widths=widths, mode=mode))
 
 
+def cut(given: Arrays, result: Array, rounding: float) -> Candidates:
+    """A part of a tensor: something is cut off before or after, along any axis."""
+    for n, x in enumerate(given):
+        if x.ndim != result.ndim or x.shape == result.shape:
+            continue
+        more = [own - left for own, left in zip(x.shape, result.shape, strict=True)]
+        if min(more) < 0 or np.prod([m + 1 for m in more]) > SAMPLE:
+            continue
+        for before in product(*(range(m + 1) for m in more)):
+            inside = tuple(slice(start, start + size) for start, size in zip(before, result.shape, strict=True))
+            ends = [f"{start or ''}:{start - m or ''}" for start, m in zip(before, more, strict=True)]
+            yield tensor(n).then(f"x[{', '.join(ends)}]", itemgetter(inside))
+
+
 def around_by(x: Array, widths: Sequence[tuple[int, int]], mode: str) -> Array:
     """An array padded by a mode of NumPy's; as it is where that needs more numbers than it has."""
     try:
@@ -517,5 +537,5 @@ def beside(a: Array, b: Array) -> Array:
 
 LEVELS: tuple[Level, ...] = (
     *(elementwise(level) for level in (of_one, of_sum, of_products, of_combined, of_sum_with_a_function)),
-    one_behind_the_other, along_an_axis, padded, over_axes, windows, moved, pieces, shifted,
+    one_behind_the_other, along_an_axis, padded, cut, over_axes, windows, moved, pieces, shifted,
 )  # fmt: skip

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.causes.cause import Cause
+from parity.causes.layers import borders
 from parity.causes.operations import Expression, expressions, in_parts
 from parity.causes.rules import close
-from parity.models.axes import layouts
+from parity.models.axes import CHANNELS_FIRST, SAME, TIME_FIRST, layouts
 from parity.models.calls import Call
+from parity.pairing.windows import several
 from parity.ports.findings import Finding
 from parity.ports.judge import Judge
 from parity.ports.stages import Stage
@@ -70,11 +72,30 @@ class Another:
         return None if says is None else Cause(NAME, "forward", *says, "port", CONFIRMED, *places(stage))
 
     def inner(self, stage: Stage) -> tuple[list[Array], list[Array]]:
-        """What Keras's and torch's stage make on the way; of Keras's, what has no layout of its own in torch."""
-        own, other = (set(side.recorded.calls["eval"]) for side in (self.judge.keras, self.judge.torch))
-        ours = [self.keras(call.name, None) for call in stage.inside if call in own and len(call.shape) < 3]
-        theirs = [self.made[c.name] for c in stage.inside if c in other and c.layer is None and c.name in self.made]
-        return [array for array in ours if array is not None], [array for array in theirs if array.dtype.kind == "f"]
+        """What Keras's and torch's stage make on the way, Keras's in the layout of what they are made of.
+
+        Keras's tensor may be told by way of torch's, too, as a map of which torch has the channels first.
+        """
+        passed = [other for other in self.judge.stages if other.name in set(self.through(stage))]
+        calls = {*stage.inside, *(call for other in passed for call in (other.keras, other.torch, *other.inside))}
+        own, other = (
+            [c for c in side.recorded.calls["eval"] if c in calls] for side in (self.judge.keras, self.judge.torch)
+        )
+        known = {s.keras.name: s for s in self.judge.stages}
+        made_of = [known[name] for name in self.origins(stage, "keras") if name in known]
+        ours = []
+        for call in own:
+            array = self.keras(call.name, None)
+            layout = next((s.layout for s in made_of if len(s.keras.shape) == len(call.shape)), SAME)
+            # A layout of flattened maps is one shape's alone.
+            ours += (
+                [array if layout not in (CHANNELS_FIRST, TIME_FIRST) else layout.turn(array)]
+                if array is not None
+                else []
+            )
+        theirs = [self.made[c.name] for c in other if c.layer is None and c.name in self.made]
+        theirs = [array for array in theirs if array.dtype.kind == "f"]
+        return [*ours, *theirs], theirs
 
     def told(self, stage: Stage, says: str, found: tuple[Expression, Expression], names: Sequence[str]) -> Cause:
         """The cause in a stage, by the expressions of both sides."""
@@ -108,11 +129,24 @@ class Another:
         if any(close(ours, theirs, rounding) for ours in ways):
             return None
         ours = ways[0] if ways else np.moveaxis(own, -1, 1)
+        ours, theirs = self.with_borders(stage, call, ours, theirs)
+        if close(ours, theirs, rounding):
+            return None
         found = told_apart(given, inner, ours, theirs, rounding)
         if found is None:
             given = self.layers(stage)
             found = told_apart(given, ([], []), ours, theirs, rounding)
         return None if found is None else (call.name, list(given), found)
+
+    def with_borders(self, stage: Stage, call: Call, ours: Array, theirs: Array) -> tuple[Array, Array]:
+        """What both layers are given, with what they put around it themselves, where both slide over it."""
+        keras = next(layer for layer in self.judge.pairing.keras.layers if layer.path == stage.keras.layer)
+        torch = next(layer for layer in self.judge.pairing.torch.layers if layer.path == call.layer)
+        widths = borders(keras, ours.shape[2:]), torch.settings.get("padding", 0)
+        if widths[0] is None or isinstance(widths[1], str) or "Conv" not in torch.kind or ours.ndim != theirs.ndim:
+            return ours, theirs
+        around = [(n, n) for n in several(widths[1], theirs.ndim - 2)]
+        return np.pad(ours, [(0, 0), (0, 0), *widths[0]]), np.pad(theirs, [(0, 0), (0, 0), *around])
 
     def own_layer(self, stage: Stage) -> Call | None:
         """The call of torch's layer that is paired with Keras's of the stage, if it is called once there."""
@@ -206,6 +240,8 @@ def related(ours: Array, theirs: Array, rounding: float) -> tuple[str, str] | No
     """What one side's result is of the other's, in words, and what to write."""
     if np.count_nonzero(ours != theirs) < SEEN * ours.size:
         # A few numbers fit by chance.
+        return None
+    if close(ours, theirs, rounding):
         return None
     found = expressions([ours], theirs, rounding)
     if found:

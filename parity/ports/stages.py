@@ -82,27 +82,34 @@ class Matching:
         self.prints = np.array([fingerprint(arrays[1][call.name]) for call in self.torch]).reshape(-1, 4)
         self.reads = [{call.name: call.reads for call in calls[side]} for side in (0, 1)]
 
-    def pair(self, keras: Call, torch: Call, rule: str) -> bool:
-        """Pair two tensors if a layout makes one the other's shape: the one by which the values agree, if one does."""
+    def pair(self, keras: Call, torch: Call, rule: str, alike_alone: bool = False) -> bool:
+        """Pair two tensors if a layout makes one the other's shape: the one by which the values agree, if one does.
+
+        With `alike_alone`, one has to.
+        """
         found = of_calls(keras, torch)
         if not found:
             return False
         ours, theirs = self.arrays[0][keras.name], self.arrays[1][torch.name]
         fitting = [layout for layout in found if alike(layout.turn(ours), theirs)]
-        if rule == "values" and not fitting:
+        if (rule == "values" or alike_alone) and not fitting:
             return False
         self.stages[keras.name] = Stage(keras, torch, (fitting or found)[0], rule)
         self.partners[torch.name] = keras.name
         return True
 
-    def by_layers(self, pairing: Pairing) -> None:
-        """Pair what paired layers make, call by call; of a layer in parts, what the last of them makes."""
+    def by_layers(self, pairing: Pairing, alike_alone: bool) -> None:
+        """Pair what paired layers make, call by call; of a layer in parts, what the last of them makes.
+
+        With `alike_alone`, only if it is alike: of two functions of one kind, one after the other, either may be the
+        layer, and a wrapper of Keras's has an activation inside of it.
+        """
         for own, other, rule in whole_layers(pairing):
-            for keras in [call for call in self.keras if made_by(call) == own]:
+            for keras in [c for c in self.keras if made_by(c) == own and c.name not in self.stages]:
                 number = [c for c in self.torch if c.layer == other and c.number == keras.number]
                 made = sorted(number, key=lambda c: c.part != keras.part)
                 for torch in [*made, *self.moved_from({call.name for call in made})]:
-                    if torch.name not in self.partners and self.pair(keras, torch, rule):
+                    if torch.name not in self.partners and self.pair(keras, torch, rule, alike_alone):
                         break
 
     def moved_from(self, names: set[str]) -> list[Call]:
@@ -224,8 +231,9 @@ def matched(
 ) -> list[Stage]:
     """The stages of a pass in Keras's order."""
     matching = Matching(calls, arrays)
-    matching.by_layers(pairing)
+    matching.by_layers(pairing, alike_alone=True)
     matching.by_values()
+    matching.by_layers(pairing, alike_alone=False)
     matching.by_place()
     stages = [matching.stages[call.name] for call in calls[0] if call.name in matching.stages]
     return [replace(stage, inside=matching.inside(stage)) for stage in stages]

@@ -201,7 +201,12 @@ class Stagewise:
                 self.agreeing({name: chosen}, {read.torch.name: read.layout.turn(masks.closed_up(x, real))})
                 found = [np.swapaxes(a, 0, 1) if a.shape[0] != len(x) else a for a in self.states(stage, x.shape[:2])]
                 kept = [masks.carried_on(states, real) for states in found]
-                if any(close(k if y.ndim == 3 else k[:, -1], y, rounding) for k in kept):
+                # torch must take the states, or the last one, or it takes something else besides.
+                own = [states if y.ndim == 3 else states[:, -1] for states in found]
+                taken = self.made[stage.torch.name].reshape(-1) if stage.torch.name in self.made else np.zeros(0)
+                if any(close(k if y.ndim == 3 else k[:, -1], y, rounding) for k in kept) and any(
+                    close(states.reshape(-1), taken, rounding) for states in own
+                ):
                     yield name, cause, chosen
                     break
 
