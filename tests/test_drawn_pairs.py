@@ -4,7 +4,6 @@ import pytest
 
 from benchmarks.own_pairs import honest, planted
 
-
 # Honest pairs that were accused, since two functions of one kind stand one after the other.
 ONCE_ACCUSED = [70141, 70297]
 
