@@ -47,6 +47,9 @@ KNOWN = {
     "F.pad({2}, (0, 2, 1, 0))": lambda a, b, c: np.pad(c, [(0, 0), (0, 0), (1, 0), (0, 2)]),
     "F.pad({2}, (1, 1), value=-3)": lambda a, b, c: np.pad(c, [(0, 0)] * 3 + [(1, 1)], constant_values=-3),
     "F.pad({2}, (2, 2), mode='reflect')": lambda a, b, c: np.pad(c, [(0, 0)] * 3 + [(2, 2)], mode="reflect"),
+    "{2} * [2, 0.5, -1] + [0.25, 0, 3] by channels": lambda a, b, c: (
+        c * np.array([2, 0.5, -1])[:, None, None] + np.array([0.25, 0, 3])[:, None, None]
+    ),
     "{2}[:, :, 1:, :-2]": lambda a, b, c: c[:, :, 1:, :-2],
     "{2}.permute(0, 2, 3, 1)": lambda a, b, c: c.transpose(0, 2, 3, 1),
     "{2}.reshape(-1, 5, 4, 3)": lambda a, b, c: c.reshape(8, 5, 4, 3),

@@ -34,6 +34,8 @@ PLAIN: Mapping[str, Function] = {
     "F.logsigmoid(x)": lambda x: -np.logaddexp(0, -x),
 }  # fmt: skip
 OVER: Mapping[str, Callable[..., Array]] = {"mean": np.mean, "sum": np.sum, "amax": np.max, "amin": np.min}
+# How many channels an image has.
+CHANNELS = (3, 4)
 # The largest window that is tried.
 WIDEST = 5
 # torch's modes of padding by NumPy's.
@@ -464,6 +466,27 @@ def shifted(given: Arrays, result: Array, rounding: float) -> Candidates:
             yield tensor(n).then(f"x + c, c{list(at[1:])} being {told(float(more[at]))}", partial(np.add, more))
 
 
+def by_channel(given: Arrays, result: Array, rounding: float) -> Candidates:
+    """An image of which each channel has a factor and a term of its own, as a preprocessing has them; axis 1."""
+    for n, x in enumerate(given):
+        if x.shape != result.shape or x.ndim != 4 or x.shape[1] not in CHANNELS:
+            continue
+        lines = [np.polyfit(x[:, c].reshape(-1), result[:, c].reshape(-1), 1) for c in range(x.shape[1])]
+        least = NOTHING * np.abs(result).max()
+        lines = [np.where(np.abs(line * [np.abs(x).max(), 1]) > least, line, 0.0) for line in lines]
+        for digits in (DIGITS, 15):
+            factors, terms = (np.array([float(f"{line[k]:.{digits}g}") for line in lines]) for k in (0, 1))
+            said = [f"[{', '.join(map(told, numbers))}]" for numbers in (factors, terms)]
+            yield tensor(n).then(
+                f"x * {said[0]} + {said[1]} by channels", partial(scaled, factors=factors, terms=terms)
+            )
+
+
+def scaled(x: Array, factors: Array, terms: Array) -> Array:
+    """Each channel times its factor, and its term."""
+    return np.asarray(x * factors[:, None, None] + terms[:, None, None])
+
+
 def windows(given: Arrays, result: Array, rounding: float) -> Candidates:
     """The largest or the mean of windows alike along all axes after (batch, channels), and what lies around them."""
     for n, x in enumerate(given):
@@ -537,5 +560,5 @@ def beside(a: Array, b: Array) -> Array:
 
 LEVELS: tuple[Level, ...] = (
     *(elementwise(level) for level in (of_one, of_sum, of_products, of_combined, of_sum_with_a_function)),
-    one_behind_the_other, along_an_axis, padded, cut, over_axes, windows, moved, pieces, shifted,
+    one_behind_the_other, along_an_axis, padded, cut, over_axes, windows, moved, pieces, by_channel, shifted,
 )  # fmt: skip

@@ -129,14 +129,15 @@ class Another:
         if any(close(ours, theirs, rounding) for ours in ways):
             return None
         ours = ways[0] if ways else np.moveaxis(own, -1, 1)
-        ours, theirs = self.with_borders(stage, call, ours, theirs)
-        if close(ours, theirs, rounding):
+        bordered = self.with_borders(stage, call, ours, theirs)
+        if close(*bordered, rounding):
             return None
-        found = told_apart(given, inner, ours, theirs, rounding)
-        if found is None:
-            given = self.layers(stage)
-            found = told_apart(given, ([], []), ours, theirs, rounding)
-        return None if found is None else (call.name, list(given), found)
+        tried = [(given, inner, *bordered), (given, inner, ours, theirs), (self.layers(stage), ([], []), ours, theirs)]
+        for names, parts, own, other_side in tried:
+            found = told_apart(names, parts, own, other_side, rounding)
+            if found is not None:
+                return call.name, list(names), found
+        return None
 
     def with_borders(self, stage: Stage, call: Call, ours: Array, theirs: Array) -> tuple[Array, Array]:
         """What both layers are given, with what they put around it themselves, where both slide over it."""

@@ -56,8 +56,9 @@ class Stagewise:
     # Which tensors of Keras's are written for the replays.
     forced: str = "none"
     right: Arrays = field(default_factory=dict)
-    # What torch's stages gave in the last replay.
+    # What torch's stages gave in the last replay, and the names of those that agreed.
     made: Arrays = field(default_factory=dict)
+    passed: set[str] = field(default_factory=set)
 
     def answer(self, findings: Sequence[Finding], failing: Sequence[Finding]) -> Answer:
         """The causes in the transfer of weights and in layers; `failing` are stages that fail by themselves."""
@@ -121,6 +122,7 @@ class Stagewise:
         if stages:
             self.agreeing({stage.name: () for stage in stages}, free={s.torch.name for s in loose.values()})
         another = Another(self.judge, self.made, frozenset(loose))
+        stages = [stage for stage in stages if not self.harmless(stage, another)]
         # Of what is made of a layer that comes to nothing on the other side, that is the cause.
         unused = self.unused()
         calls = {stage.keras.name: stage.keras.layer for stage in self.judge.stages}
@@ -134,6 +136,14 @@ class Stagewise:
         told = {name for stage in stages if stage.name in causes for name in another.through(stage)}
         left = [stage for stage in stages if stage.name not in causes and stage.name not in told]
         return [cause for name, cause in causes.items() if name not in told], left
+
+    def harmless(self, stage: Stage, another: Another) -> bool:
+        """Whether a stage that no layer ends differs, and all that is made of it, as torch has it, agrees: no pair."""
+        if stage.name not in another.passed_through:
+            return False
+        readers = [o.name for o in self.judge.stages
+                   if o.name not in another.passed_through and stage.name in set(another.through(o))]  # fmt: skip
+        return bool(readers) and all(name in self.passed for name in readers)
 
     def third(self, answer: Answer, stages: Sequence[Stage]) -> None:
         """Ask Keras on torch about stages that nothing explains."""
@@ -328,9 +338,9 @@ class Stagewise:
             for stage in self.judge.stages
             if stage.torch.name in made and made[stage.torch.name].shape == self.right_shape(stage)
         }
-        passed = {f.name for f in alone(self.judge, "torch", fitting) if f.result == "passed"}
         names = {stage.name for stage in self.judge.stages if stage.torch.name in fitting}
-        return [name for name in chosen if name in passed & names]
+        self.passed = names & {f.name for f in alone(self.judge, "torch", fitting) if f.result == "passed"}
+        return [name for name in chosen if name in self.passed]
 
     def right_shape(self, stage: Stage) -> tuple[int, ...]:
         """The shape of Keras's tensor as torch has it."""
