@@ -97,6 +97,8 @@ def test_a_constant_says_nothing():
     given = drawn(0)
     assert expressions(given, np.zeros((8, 5)), 0.0) == []
     assert expressions(given, np.full((8, 5), np.nan), 0.0) == []
+    column = given[0][:, :1]
+    assert expressions([column], np.ones((8, 1)), 0.0)[0].code == "torch.softmax({0}, -1)"
 
 
 def test_by_way_of_what_is_made_before():

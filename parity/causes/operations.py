@@ -99,11 +99,13 @@ def expressions(given: Arrays, result: Array, rounding: float) -> list[Expressio
 
     All are float64, and the first axis is the batch. `rounding` is by how much rounding moves the result.
     """
-    if not result.size or not all(np.isfinite(array).all() for array in (*given, result)) or not np.ptp(result):
+    if not result.size or not all(np.isfinite(array).all() for array in (*given, result)):
         return []
+    # One number everywhere is what an axis of one element gives, and else may be of anything that is dead.
+    levels = LEVELS if np.ptp(result) else (along_an_axis,)
     few = first_samples(given, result)
     with np.errstate(all="ignore"):
-        for level in LEVELS:
+        for level in levels:
             found: dict[str, Expression] = {}
             for expression in level(*few, rounding):
                 if all(gives(expression, *arrays, rounding) for arrays in (few, (given, result))):
