@@ -395,21 +395,26 @@ def taken(x: Array, place: int, axis: int, shape: tuple[int, ...]) -> Array:
     return np.take(x, place, axis).reshape(shape)
 
 
+def within(small: Array, large: Array) -> Iterator[tuple[list[tuple[int, int]], tuple[slice, ...]]]:
+    """Every place of a smaller array in a larger one: how much is before and after it on each axis, and its slices."""
+    if small.ndim != large.ndim or small.shape == large.shape:
+        return
+    more = [whole - own for own, whole in zip(small.shape, large.shape, strict=True)]
+    if min(more) < 0 or np.prod([m + 1 for m in more]) > SAMPLE:
+        return
+    for before in product(*(range(m + 1) for m in more)):
+        inside = tuple(slice(start, start + size) for start, size in zip(before, small.shape, strict=True))
+        yield [(start, m - start) for start, m in zip(before, more, strict=True)], inside
+
+
 def padded(given: Arrays, result: Array, rounding: float) -> Candidates:
     """A tensor with something around it."""
     for n, x in enumerate(given):
-        if x.ndim != result.ndim or x.shape == result.shape:
-            continue
-        more = [whole - own for own, whole in zip(x.shape, result.shape, strict=True)]
-        if min(more) < 0 or np.prod([m + 1 for m in more]) > SAMPLE:
-            continue
-        for before in product(*(range(m + 1) for m in more)):
-            inside = tuple(slice(start, start + size) for start, size in zip(before, x.shape, strict=True))
+        for widths, inside in within(x, result):
             if not close(x, result[inside], rounding):
                 continue
-            widths = [(start, m - start) for start, m in zip(before, more, strict=True)]
             # torch names the last axis first, and leaves out those in front that are as they were.
-            last = next(axis for axis, m in enumerate(more) if m)
+            last = next(axis for axis, both in enumerate(widths) if any(both))
             code = f"F.pad(x, {tuple(int(n) for pair in reversed(widths[last:]) for n in pair)}"
             around = np.ones(result.shape, bool)
             around[inside] = False
@@ -423,14 +428,8 @@ def padded(given: Arrays, result: Array, rounding: float) -> Candidates:
 def cut(given: Arrays, result: Array, rounding: float) -> Candidates:
     """A part of a tensor: something is cut off before or after, along any axis."""
     for n, x in enumerate(given):
-        if x.ndim != result.ndim or x.shape == result.shape:
-            continue
-        more = [own - left for own, left in zip(x.shape, result.shape, strict=True)]
-        if min(more) < 0 or np.prod([m + 1 for m in more]) > SAMPLE:
-            continue
-        for before in product(*(range(m + 1) for m in more)):
-            inside = tuple(slice(start, start + size) for start, size in zip(before, result.shape, strict=True))
-            ends = [f"{start or ''}:{start - m or ''}" for start, m in zip(before, more, strict=True)]
+        for widths, inside in within(result, x):
+            ends = [f"{before or ''}:{-after or ''}" for before, after in widths]
             yield tensor(n).then(f"x[{', '.join(ends)}]", itemgetter(inside))
 
 
