@@ -142,6 +142,29 @@ def build():
     data(REALS.format(6), TARGET),
     (),
 )
+DROPPED = Pair(
+    """
+def build():
+    return keras.Sequential([keras.Input((4,)), layers.Dense(5, "tanh"), layers.Dropout(0.5), layers.Dense(1)])
+
+""",
+    """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.o, self.c = nn.Linear(4, 5), nn.Dropout(0.5), nn.Linear(5, 1)
+
+    def forward(self, x):
+        return self.c(self.o(torch.tanh(self.a(x))))
+
+
+def build():
+    return Net()
+
+""",
+    data(REALS.format(4), TARGET),
+    (),
+)
 # Its weights are moved by the tool, which holds the second of torch's biases.
 RECURRENT = Pair(
     """
@@ -411,6 +434,13 @@ NAMED = {
     "a step before backward": stepped(
         (("    cost.backward()\n    optimizer.step()\n", "    optimizer.step()\n    cost.backward()\n"),), "no_gradient"
     ),
+    "another share": Port(DROPPED, ("dropout_share",), torch=(("nn.Dropout(0.5)", "nn.Dropout(0.2)"),)),
+    "dropout that is never called": Port(DROPPED, ("dropout_share",), torch=(("self.o(torch", "(torch"),)),
+    "dropout in eval mode alone": Port(
+        DROPPED,
+        ("dropout_share",),
+        torch=(("self.o(torch.tanh(self.a(x)))", "F.dropout(torch.tanh(self.a(x)), 0.5, False)"),),
+    ),
     "two steps": stepped((("    optimizer.step()\n", "    optimizer.step()\n" * 2),), "steps_per_batch"),
     "the loss of the next weights": stepped(
         (("    return cost\n", "    return loss(module(x), y)\n"),), "loss_after_step"
@@ -494,6 +524,13 @@ UNKNOWN = {
 }  # fmt: skip
 # Right ports, which nothing may be said of.
 RIGHT = {
+    "dropout": DROPPED,
+    "dropout by a function": replace(
+        DROPPED,
+        torch=DROPPED.torch.replace(
+            "self.o(torch.tanh(self.a(x)))", "F.dropout(torch.tanh(self.a(x)), 0.5, self.training)"
+        ),
+    ),
     "inputs": PICTURES,
     # One part of the cost takes the logits behind the sigmoid, the other one what it gives.
     "two costs": binary(

@@ -102,6 +102,8 @@ def recording(done: Pass, sources: Mapping[int, str | None], forced: Mapping[str
         path = (paths.get(id(layer), layer.name) or kind(layer)) if is_layer else layer.name
         read = tensors([*args, *kwargs.values()])
         known = id(layer) in paths
+        if known:
+            done.trace.called.append(paths[id(layer)])
         number = done.trace.number(path)
         source = sources.get(id(layer)) or place(_getframe(1))
         write = partial(add, layer=paths.get(id(layer)), number=number, source=source)

@@ -205,6 +205,8 @@ def recording(done: Pass, sources: Mapping[int, str | None], forced: Mapping[str
         if not within:
             return None
         read, before = within.pop()
+        if not within and id(module) in paths:
+            done.trace.called.append(paths[id(module)])
         if not within and outputs is not None:
             path = paths.get(id(module), type(module).__name__) or kind(module)
             read = [*read, *(t for t in tensors(kwargs) if not any(t is other for other in read))]

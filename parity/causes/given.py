@@ -130,3 +130,12 @@ def of_function_in_eval(who: str, functions: Sequence[str]) -> Cause:
     fix = "F.dropout(x, p, self.training)" if who == "torch" else "keras.random.dropout(...) if training else x"
     confirmed = "it was called with a share to drop while the model was in eval mode"
     return Cause("train_or_eval_mode", "each side alone", says, fix, "port", confirmed, entry="train_or_eval_mode")
+
+
+def of_shares(says: str) -> Cause:
+    """Shares that are dropped in train mode, and differ."""
+    fix, confirmed = (
+        "the same share on both sides, of what trains",
+        "every layer and function that would drop was asked",
+    )
+    return Cause("dropout_share", "training forward", says, fix, "port", confirmed)

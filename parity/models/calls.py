@@ -63,6 +63,8 @@ class Trace:
     names: dict[int, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     narrow: dict[tuple[int, str, str, bool], None] = field(default_factory=dict)
+    # The paths of the layers that were called, also where one gives what it is given.
+    called: list[str] = field(default_factory=list)
 
     def number(self, path: str) -> int:
         """How many calls of this path there were before; this one is counted."""

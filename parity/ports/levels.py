@@ -54,6 +54,7 @@ def judged(judge: Judge, proofs: Sequence[Proof]) -> list[Finding]:
     found = [*weights(proofs, found), *found]
     if judge.trained:
         found += forward(judge, "training forward", "train")
+        found += sides.shares(judge)
         found += judge.by_weight("buffers", "buffers/")
     else:
         reason = "it takes optimizer() on both sides, and at least one step"

@@ -55,7 +55,7 @@ class Recorded:
     `nudged`: when weights, and inputs that are not whole numbers, are moved by a unit in the last place; `narrow`: in
     float32; `constants`: when the framework's own code rounds its constants through float32, as it ships. `leaks` are
     where float64 has fewer digits, `lacking` says of levels why the framework cannot do them, and `drawn` of each mode
-    which functions of the user's would drop numbers in it.
+    which functions, and in train mode which layers, would drop numbers in it.
     """
 
     format: int

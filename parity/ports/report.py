@@ -210,7 +210,8 @@ class Report:
             yield f"  given equal inputs, {right} of {len(self.alone)} stages agree; not: {names or 'none'}"
         unjudged = [level for level, found in counts.items() if found["not_judged"] and not found["passed"]]
         sides = self.keras, self.torch
-        random = [what for side in sides for what in (*side.opened.random, *side.recorded.drawn.get("train", ()))]
+        random = [what for side in sides
+                  for what in dict.fromkeys([*side.opened.random, *side.recorded.drawn.get("train", ())])]  # fmt: skip
         if unjudged:
             yield f"  not judged: {', '.join(unjudged)}"
         if random:

@@ -3,6 +3,7 @@
 None of it is a fault where both sides do the same. It is said, and fails only where one side alone does it.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -24,6 +25,9 @@ FAMILIES = {
     "Transformer": "attention over the batch (batch_first?)",
 }
 RANDOM = "numbers drawn anew (dropout in force, eval() forgotten?), or a state that is kept"
+# A layer that drops numbers, as without_randomness() tells of it, and the share that it or a function would drop.
+LAYER = re.compile(r" \(\w*Dropout\w* (?:p|rate) \S+\)$")
+SHARE = re.compile(r"(?: (?:p|rate)|^\w*dropout\w*) ([-+.\de]+)(?:\)$| \()")
 WAYS = {"eval": "in eval mode", "predict": "in predict()"}
 SUMS = {"mean": "the mean over the samples", "sum": "the sum over the samples", "other": "neither sum nor mean"}
 
@@ -49,6 +53,25 @@ def alone(judge: Judge) -> Iterator[Finding]:
             yield from agreed("dropout by a function", [not found for found in dropped], said)
         if way == "eval" and mixed == [True, True]:
             yield from reductions([reduction(judge, side) for side in both])
+
+
+def shares(judge: Judge) -> Iterator[Finding]:
+    """Whether both sides would drop the same shares in train mode; not asked where other things draw numbers, too."""
+    both = [dropped(side) for side in (judge.keras, judge.torch)]
+    if both[0] is None or both[1] is None or not (both[0] | both[1]):
+        return
+    said = [", ".join(f"{share:g}" for share in sorted(found)) or "nothing" for found in both if found is not None]
+    reason = f"Keras would drop {said[0]}, torch {said[1]}"
+    yield Finding("training forward", "dropout", "passed" if both[0] == both[1] else "failed", reason)
+
+
+def dropped(side: Side) -> set[float] | None:
+    """The shares that a side would drop in its pass in train mode; None where it draws numbers otherwise as well."""
+    layers = [LAYER.search(what) for what in side.opened.random]
+    found = [SHARE.search(what) for what in side.recorded.drawn.get("train", ())]
+    if None in layers or None in found:
+        return None
+    return {float(match[1]) for match in found if match is not None}
 
 
 def unloaded(finding: Finding, untouched: Collection[str], start: Mapping[str, Array]) -> Finding:

@@ -9,7 +9,7 @@ import numpy as np
 
 from parity.causes.buffers import Kept, of_statistics, of_still
 from parity.causes.cause import Cause
-from parity.causes.given import of_function_in_eval, of_inputs, of_mode
+from parity.causes.given import of_function_in_eval, of_inputs, of_mode, of_shares
 from parity.causes.losses import Explained, explained, of_penalty, tries
 from parity.causes.rules import close
 from parity.causes.training import Answer, Training, numbered, of_keras, of_torch, ratio
@@ -58,6 +58,8 @@ class Why(Replays):
         failures = [finding for finding in findings if finding.result == "failed"]
         answer.causes += [*self.inputs(), *self.unused(), *self.modes(), *self.buffers(failures)]
         answer.causes += [*self.gradients(failures), *self.late_losses(failures)]
+        dropout = (f for f in failures if f.level == "training forward" and f.name == "dropout")
+        answer.causes += [of_shares(finding.reason) for finding in dropout]
         failed = {finding.level for finding in failures}
         for level, tried in TRIED.items():
             if level in failed and all(cause.level != level for cause in answer.causes):
