@@ -141,7 +141,10 @@ def edited(model: Any, edits: Sequence[Mapping[str, Any]]) -> Iterator[None]:
             for name, instead in (("crop", cropped), ("arguments", called_with)):
                 if name in edit:
                     # Before what writes its output down, which is a hook of all modules.
-                    undo.append(partial(setattr, module, "forward", module.forward))
+                    if "forward" in vars(module):
+                        undo.append(partial(setattr, module, "forward", module.forward))
+                    else:
+                        undo.append(partial(delattr, module, "forward"))
                     module.forward = partial(instead, module.forward, edit[name])
         with Changed(keywords) if keywords else nullcontext():
             yield

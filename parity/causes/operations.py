@@ -156,9 +156,7 @@ def sampled(given: Arrays, result: Array) -> tuple[list[int], list[Array], Array
     return numbers, arrays, result.reshape(-1)[at]
 
 
-def elementwise(
-    level: Callable[[list[int], Arrays, Array], Candidates],
-) -> Callable[[Arrays, Array, float], Candidates]:
+def elementwise(level: Callable[[list[int], Arrays, Array], Candidates]) -> Level:
     """Of the candidates for single elements, those that give some of them."""
 
     def candidates(given: Arrays, result: Array, rounding: float) -> Candidates:

@@ -16,8 +16,8 @@ from parity.models.axes import CHANNELS_FIRST, SAME, TIME_FIRST, layouts
 from parity.models.calls import Call
 from parity.pairing.windows import several
 from parity.ports.findings import Finding
-from parity.ports.judge import Judge
-from parity.ports.stages import Stage
+from parity.ports.judge import Judge, key_of
+from parity.ports.stages import Stage, nearest
 
 Array = NDArray[Any]
 # Elements of a stage's largest tensor beyond which every expression would cost too much.
@@ -82,11 +82,11 @@ class Another:
             [c for c in side.recorded.calls["eval"] if c in calls] for side in (self.judge.keras, self.judge.torch)
         )
         known = {s.keras.name: s for s in self.judge.stages}
-        made_of = [known[name] for name in self.origins(stage, "keras") if name in known]
+        origins = [known[name] for name in self.origins(stage, "keras") if name in known]
         ours = []
         for call in own:
             array = self.keras(call.name, None)
-            layout = next((s.layout for s in made_of if len(s.keras.shape) == len(call.shape)), SAME)
+            layout = next((s.layout for s in origins if len(s.keras.shape) == len(call.shape)), SAME)
             # A layout of flattened maps is one shape's alone.
             ours += (
                 [array if layout not in (CHANNELS_FIRST, TIME_FIRST) else layout.turn(array)]
@@ -158,7 +158,8 @@ class Another:
 
     def keras(self, name: str, stage: Stage | None) -> Array | None:
         """A tensor of Keras's, or an input, as the stage that ends in it has it in torch."""
-        array = self.judge.keras.arrays.get(key_of(name))
+        arrays = self.judge.keras.arrays
+        array = arrays.get(key_of(name, arrays))
         if array is None or array.dtype.kind not in "fiu":
             return None
         wide = np.asarray(array, np.float64)
@@ -173,13 +174,15 @@ class Another:
         names = [*self.origins(stage, "keras"), *self.origins(stage, "torch")]
         found: dict[str, Array] = {}
         for name in names:
-            if name.startswith("input"):
-                ours, theirs = self.keras(name, None), self.judge.torch.arrays.get(key_of(name))
-                # What differs already is told of as such.
-                if ours is not None and theirs is not None and self.judge.same_inputs(ours, theirs):
-                    found[name] = np.asarray(theirs, np.float64)
-            elif (value := self.keras(name, known[name])) is not None:
-                found[known[name].torch.name] = value
+            if name in known:
+                value = self.keras(name, known[name])
+                found |= {known[name].torch.name: value} if value is not None else {}
+                continue
+            arrays = self.judge.torch.arrays
+            ours, theirs = self.keras(name, None), arrays.get(key_of(name, arrays))
+            # What differs already is told of as such.
+            if ours is not None and theirs is not None and self.judge.same_inputs(ours, theirs):
+                found[name] = np.asarray(theirs, np.float64)
         for name, value in list(found.items()):
             if 1 < value.ndim < result.ndim and value.shape == result.shape[: value.ndim]:
                 more = result.ndim - value.ndim
@@ -190,19 +193,12 @@ class Another:
 
     def origins(self, stage: Stage, side: str) -> list[str]:
         """The nearest paired tensors, by Keras's names, and inputs, that one side's stage is made of."""
-        own, paired = (self.judge.keras, True) if side == "keras" else (self.judge.torch, False)
-        calls: dict[str, Call] = {call.name: call for call in own.recorded.calls["eval"]}
+        own = self.judge.keras if side == "keras" else self.judge.torch
         solid = [other for other in self.judge.stages if other.name not in self.passed_through]
-        names = {(other.keras if paired else other.torch).name: other.keras.name for other in solid}
-        waiting, found, seen = list((stage.keras if paired else stage.torch).reads), dict[str, None](), set[str]()
-        while waiting:
-            name = waiting.pop(0)
-            if name in names or name.startswith("input"):
-                found[names.get(name, name)] = None
-            elif name in calls and name not in seen:
-                seen.add(name)
-                waiting += calls[name].reads
-        return list(found)
+        names = {(other.keras if side == "keras" else other.torch).name: other.keras.name for other in solid}
+        reads = {call.name: call.reads for call in own.recorded.calls["eval"]}
+        ends, _ = nearest(reads, (stage.keras if side == "keras" else stage.torch).reads, names)
+        return list(dict.fromkeys(names.get(name, name) for name in ends))
 
     def through(self, stage: Stage) -> Iterator[str]:
         """The stages that are passed through on the way to what a stage is made of."""
@@ -210,11 +206,6 @@ class Another:
             rest = replace(self, passed_through=self.passed_through - {other.name})
             if any(other.keras.name in rest.origins(stage, side) for side in ("keras", "torch")):
                 yield other.name
-
-
-def key_of(name: str) -> str:
-    """Where a tensor is kept that was read: what a call made, or an input."""
-    return f"inputs/{name.removeprefix('input').strip()}" if name.startswith("input") else f"eval/{name}"
 
 
 def places(stage: Stage) -> tuple[str | None, str | None]:

@@ -409,6 +409,12 @@ class Judge:
         )
 
 
+def key_of(name: str, arrays: Arrays) -> str:
+    """Where a tensor is kept that was read in eval mode: what a call made, or else an input."""
+    made = f"eval/{name}"
+    return made if made in arrays else f"inputs/{name.removeprefix('input').strip()}"
+
+
 def by_formula(finding: Finding, arrays: tuple[Array, Array], known: Known | None, stage: Stage) -> Finding:
     """The finding with the bound of the stage's formula for each element, where there is one."""
     found = allowed(known, stage.torch.kind) if known is not None else None

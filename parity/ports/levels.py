@@ -15,7 +15,7 @@ from parity.pairing.windows import SLIDING
 from parity.ports import sides
 from parity.ports.findings import Finding, Level
 from parity.ports.judge import Array, Judge, Side
-from parity.ports.stages import Stage, matched, whole_layers
+from parity.ports.stages import Stage, matched, nearest, whole_layers
 from parity.verdict.checks import Result
 
 # What is judged before any layer is called.
@@ -158,13 +158,8 @@ def misshapen(judge: Judge, mode: str) -> list[Stage]:
 
 def without_partners(judge: Judge, call: Call, calls: Sequence[Call]) -> tuple[Call, ...]:
     """The calls of torch's between paired tensors and this one."""
-    partners, by_name = {stage.torch.name for stage in judge.stages}, {each.name: each for each in calls}
-    waiting, names = list(call.reads), set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name in by_name and name not in partners and name not in names:
-            names.add(name)
-            waiting += by_name[name].reads
+    partners = {stage.torch.name for stage in judge.stages}
+    _, names = nearest({each.name: each.reads for each in calls}, call.reads, partners)
     return tuple(each for each in calls if each.name in names)
 
 

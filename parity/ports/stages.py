@@ -1,7 +1,7 @@
 """Which tensor of one side is which of the other: the stages that are judged lie between them."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -162,32 +162,32 @@ class Matching:
         """The calls on the way from paired tensors to a stage's own, on both sides."""
         found = []
         for side, calls, own in ((0, self.keras, stage.keras), (1, self.torch, stage.torch)):
-            names: set[str] = set()
-            waiting = list(own.reads)
-            while waiting:
-                name = waiting.pop()
-                if name not in names and name not in (self.partners if side else self.stages):
-                    names.add(name)
-                    waiting += self.reads[side].get(name, ())
+            _, names = nearest(self.reads[side], own.reads, self.partners if side else self.stages)
             found += [call for call in calls if call.name in names]
         return tuple(found)
 
     def origins(self, side: int, name: str) -> set[str]:
         """The nearest paired tensors, or inputs, that a tensor is made of."""
-        paired = self.partners if side else self.stages
-        found: set[str] = set()
-        seen = set()
-        waiting = list(self.reads[side].get(name, ()))
-        while waiting:
-            other = waiting.pop()
-            if other in seen:
-                continue
-            seen.add(other)
-            if other in paired or other.startswith("input"):
-                found.add(other)
-            else:
-                waiting += self.reads[side].get(other, ())
-        return found
+        ends, _ = nearest(self.reads[side], self.reads[side].get(name, ()), self.partners if side else self.stages)
+        return set(ends)
+
+
+def nearest(
+    reads: Mapping[str, Sequence[str]], names: Sequence[str], known: Collection[str]
+) -> tuple[list[str], set[str]]:
+    """The nearest `known` tensors and inputs that tensors of these names are or are made of, and all between them.
+
+    `reads` are the tensors that each call's was made of; what no call made is an input.
+    """
+    ends, between, waiting = dict[str, None](), set[str](), list(names)
+    while waiting:
+        name = waiting.pop(0)
+        if name in known or name not in reads:
+            ends[name] = None
+        elif name not in between:
+            between.add(name)
+            waiting += reads[name]
+    return list(ends), between
 
 
 def fingerprint(array: Array) -> Array:

@@ -17,7 +17,7 @@ from parity.errors import ParityError
 from parity.models.described import Layer
 from parity.ports.arrays import load_arrays, save_arrays
 from parity.ports.job import WitnessJob
-from parity.ports.judge import Judge
+from parity.ports.judge import Judge, key_of
 from parity.ports.stages import Stage
 from parity.workers.processes import Doer, silent
 
@@ -70,7 +70,7 @@ def inputs(judge: Judge, stage: Stage) -> list[NDArray[Any]]:
     """The tensors that Keras's layer was given; none where they are not known."""
     arrays, found = judge.keras.arrays, []
     for name in stage.keras.reads or ("input",):
-        key = f"inputs/{name.removeprefix('input').strip()}" if name.startswith("input") else f"eval/{name}"
+        key = key_of(name, arrays)
         if key not in arrays:
             return []
         found.append(np.asarray(arrays[key]))
