@@ -3,13 +3,14 @@
 # make test-ci what CI tests besides, which takes longer
 # make setup   only install
 # make lint    what CI checks besides the tests
+# make site    the documents, the Python interface and the book as pages, in site/
 # Each installs what it needs into .venv first; what is there already is skipped.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-ci setup lint
+.PHONY: run test test-ci setup lint site
 
 run: $(VENV)/installed
 	$(BIN)/python -m parity.run mnist_relu
@@ -27,11 +28,16 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+site: $(VENV)/installed-dev
+	rm -rf site
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs . site
+	$(BIN)/python -m parity.explain --html site/book
+
 $(VENV)/installed: pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -r requirements.txt
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install -e '.[tf,torch,mnist,report,dev]'
+	$(BIN)/python -m pip install -e '.[tf,torch,mnist,report,docs,dev]'
 	touch $@

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -217,35 +216,6 @@ def test_without_its_libraries_a_check_goes_on(own_workers, tmp_path, monkeypatc
     assert report.verdict == "parity"
     assert not (tmp_path / "out" / PAGE).exists()
     assert f"no {PAGE} is written: pip install jinja2" in report.notes
-
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-@pytest.mark.ci
-@pytest.mark.skipif(BROWSER is None, reason="there is no chromium")
-@pytest.mark.parametrize("width", [360, 1280, 2000])
-def test_a_browser_shows_it(width, page_of_parity, tmp_path):
-    """Nothing is wider than the window, and the stages stand in the first screen."""
-    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page_of_parity[0])
-    measure = """<script>addEventListener("load", () => { const root = document.documentElement; parent.postMessage([
-        root.scrollWidth - root.clientWidth, innerWidth,
-        Math.round(document.querySelector(".stages").getBoundingClientRect().top),
-        document.querySelectorAll("svg").length].join(" "), "*") })</script></body>"""
-    (tmp_path / "page.html").write_text(text.replace("</body>", measure))
-    path = tmp_path / "frame.html"
-    # No window is narrower than 500 pixels; a frame is.
-    path.write_text(
-        "<!doctype html><title></title><script>onmessage = event => { document.title = event.data }</script>"
-        f'<iframe src="page.html" width="{width}" height="900" style="border: 0"></iframe>'
-    )
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += [f"--window-size={width + 100},1000", "--virtual-time-budget=4000", "--dump-dom", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    over, inner, top, pictures = (int(n) for n in re.search("<title>(.*?)</title>", done.stdout)[1].split())
-    assert (over, inner) == (0, width)
-    assert top < 900
-    assert pictures >= 5
 
 
 def test_no_library_of_it_is_loaded_without_it():
