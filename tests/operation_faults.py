@@ -55,6 +55,17 @@ RESIDUAL = net(
     "self.a, self.n, self.c = nn.Linear(6, 6), nn.LayerNorm(6), nn.Linear(6, 1)",
     "return self.c(torch.relu(x + self.n(self.a(x))))",
 )
+# Layers whose names begin as an input's does.
+NAMED = net(
+    "6",
+    """
+    h = layers.Dense(6, name="input")(x)
+    g = layers.Dense(6, "tanh", name="input_gate")(h)
+    y = layers.Dense(1)(layers.Add()([x, layers.Multiply()([h, g])]))
+    """,
+    "self.input, self.input_gate, self.c = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 1)",
+    "h = self.input(x)\nreturn self.c(x + h * torch.tanh(self.input_gate(h)))",
+)
 POOLED = net(
     "6, 5, 3",
     """
@@ -271,6 +282,10 @@ OPERATIONS = {
         "x + torch.relu(self.n(self.a(x)))",
         "F.relu(n) + input",
         "F.relu(input + n)",
+    ),
+    "a layer's result for the input": Operation(NAMED, "x + h *", "h + h *", 'mul + "input"', "input + mul"),
+    "a gate of the input": Operation(
+        NAMED, "self.input_gate(h)", "self.input_gate(x)", '"input_gate" is given input', '"input"'
     ),
     "half a residual": Operation(
         RESIDUAL, "x + self.n(self.a(x))", "x + 0.5 * self.n(self.a(x))", "input + 0.5 * n", "input + n"

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import op_callbacks
 
-from parity.models.calls import Trace
+from parity.models.calls import INPUTS, Trace
 from parity.models.places import place
 from parity.models.trees import leaves, mapped
 from tf_impl.describe import is_leaf, kind, members, variables
@@ -52,7 +52,7 @@ def forward(
     """
     done = Pass(model, None, Trace(array, keep), tf.GradientTape(persistent=True))
     for name, tensor in leaves(x).items():
-        done.trace.known(tensor, f"input {name}".rstrip())
+        done.trace.known(tensor, f"{INPUTS}{name}")
     watching = narrower(done.trace.leak) if watch else nullcontext()
     with done.tape, watching, recording(done, sources, forced or {}):
         done.outputs = model(x, training=training)

@@ -13,7 +13,7 @@ from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from parity.models.calls import Trace
+from parity.models.calls import INPUTS, Trace
 from parity.models.places import place
 from parity.models.trees import leaves, mapped
 from torch_impl.describe import is_leaf, kind, members, variables
@@ -50,7 +50,7 @@ def forward(
     """
     done = Pass(model, None, Trace(array, keep))
     for name, tensor in leaves(x).items():
-        done.trace.known(tensor, f"input {name}".rstrip())
+        done.trace.known(tensor, f"{INPUTS}{name}")
     model.train(training)
     watching = narrower(done.trace.leak) if watch else nullcontext()
     with watching, recording(done, sources, forced or {}):

@@ -12,6 +12,9 @@ from parity.experiment.validation import STRICT
 from parity.models.described import Layer, Model, Side, Weight
 from parity.models.places import asked
 
+# How the name of a tensor that a model is given begins; no layer's does.
+INPUTS = "inputs/"
+
 
 @dataclass(frozen=True)
 class Call:

@@ -13,7 +13,7 @@ from parity.causes.layers import borders
 from parity.causes.operations import Expression, expressions, in_parts
 from parity.causes.rules import close
 from parity.models.axes import CHANNELS_FIRST, SAME, TIME_FIRST, layouts
-from parity.models.calls import Call
+from parity.models.calls import INPUTS, Call
 from parity.pairing.windows import several
 from parity.ports.findings import Finding
 from parity.ports.judge import Judge, key_of
@@ -100,7 +100,7 @@ class Another:
     def told(self, stage: Stage, says: str, found: tuple[Expression, Expression], names: Sequence[str]) -> Cause:
         """The cause in a stage, by the expressions of both sides."""
         # A layer of a Sequential has a number for its name.
-        own, other = (e.of([f'"{name}"' if name[0].isdigit() else name for name in names]) for e in found)
+        own, other = (e.of([spoken(name) for name in names]) for e in found)
         entry = next(
             (e for e, (ours, theirs) in ENTRIES.items() if re.match(ours, own) and re.match(theirs, other)), None
         )
@@ -159,7 +159,7 @@ class Another:
     def keras(self, name: str, stage: Stage | None) -> Array | None:
         """A tensor of Keras's, or an input, as the stage that ends in it has it in torch."""
         arrays = self.judge.keras.arrays
-        array = arrays.get(key_of(name, arrays))
+        array = arrays.get(key_of(name))
         if array is None or array.dtype.kind not in "fiu":
             return None
         wide = np.asarray(array, np.float64)
@@ -179,7 +179,7 @@ class Another:
                 found |= {known[name].torch.name: value} if value is not None else {}
                 continue
             arrays = self.judge.torch.arrays
-            ours, theirs = self.keras(name, None), arrays.get(key_of(name, arrays))
+            ours, theirs = self.keras(name, None), arrays.get(key_of(name))
             # What differs already is told of as such.
             if ours is not None and theirs is not None and self.judge.same_inputs(ours, theirs):
                 found[name] = np.asarray(theirs, np.float64)
@@ -206,6 +206,13 @@ class Another:
             rest = replace(self, passed_through=self.passed_through - {other.name})
             if any(other.keras.name in rest.origins(stage, side) for side in ("keras", "torch")):
                 yield other.name
+
+
+def spoken(name: str) -> str:
+    """A tensor's name as an expression has it; what is no name of Python's, or an input's, is in quotes."""
+    if name.startswith(INPUTS):
+        return "_".join(filter(None, ("input", *re.split(r"\W+", name.removeprefix(INPUTS)))))
+    return f'"{name}"' if name[0].isdigit() or name == "input" else name
 
 
 def places(stage: Stage) -> tuple[str | None, str | None]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from parity.causes import masks
 from parity.models.axes import Layout, layouts
-from parity.models.calls import Call, largest
+from parity.models.calls import INPUTS, Call, largest
 from parity.models.described import Layer
 from parity.pairing.links import Link
 from parity.pairing.pairs import Pairing
@@ -248,7 +248,7 @@ class Judge:
     def mask(self, call: Call) -> Array | None:
         """The mask that a layer of Keras's makes of what it reads; None of a layer that makes none."""
         layer = self.pairing.keras.layer(call.layer) if call.layer is not None else None
-        inputs = (self.keras.arrays[key] for key in self.keras.names("inputs/").values())
+        inputs = (self.keras.arrays[key] for key in self.keras.names(INPUTS).values())
         fitting = [x for x in inputs if call.inputs and x.shape == call.inputs[0]]
         if layer is None or len(fitting) != 1:
             return None
@@ -257,12 +257,11 @@ class Judge:
     def given(self, name: str, prefix: str) -> tuple[Array, Array] | None:
         """A tensor that is read, of either side, as Keras has it."""
         keys = prefix + name, ""
-        if name.startswith("input"):
-            ours, theirs = (list(side.names("inputs/").values()) for side in (self.keras, self.torch))
-            key = f"inputs/{name.removeprefix('input').strip()}"
-            if key not in ours or len(ours) != len(theirs):
+        if name.startswith(INPUTS):
+            ours, theirs = (list(side.names(INPUTS).values()) for side in (self.keras, self.torch))
+            if name not in ours or len(ours) != len(theirs):
                 return None
-            keys = key, theirs[ours.index(key)]
+            keys = name, theirs[ours.index(name)]
             layout = self.input_layout(self.keras.arrays[keys[0]], self.torch.arrays[keys[1]])
         else:
             stage = next((stage for stage in self.stages if stage.keras.name == name), None)
@@ -409,10 +408,9 @@ class Judge:
         )
 
 
-def key_of(name: str, arrays: Arrays) -> str:
+def key_of(name: str) -> str:
     """Where a tensor is kept that was read in eval mode: what a call made, or else an input."""
-    made = f"eval/{name}"
-    return made if made in arrays else f"inputs/{name.removeprefix('input').strip()}"
+    return name if name.startswith(INPUTS) else f"eval/{name}"
 
 
 def by_formula(finding: Finding, arrays: tuple[Array, Array], known: Known | None, stage: Stage) -> Finding:

@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.causes import masks
 from parity.models.axes import CHANNELS_FIRST, SAME
-from parity.models.calls import Call
+from parity.models.calls import INPUTS, Call
 from parity.pairing.pairs import Pairing
 from parity.pairing.proof import Proof
 from parity.pairing.windows import SLIDING
@@ -87,7 +87,7 @@ def doubted(findings: Sequence[Finding], judge: Judge) -> list[Finding]:
 
 def inputs(judge: Judge) -> Iterator[Finding]:
     """What either model was called with, up to a layout; what cannot be laid over each other is left to its effects."""
-    ours, theirs = judge.keras.names("inputs/"), judge.torch.names("inputs/")
+    ours, theirs = judge.keras.names(INPUTS), judge.torch.names("inputs/")
     if len(ours) != len(theirs):
         reason = f"Keras's model is called with {len(ours)} arrays, torch's with {len(theirs)}"
         yield Finding("inputs", "inputs", "not_judged", reason, needed=False)

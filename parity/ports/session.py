@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from parity.errors import UsageError
 from parity.experiment.randomness import Purpose, of_shape, signs
 from parity.experiment.spec import Dtype
-from parity.models.calls import Call, Leak
+from parity.models.calls import INPUTS, Call, Leak
 from parity.models.described import Model
 from parity.models.trees import leaves, mapped
 from parity.ports.arrays import Arrays
@@ -167,7 +167,7 @@ class Session:
         if nudge is not None:
             batch = Batch(nudged_tree(batch.x, nudge), batch.y)
         for name, value in leaves(self.inputs(batch)).items():
-            sink(f"inputs/{name}", side.capture.array(value))
+            sink(f"{INPUTS}{name}", side.capture.array(value))
         side.own.write(model, start)
         side.own.freeze(model, list(plan.frozen))
         with self.exactly(exact) as rounded:

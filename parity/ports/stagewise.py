@@ -21,7 +21,7 @@ from parity.causes.rules import close
 from parity.causes.training import Answer
 from parity.causes.transfer import orders
 from parity.errors import UsageError
-from parity.models.calls import Call
+from parity.models.calls import INPUTS, Call
 from parity.models.described import Layer
 from parity.pairing.transfer import moved
 from parity.pairing.views import total, turned
@@ -129,7 +129,7 @@ class Stagewise:
         made_of = {stage.name: another.origins(stage, "keras") for stage in stages}
         asked = [
             stage for stage in stages
-            if not any(calls.get(name) in unused or (inputs_differ and name.startswith("input"))
+            if not any(calls.get(name) in unused or (inputs_differ and name.startswith(INPUTS))
                        for name in made_of[stage.name])
         ]  # fmt: skip
         causes = {stage.name: cause for stage in asked[:ASKED] if (cause := another.cause(stage)) is not None}

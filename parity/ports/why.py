@@ -23,6 +23,7 @@ from parity.causes.words import (
     of_unused,
 )
 from parity.errors import UsageError
+from parity.models.calls import INPUTS
 from parity.models.described import Side as Framework
 from parity.pairing.transfer import moved
 from parity.pairing.views import total, turned
@@ -89,9 +90,7 @@ class Why(Replays):
     def inputs(self) -> Iterator[Cause]:
         """Why torch's model is called with other numbers."""
         judge = self.judge
-        for key, other in zip(
-            judge.keras.names("inputs/").values(), judge.torch.names("inputs/").values(), strict=False
-        ):
+        for key, other in zip(judge.keras.names(INPUTS).values(), judge.torch.names("inputs/").values(), strict=False):
             ours, theirs = judge.keras.arrays[key], judge.torch.arrays[other]
             layout = judge.input_layout(ours, theirs)
             if layout is not None and not close(layout.turn(ours).astype("f8"), theirs.astype("f8"), 0.0):

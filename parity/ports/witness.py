@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from parity.causes.cause import Cause
 from parity.causes.rules import close
 from parity.errors import ParityError
+from parity.models.calls import INPUTS
 from parity.models.described import Layer
 from parity.ports.arrays import load_arrays, save_arrays
 from parity.ports.job import WitnessJob
@@ -69,8 +70,8 @@ def heard(
 def inputs(judge: Judge, stage: Stage) -> list[NDArray[Any]]:
     """The tensors that Keras's layer was given; none where they are not known."""
     arrays, found = judge.keras.arrays, []
-    for name in stage.keras.reads or ("input",):
-        key = key_of(name, arrays)
+    for name in stage.keras.reads or (INPUTS,):
+        key = key_of(name)
         if key not in arrays:
             return []
         found.append(np.asarray(arrays[key]))
