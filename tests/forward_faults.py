@@ -374,7 +374,45 @@ def build():
     data(REALS.format(4), TARGET),
     (),
 )
+APPLIED = Pair(
+    """
+    def build():
+        return keras.Sequential([
+            keras.Input((6, 3)), layers.SimpleRNN(4), layers.Dense(4, activation="softplus"), layers.Dense(1),
+        ])
+    """,
+    """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.RNN(3, 4, batch_first=True), nn.Linear(4, 4), nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.c(F.softplus(self.b(self.a(x)[0][:, -1])))
+
+    def build():
+        return Net()
+    """,
+    data(REALS.format("6, 3"), TARGET),
+    (),
+    optimizer=None,
+)
 NAMED = {
+    "a relu in a recurrent layer": Port(
+        APPLIED, ("nonlinearity",), torch=(("batch_first=True", 'batch_first=True, nonlinearity="relu"'),)
+    ),
+    "beta of softplus": Port(
+        APPLIED, ("softplus_beta",), torch=(("F.softplus(self.b(self.a(x)[0][:, -1]))",
+                                             "F.softplus(self.b(self.a(x)[0][:, -1]), beta=2)"),)
+    ),
+    "beta of a layer": Port(
+        APPLIED,
+        ("softplus_beta",),
+        torch=(
+            ("self.a, self.b, self.c = ", "self.s = nn.Softplus(beta=3)\n        self.a, self.b, self.c = "),
+            ("F.softplus(", "self.s("),
+        ),
+    ),
     "a layer that is never called": Port(
         BRANCHES, ("never_called",), torch=(("self.norm(hidden + side)", "hidden + side"),)
     ),
@@ -492,7 +530,7 @@ UNKNOWN = {
     ),
 }  # fmt: skip
 RIGHT = {
-    "norms": NORMED, "strides": STRIDED, "averages": AVERAGED, "flattening": FLATTENED,
+    "applied": APPLIED, "norms": NORMED, "strides": STRIDED, "averages": AVERAGED, "flattening": FLATTENED,
     "gates": RECURRENT, "scores": SCORES,
     "mask": SKIPPED, "mean of masked states": SKIPPED_MEAN, "branches": BRANCHES,
     "heads": HEADS, "multiples": DEPTHWISE, "upward": UPWARD, "causal": CAUSAL, "attention": LATER,

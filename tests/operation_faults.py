@@ -66,6 +66,52 @@ NAMED = net(
     "self.input, self.input_gate, self.c = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 1)",
     "h = self.input(x)\nreturn self.c(x + h * torch.tanh(self.input_gate(h)))",
 )
+# Layers that nothing but their numbers tells apart: Keras counts from the gate on, torch's list from 0.
+EXPERTS = net(
+    "6",
+    """
+    gate = layers.Dense(3, "softmax")(x)
+    each = keras.ops.stack([layers.Dense(4, "relu")(x) for _ in range(3)], axis=1)
+    y = layers.Dense(1)(keras.ops.sum(each * gate[:, :, None], axis=1))
+    """,
+    """
+    self.gate, self.c = nn.Linear(6, 3), nn.Linear(4, 1)
+    self.experts = nn.ModuleList([nn.Linear(6, 4) for _ in range(3)])
+    """,
+    """
+    each = torch.stack([torch.relu(expert(x)) for expert in self.experts], 1)
+    return self.c((each * torch.softmax(self.gate(x), 1)[:, :, None]).sum(1))
+    """,
+)
+# As many steps as units, so that a map of them is square.
+SQUARE = net(
+    "5, 4",
+    """
+    s = layers.GRU(6, return_sequences=True)(x)
+    w = keras.ops.softmax(layers.Dense(1)(layers.Dense(5, "tanh")(s)), axis=1)
+    y = layers.Dense(1)(keras.ops.sum(w * s, axis=1))
+    """,
+    """
+    self.g = nn.GRU(4, 6, batch_first=True)
+    self.a, self.b, self.c = nn.Linear(6, 5), nn.Linear(5, 1), nn.Linear(6, 1)
+    """,
+    """
+    s = self.g(x)[0]
+    return self.c((torch.softmax(self.b(torch.tanh(self.a(s))), 1) * s).sum(1))
+    """,
+)
+CUBES = net(
+    "3, 4, 5, 2",
+    """
+    h = layers.AveragePooling3D((1, 2, 2))(layers.Conv3D(3, 2, activation="relu")(x))
+    y = layers.Dense(1)(layers.Flatten()(h))
+    """,
+    "self.a, self.c = nn.Conv3d(2, 3, 2), nn.Linear(12, 1)",
+    """
+    h = F.avg_pool3d(torch.relu(self.a(x.permute(0, 4, 1, 2, 3))), (1, 2, 2))
+    return self.c(h.permute(0, 2, 3, 4, 1).flatten(1))
+    """,
+)
 POOLED = net(
     "6, 5, 3",
     """
@@ -287,6 +333,14 @@ OPERATIONS = {
     "a gate of the input": Operation(
         NAMED, "self.input_gate(h)", "self.input_gate(x)", '"input_gate" is given input', '"input"'
     ),
+    "a mean of experts": Operation(EXPERTS, ").sum(1)", ").mean(1)", "mul.mean(1)", "mul.sum(1)"),
+    "steps first in a square map": Operation(
+        SQUARE, ", batch_first=True", "", "(time, batch, features)", "Keras's layer", ("lstm_batch_first",)
+    ),
+    "no tanh of a square map": Operation(SQUARE, "torch.tanh(self.a(s))", "self.a(s)", "is given a,", "F.tanh(a)"),
+    "three axes flattened": Operation(
+        CUBES, ".permute(0, 2, 3, 4, 1)", "", "torch flattens (channels", "Keras", ("flatten_order",)
+    ),
     "half a residual": Operation(
         RESIDUAL, "x + self.n(self.a(x))", "x + 0.5 * self.n(self.a(x))", "input + 0.5 * n", "input + n"
     ),
@@ -384,6 +438,10 @@ RIGHT = {
     "last window": LAST_WINDOW,
     "joined": JOINED,
     "residual": RESIDUAL,
+    "named": NAMED,
+    "experts": EXPERTS,
+    "square": SQUARE,
+    "cubes": CUBES,
     "pooled": POOLED,
     "squeezed": SQUEEZED,
     "tokenised": TOKENISED,

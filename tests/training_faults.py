@@ -503,7 +503,6 @@ UNKNOWN = {
     "a sigmoid": inferred(EVAL + "    return module(x).sigmoid()\n"),
     "doubled results": inferred(EVAL + "    return 2 * module(x)\n"),
     "cube": lost("((outputs - targets).abs() ** 3).mean()"),
-    "root": lost("F.mse_loss(outputs, targets).sqrt()"),
     "log": lost("torch.log1p(F.mse_loss(outputs, targets))"),
     "offset": lost("F.mse_loss(outputs, targets + 0.1)"),
     "last samples": lost("F.mse_loss(outputs[:15], targets[:15])"),

@@ -68,6 +68,10 @@ SWITCHES: Mapping[str, tuple[str, str, str]] = {
     "ceil_mode": ("keeps a last window that is not full", "drops a last window that is not full", "pool_odd_size"),
     "elementwise_affine": ("scales and shifts", "neither scales nor shifts", ""),
 }  # fmt: skip
+# What nn.RNN may apply, each with the other one.
+NONLINEARITIES = {"tanh": "relu", "relu": "tanh"}
+# Keras's softplus: log(1 + exp(x)), however large x is.
+SOFTPLUS = {"beta": 1.0, "threshold": 1e300}
 APPROXIMATIONS = {"none": "tanh", "tanh": "none"}
 
 
@@ -94,6 +98,10 @@ def variants(part: Part) -> Iterator[Variant]:
         yield from of_resizing(own, {"path": layer.path, "set": {}}, layer.kind)
     if layer.kind == "MultiheadAttention":
         yield from of_multihead(part)
+    if settings.get("nonlinearity") in NONLINEARITIES:
+        yield of_nonlinearity(layer)
+    if layer.kind == "Softplus":
+        yield of_softplus({"path": layer.path, "set": SOFTPLUS})
     if "approximate" in settings:
         yield of_gelu(str(settings["approximate"]), {"path": layer.path, "set": {}}, layer.kind)
     yield from of_window(part)
@@ -144,6 +152,8 @@ def of_function(part: Part) -> Iterator[Variant]:
                 entry,
                 (edit,),
             )
+    if kind == "softplus":
+        yield of_softplus({"function": kind, "keywords": SOFTPLUS})
     if kind == "scaled_dot_product_attention":
         yield from of_attention(kind)
     if kind == "interpolate":
@@ -153,6 +163,21 @@ def of_function(part: Part) -> Iterator[Variant]:
         edit = {"function": kind, "keywords": {"negative_slope": slope}}
         says = f"torch's leaky_relu has another slope than Keras's {slope:g}"
         yield Variant("leaky_relu_slope", says, f"leaky_relu(x, {slope:g})", "leaky_relu_slope", (edit,))
+
+
+def of_softplus(edit: Edit) -> Variant:
+    """Keras's softplus, which has no slope and no bend."""
+    says = "torch's softplus has a beta or a threshold of its own, Keras's is log(1 + exp(x))"
+    return Variant("softplus_beta", says, "F.softplus(x)", None, (edit,))
+
+
+def of_nonlinearity(layer: Layer) -> Variant:
+    """The other function of nn.RNN."""
+    is_now = str(layer.settings["nonlinearity"])
+    other = NONLINEARITIES[is_now]
+    says = f"torch's {layer.kind} applies {is_now}, Keras's layer {other}"
+    edit: Edit = {"path": layer.path, "set": {"nonlinearity": other, "mode": f"RNN_{other.upper()}"}}
+    return Variant("nonlinearity", says, f'{layer.kind}(..., nonlinearity="{other}")', None, (edit,))
 
 
 def of_attention(kind: str) -> Iterator[Variant]:

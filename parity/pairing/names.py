@@ -56,7 +56,7 @@ class Told:
 def matched(keras: Sequence[str], torch: Sequence[str]) -> Told | None:
     """What the names say, if they tell it of all paths; else None.
 
-    Words count, and numbers only where there are none. One path on each side may be left over: it follows.
+    Words count, and numbers only where there are none. Of words, one path on each side may be left over: it follows.
     """
     if len(keras) != len(torch) or len(keras) < 2:
         return None
@@ -64,13 +64,24 @@ def matched(keras: Sequence[str], torch: Sequence[str]) -> Told | None:
     same = [exact.index(own) if exact.count(own := words(path)) == 1 else -1 for path in keras]
     if sorted(same) == list(range(len(torch))):
         return Told(tuple(same), True)
-    for numbers in (False, True):
-        ours = [frozenset(w for w in own if w.isdigit() == numbers) for own in telling(keras)]
-        theirs = [frozenset(w for w in own if w.isdigit() == numbers) for own in telling(torch)]
-        found = one_to_one(ours, theirs)
-        if found is not None:
-            return Told(tuple(found), not numbers)
-    return None
+    ours, theirs = (
+        [frozenset(word for word in own if not word.isdigit()) for own in telling(paths)] for paths in (keras, torch)
+    )
+    found = one_to_one(ours, theirs)
+    if found is not None:
+        return Told(tuple(found), True)
+    ranks = by_rank(keras, torch)
+    return None if any(ours) or any(theirs) or ranks is None else Told(tuple(ranks), False)
+
+
+def by_rank(keras: Sequence[str], torch: Sequence[str]) -> list[int] | None:
+    """The paths in the order of their numbers: one side may count from 0 and the other from 1, and Keras's first layer
+    of a kind has none. None where two of a side have the same numbers."""
+    sides = [[tuple(int(word) for word in words(path) if word.isdigit()) for path in paths] for paths in (keras, torch)]
+    if any(len(set(numbers)) < len(numbers) for numbers in sides):
+        return None
+    ordered = [sorted(numbers) for numbers in sides]
+    return [sides[1].index(ordered[1][ordered[0].index(own)]) for own in sides[0]]
 
 
 def one_to_one(ours: Sequence[frozenset[str]], theirs: Sequence[frozenset[str]]) -> list[int] | None:

@@ -124,19 +124,24 @@ class Another:
         own, theirs = self.keras(read, None), given.get(other, self.made.get(other))
         if own is None or theirs is None or own.size > LARGEST:
             return None
-        ways = [layout.turn(own) for layout in layouts(own.shape, theirs.shape)]
+        # Of a square map any order of axes fits: as it is comes first.
+        ways = [layout.turn(own) for layout in sorted(layouts(own.shape, theirs.shape), key=lambda one: one != SAME)]
         rounding = self.judge.keras.rounding(f"eval/{read}")
         if any(close(ours, theirs, rounding) for ours in ways):
             return None
-        ours = ways[0] if ways else np.moveaxis(own, -1, 1)
-        bordered = self.with_borders(stage, call, ours, theirs)
-        if close(*bordered, rounding):
-            return None
-        tried = [(given, inner, *bordered), (given, inner, ours, theirs), (self.layers(stage), ([], []), ours, theirs)]
-        for names, parts, own, other_side in tried:
-            found = told_apart(names, parts, own, other_side, rounding)
-            if found is not None:
-                return call.name, list(names), found
+        for ours in ways or [np.moveaxis(own, -1, 1)]:
+            bordered = self.with_borders(stage, call, ours, theirs)
+            if close(*bordered, rounding):
+                return None
+            tried = [
+                (given, inner, *bordered),
+                (given, inner, ours, theirs),
+                (self.layers(stage), ([], []), ours, theirs),
+            ]
+            for names, parts, mine, others in tried:
+                found = told_apart(names, parts, mine, others, rounding)
+                if found is not None:
+                    return call.name, list(names), found
         return None
 
     def with_borders(self, stage: Stage, call: Call, ours: Array, theirs: Array) -> tuple[Array, Array]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from parity.causes.cause import Cause
+from parity.causes.loss_formulas import another
 from parity.causes.losses import Option, Value, first, merged, of_side, options, tries
 from parity.causes.rules import close
 from parity.models.axes import layouts
@@ -88,6 +90,13 @@ class Asked:
     def places(self) -> tuple[str | None, str | None]:
         """The lines of the losses on both sides."""
         return first(self.calls[0]).get("place"), first(self.calls[1]).get("place")
+
+    def another(self, keras: Value, torch: Value) -> Cause | None:
+        """The formulas of both losses, if both are known and are two."""
+        targets = [array for name, array in self.arrays["keras"].items() if name.startswith("targets/")]
+        if len(self.results) != 1 or len(targets) != 1:
+            return None
+        return another(next(iter(self.results.values())), targets[0], keras, torch, self.places())
 
     def counts(self) -> dict[str, int]:
         """Of what a factor may be the number."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.models.axes import Layout, of_calls
+from parity.models.axes import SAME, Layout, of_calls
 from parity.models.calls import Call
 from parity.pairing.items import ACTIVATION
 from parity.pairing.pairs import Pairing
@@ -29,6 +29,8 @@ FAMILIES = {
     "zeropad": "pad", "upsampling": "upsample", "interpolate": "upsample", "batchnormalization": "batchnorm",
     "view": "flatten", "reshape": "flatten", "getitem": "getitem",
 }  # fmt: skip
+# Layers of torch's that have the features in the last axis, as Keras's have.
+FEATURES_LAST = {"Linear", "LayerNorm", "Embedding", "RNN", "LSTM", "GRU", "MultiheadAttention"}
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,17 @@ class Matching:
         fitting = [layout for layout in found if alike(layout.turn(ours), theirs)]
         if (rule == "values" or alike_alone) and not fitting:
             return False
-        self.stages[keras.name] = Stage(keras, torch, (fitting or found)[0], rule)
+        self.stages[keras.name] = Stage(keras, torch, fitting[0] if fitting else self.likely(torch, found), rule)
         self.partners[torch.name] = keras.name
         return True
+
+    def likely(self, torch: Call, found: Sequence[Layout]) -> Layout:
+        """Of several layouts of other values, as of a square map, the one that torch's layer has, or what it reads."""
+        if torch.kind in FEATURES_LAST and SAME in found:
+            return SAME
+        own = [self.stages[self.partners[name]].layout for name in torch.reads if name in self.partners]
+        inherits = torch.layer is None and family(torch.kind) not in MOVES
+        return next((layout for layout in own if inherits and layout in found), found[0])
 
     def by_layers(self, pairing: Pairing, alike_alone: bool) -> None:
         """Pair what paired layers make, call by call; of a layer in parts, what the last of them makes.

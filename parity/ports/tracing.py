@@ -20,13 +20,14 @@ def losses(session: Session, plan: Plan, outputs: Arrays, variants: list[Facts],
     """The user's loss of given results, by their names, once for each variant.
 
     The sink gets "N/loss", "N/gradient/RESULT" of the N-th variant, where the user's code takes it, "N/moves" and
-    "N/moves/RESULT", by how much these move with the results' last digits, and "penalty" of the layers. Facts: "calls"
-    of stock losses in the loss as it is.
+    "N/moves/RESULT", by how much these move with the results' last digits, "penalty" of the layers and "targets/NAME".
+    Facts: "calls" of stock losses in the loss as it is.
     """
     model, side = session.model("float64"), session.side
     batch = session.batch.in_precision("float64")
     side.own.write(model, Start(plan.weights, "float64", None))
-    done = session.forward(model, session.inputs(batch), bool(plan.steps))
+    with session.exactly():
+        done = session.forward(model, session.inputs(batch), bool(plan.steps))
     names = {id(tensor): name for name, tensor in leaves(done.outputs).items()}
 
     def given(values: Mapping[str, Any]) -> Any:
@@ -36,10 +37,12 @@ def losses(session: Session, plan: Plan, outputs: Arrays, variants: list[Facts],
 
     results = given(outputs), given({n: nudged(value, 0, i) for i, (n, value) in enumerate(outputs.items())})
     sink("penalty", side.costs.penalty(model)[0])
+    for name, value in leaves(batch.y).items():
+        sink(f"targets/{name}", np.asarray(value))
     calls: list[Facts] = []
     for number, variant in enumerate(variants):
         try:
-            with side.own.exact_constants():
+            with session.exactly():
                 both = [
                     side.costs.evaluated(model, session.source.loss, session.targets(batch), one, variant)
                     for one in results
@@ -93,7 +96,7 @@ def trace(session: Session, plan: Plan, visits: Mapping[str, Any] | None, sink: 
     facts: Facts = {"rates": [], "steps": [], "clipping": []}
     seen: list[Facts] = []
     costs = []
-    with side.own.exact_constants():
+    with session.exactly():
         with telling(f"{session.name}: optimizer()"):
             updater, facts["place"] = side.updates.made(lambda: side.own.optimizer(source.optimizer, model))
         facts["settings"] = side.updates.settings(updater, model)

@@ -90,7 +90,7 @@ class Why(Replays):
     def inputs(self) -> Iterator[Cause]:
         """Why torch's model is called with other numbers."""
         judge = self.judge
-        for key, other in zip(judge.keras.names(INPUTS).values(), judge.torch.names("inputs/").values(), strict=False):
+        for key, other in zip(judge.keras.names(INPUTS).values(), judge.torch.names(INPUTS).values(), strict=False):
             ours, theirs = judge.keras.arrays[key], judge.torch.arrays[other]
             layout = judge.input_layout(ours, theirs)
             if layout is not None and not close(layout.turn(ours).astype("f8"), theirs.astype("f8"), 0.0):
@@ -276,6 +276,10 @@ class Why(Replays):
         parts = [] if forward_fails else self.parts(penalty)
         found = explained(asked.options, asked.values, asked.same, asked.counts(), parts, asked.places())
         if found is None:
+            cause = asked.another(plain[0], plain[1])
+            if cause is not None:
+                answer.causes.append(cause)
+                return None
             tried = len(tries(asked.options))
             said = f"the losses of equal results differ; none of {tried} changes of either makes them agree"
             answer.excluded.append(said)
