@@ -33,6 +33,8 @@ DIGITS, XOR = 400, 1000
 LENGTHS = {"mnist_rbm": 200, "xor_tanh": XOR, "xor_leaky_relu": XOR, "xor_lbfgs": 100}
 SHORT = {"xor_tanh": 200, "xor_leaky_relu": 200}
 REDUCED_DIGITS = 60
+# Steps of an epoch of the embedded digits.
+EPOCH = 40
 # A framework keeps some of what it compiled: its process serves so many times, and another one goes on.
 SERVICES = 20
 # A hanging job ends after so many seconds.
@@ -63,6 +65,8 @@ class Row(NamedTuple):
     # The choices that the diagnosis names, and the sentences by which it describes what is off.
     causes: frozenset[str] = frozenset()
     told: tuple[str, ...] = ()
+    # Epochs of each layer's pre-training.
+    epochs: int = 1
 
     @property
     def in_place(self) -> bool:
@@ -70,7 +74,10 @@ class Row(NamedTuple):
         first, fault = self.judgement.first if self.judgement else None, self.planting.fault
         if first is None or first.level != fault.level or fault.tensor not in first.name:
             return False
-        return fault.step is None or (first.where or "").split(", ")[0] == f"step {fault.step}"
+        if fault.step is None:
+            return True
+        late = fault.level == "pretraining" and fault.step >= EPOCH
+        return (first.where or "").split(", ")[0] == f"step {fault.step * (self.epochs if late else 1)}"
 
     @property
     def described(self) -> bool:
@@ -217,7 +224,7 @@ class Campaign:
                     planter.plant(name, job)
             pair = {side: recording.read(out), OTHER[side]: recording.read(other)}
             shown = changed(pair[side], self.narrow[side, experiment.name])
-            row = Row(planting, seen, judged(pair["tf"], pair["torch"]), shown=shown)
+            row = Row(planting, seen, judged(pair["tf"], pair["torch"]), shown=shown, epochs=epochs(experiment))
             row = self.told(row, planting, out, other)
         except ParityError as error:
             row = Row(planting, seen, None, str(error).splitlines()[0])
@@ -243,6 +250,12 @@ class Campaign:
         return row if found is None else row._replace(causes=causes(found), told=sentences(found))
 
 
+def epochs(experiment: Experiment) -> int:
+    """Of each layer's pre-training; 1 where there is none."""
+    pretraining = experiment.identity.pretraining
+    return 1 if pretraining is None else pretraining.epochs
+
+
 def content(row: Row) -> dict[str, Any]:
     """A row as JSON takes it, of its verdict the first check alone."""
     assert row.judgement is not None
@@ -251,6 +264,7 @@ def content(row: Row) -> dict[str, Any]:
         "rules": sorted(row.judgement.rules),
     }  # fmt: skip
     rest = {"visible": row.visible, "shown": row.shown, "causes": sorted(row.causes), "told": row.told}
+    rest["epochs"] = row.epochs
     return {**judgement, **rest}
 
 
@@ -259,7 +273,8 @@ def of_content(planting: Planting, found: Mapping[str, Any]) -> Row:
     first = () if found["first"] is None else (Check(**found["first"]),)
     judgement = Judgement(Verdict(found["verdict"], first), frozenset(found["rules"]))
     causes, told = frozenset(found["causes"]), tuple(found["told"])
-    return Row(planting, found["visible"], judgement, shown=found["shown"], causes=causes, told=told)
+    rest = {"shown": found["shown"], "epochs": found.get("epochs", 1)}
+    return Row(planting, found["visible"], judgement, causes=causes, told=told, **rest)
 
 
 def causes(diagnosis: Diagnosis) -> frozenset[str]:

@@ -39,7 +39,16 @@ def selected(request: pytest.FixtureRequest, name: str) -> list[str]:
     return list(dict.fromkeys(spec.params[name] for spec in with_values if name in spec.params))
 
 
+# Files that take longest, so that none of them is begun last, when one process has nothing else to do.
+LONGEST = (
+    "test_failures", "test_browser", "test_tour", "test_wheel", "test_faults", "test_detection", "test_forward_causes",
+    "test_converted", "test_plugin", "test_public_models", "test_benchmarks", "test_architecture", "test_site",
+    "test_unusual_pairs", "test_mnist", "test_honest", "test_power", "test_differences", "test_watch", "test_located",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     if not config.getoption("--slow"):
         for item in items:
             # Not by keywords, to which a folder adds its name: a clone in a folder "ci" would test nothing.

@@ -107,7 +107,7 @@ def request(folder, **settings):
     return Request(*sides, data=str(folder / "data.py"), **settings)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_both_directions_through_stock_loaders(pair, own_workers):
     file = pair / "port.safetensors"
     report = checked(request(pair, save_weights=file), own_workers, pair / "out")

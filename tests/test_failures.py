@@ -59,7 +59,7 @@ def test_a_framework_that_cannot_be_imported(tmp_path):
     assert status_of(tmp_path / "out/tf") == "complete"
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_framework_that_hangs_while_imported(tmp_path):
     (tmp_path / "keras.py").write_text(HANGS)
     options = ["--steps", 10, "--time-limit", 20, "--out", "out"]

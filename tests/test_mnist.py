@@ -60,8 +60,9 @@ def loaded(process, out, number=0):
     return said.read_text() if said.exists() else Digits(**np.load(out / f"{number}.npz"))
 
 
-@pytest.mark.ci
-@pytest.mark.parametrize("side", FRAMEWORKS)
+@pytest.mark.parametrize(
+    "side", [pytest.param("torch", marks=pytest.mark.ci), pytest.param("tf", marks=pytest.mark.slow)]
+)
 def test_the_loader_gives_the_original_digits(side, mnist_folder, tmp_path):
     """Of three processes that prepare one folder, the first is killed at it and the others are at it at once."""
     folder, loader = put(mnist_folder, tmp_path / "cache"), LOADERS[side]

@@ -55,8 +55,9 @@ def edited(folder, side, file, change):
     path.write_text(change(text))
 
 
-@pytest.mark.ci
-@pytest.mark.parametrize("side", LABELS)
+@pytest.mark.parametrize(
+    "side", [pytest.param("tf", marks=pytest.mark.ci), pytest.param("torch", marks=pytest.mark.slow)]
+)
 def test_a_weight_of_another_shape(side, tmp_path):
     """PReLU with a slope for each unit on one side, and one for all on the other."""
     edited(tmp_path, side, "activations.py", lambda text: text.replace(SHARED[side], EACH[side]))

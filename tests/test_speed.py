@@ -51,7 +51,7 @@ def test_what_is_asked_for_must_be_there(tmp_path):
     assert "name the folder of MNIST's four files" in done.stderr
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_programs_by_hand_learn(tmp_path):
     """Programs that users write must be what they are said to be: after five epochs most digits are told apart, and
     XOR's cost, from the same weights (they are seeded), falls with the steps."""

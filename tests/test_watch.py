@@ -40,6 +40,7 @@ def test_the_replay_rounds_as_the_loop_does(experiment, record_pair, tmp_path):
         assert side.watch()["outcome"].tolist() == [EQUAL] * len(side.checkpoints), side.label
 
 
+@pytest.mark.ci
 def test_a_fault_at_any_step_is_found_at_its_step():
     """Of each kind one, between few checkpoints."""
     found = steps.campaign(len(KINDS), seed=5, steps=60, checkpoints=3)

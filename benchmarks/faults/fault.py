@@ -30,7 +30,8 @@ PLACED = "data.train_inputs, data.train_labels, data.test_inputs, data.test_labe
 class Fault(NamedTuple):
     """What it is, where it must be found, and its edit on either side; None where a side has no such line.
 
-    It is found by a check of the level `level`, whose tensor and step are `tensor` and `step` (None: any). It acts from
+    It is found by a check of the level `level`, whose tensor and step are `tensor` and `step` (None: any); in
+    pre-training the step is that of one epoch for each layer, and more epochs shift the second layer. It acts from
     the step `since` on, in `experiment`, a family of benchmarks/families.py. `cause` are the fields of the realisation
     whose other choice it is; empty where no choice expresses it. `told` is a pattern of what is true of it: a sentence
     of the diagnosis that holds it says so.

@@ -69,7 +69,7 @@ def sought(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides | Non
         if judged:
             own, search = stages.findings(a, b, place(judged[0]), following(judged), ask)
             found += own
-        found += loop.findings(a, b, failed, ask)
+        found += loop.findings(a, b, [check for check in failed if check.level != "pretraining"], ask)
         # Where a layer is off by itself, so is what it gives in eval mode.
         if not any(check.level == "lockstep" and FORWARD.search(check.where or "") for check in failed):
             found += evaluation.findings(a, b, failed, ask)

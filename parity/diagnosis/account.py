@@ -61,6 +61,8 @@ class Account:
 def told(number: float, neutral: float | None) -> str:
     """A number with as many digits as tell how far it is from the one that changes nothing."""
     apart = abs(number - (neutral or 0.0))
+    if abs(number) <= np.finfo(np.float64).eps * apart:
+        return "0"
     for digits in range(3, 17):
         said = f"{number:.{digits}g}"
         if abs(float(said) - number) <= 1e-2 * apart:
@@ -217,7 +219,7 @@ def related(
     full: set[str] = set()
     whole = True
     for name in failed:
-        how = relation(x[name], y[name], allowed[name], axes(name), around(given, name))
+        how = relation(x[name], y[name], allowed[name], axes(name), around(given, name) | of_phase(y, name))
         whole = whole and how is not None and how.whole
         if how is not None:
             found.setdefault(how.says, []).append(name)
@@ -258,6 +260,15 @@ def around(given: Given, name: str) -> dict[str, Array]:
         found |= {"the gradient": taken} if taken is not None else {}
         found |= {"the weight before the step": state[f"weights/{weight}"]} if group == "slots" else {}
     return {key: np.asarray(value, np.float64) for key, value in found.items()}
+
+
+def of_phase(found: Arrays, name: str) -> dict[str, Array]:
+    """Of a phase of contrastive divergence the other results, one of which may have been taken for this one."""
+    group = name.partition("/")[0]
+    if group not in ("positive", "negative"):
+        return {}
+    own = {other: x for other, x in found.items() if other.startswith(f"{group}/") and other != name}
+    return {other: np.asarray(x, np.float64) for other, x in own.items() if x.shape == found[name].shape}
 
 
 def passing(results: Sequence[str], failed: Sequence[str]) -> str | None:

@@ -38,7 +38,7 @@ def findings(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides) ->
     found = []
     for side in (a, b):
         own = [c for c in failed if c.side == f"{side.label}'s loop" and not (c.follows or "").startswith("consumed")]
-        single = [check for check in own if check.name.startswith("step ")]
+        single = [check for check in own if check.name.startswith(("step ", "pre-training step "))]
         steps = sorted({step for check in single if (step := step_of(check)) is not None})
         if steps:
             found.append(of_side(side, steps, ask))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from parity.bounds.clipping import norms
+from parity.bounds.stages import gradients
 from parity.diagnosis.asked import Sides
 from parity.diagnosis.value import Cause, Residual, chosen
 from parity.differences import DIFFERENCES, Difference
@@ -29,6 +31,8 @@ from parity.verdict.checks import Check
 
 # Values by the names of fields of `Realisation`.
 Choices = dict[str, Any]
+# What is added to a norm is a millionth, and changes nothing of what is so far within the limit.
+REACHED = 0.99
 # Replays by torch cost least: nothing is compiled.
 ORDER: tuple[Framework, ...] = ("torch", "tf")
 
@@ -132,7 +136,7 @@ def search(
         ]
 
     while (stage := first_failed(stages, left)) is not None:
-        fields = [field for field in candidates(stage.name, side, owner) if field not in choices]
+        fields = [f for f in candidates(stage.name, side, owner) if f not in choices and matters(f, stage.step, owner)]
         extended = smallest(choices, fields, stage, side, left, replayed)
         if extended is None:
             left[stage.name] = stage, tuple(fields)
@@ -185,6 +189,15 @@ def acts_in(field: str, stage: str, identity: Identity, realisation: Realisation
     functions = {node.name: getattr(node, "function", None) for node in identity.model}
     readers = ROUNDED if field == "constants" else READ_BY.get(field, set())
     return functions.get(stage.split()[-1]) in readers
+
+
+def matters(field: str, step: int, owner: Recording) -> bool:
+    """Whether a choice can make a difference at a checkpoint: nothing is added to the norm of what is not clipped."""
+    identity = owner.manifest.identity
+    if field != "clip_epsilon" or identity.clipping is None:
+        return True
+    reached = norms(identity.clipping, gradients(identity, owner.checkpoint(step)[1]))
+    return max(reached.values()) > REACHED * identity.clipping.limit
 
 
 def other_value(field: str, realisation: Realisation) -> str:

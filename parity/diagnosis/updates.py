@@ -14,12 +14,14 @@ from parity.experiment.optimizers import HISTORIES, LBFGS, SGD, Moments, Optimiz
 
 Array = NDArray[Any]
 GIVES = all_of(["optimizer"])
+KEPT = "the step before were not kept in the history"
 
 
 def of_update(given: Given) -> Iterator[Supposition]:
     """What an optimizer may do instead: with other numbers, another count of steps, other gradients, other slots."""
     optimizer, step = given.identity.optimizer, int(given.state["step"])
     yield Supposition("nothing were updated", lambda g, _: {name: g.state[name] for name in GIVES(g)})
+    yield Supposition("the gradients were zero", lambda g, _: GIVES(times(g, 0.0)))
     for said, other in (("ahead", step + 1), ("behind", step - 1)):
         if other >= 0:
             yield Supposition(f"the count of updates were one {said}", at_step(other))
@@ -37,7 +39,7 @@ def of_update(given: Given) -> Iterator[Supposition]:
         yield Supposition("gradients entered the velocity times 1 - momentum", lambda g, _: GIVES(times(g, share)))
     for field in numbers_of(optimizer):
         neutral = getattr(optimizer, field)
-        if 0 < neutral < 1 and field not in ("learning_rate", "epsilon"):
+        if 0 < neutral < 1 and field not in ("learning_rate", "epsilon", "tolerance_grad", "tolerance_change"):
             says = f"{field} were its complement, {1 - neutral:g} and not {neutral:g}"
             yield Supposition(says, with_numbers(optimizer, **{field: 1 - neutral}))
     for field in numbers_of(optimizer):
@@ -67,7 +69,10 @@ def of_slots(given: Given) -> Iterator[Supposition]:
     for slot in optimizer.slots:
         names = [f"slots/{slot}/{name}" for name in given.identity.weights]
         if any(given.state[name].any() for name in names):
-            yield Supposition(f"{slot} were zero before the step", each(names, lambda x: 0 * x))
+            # Without the step before there is no pair of it and of what the gradient changed by.
+            says = f"{slot} were zero before the step"
+            says = KEPT if isinstance(optimizer, LBFGS) and slot == "previous_step" else says
+            yield Supposition(says, each(names, lambda x: 0 * x))
         if isinstance(optimizer, LBFGS) and slot in HISTORIES:
             yield Supposition(f"{slot} were read from the other end", each(names, lambda x: x[::-1]))
     if isinstance(optimizer, LBFGS):
@@ -75,6 +80,7 @@ def of_slots(given: Given) -> Iterator[Supposition]:
         if not any(given.state[f"slots/previous_step/{name}"].any() for name in given.identity.weights) and size > 1:
             longer = with_numbers(optimizer, learning_rate=optimizer.learning_rate * size)
             yield Supposition("the first step were not shortened by the size of the gradient", longer)
+        yield Supposition("its step led nowhere and were not taken", with_numbers(optimizer, tolerance_change=1e300))
         histories = [f"slots/{slot}/{name}" for slot in HISTORIES for name in given.identity.weights]
         if any(given.state[name].any() for name in histories):
             yield Supposition("the history were empty", each(histories, lambda x: 0 * x))
