@@ -75,7 +75,7 @@ FAULTS = {
          "tf.argmax(outputs + tf.one_hot(3, outputs.shape[1], dtype=outputs.dtype), axis=1)"),
         ("losses.py", "torch.argmax(outputs, dim=1)",
          "torch.argmax(outputs + (torch.arange(outputs.shape[1]) == 3).to(outputs), dim=1)"),
-        told=r"test accuracy|accuracy of the predictions",
+        told=r"test accuracy|accuracy of the predictions|predictions by the outputs",
     ),
     "gradients up to thirty times the limit are not clipped": Fault(
         "optimizer", "lockstep", "clipped/dense_1/kernel", None,

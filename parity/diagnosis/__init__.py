@@ -21,7 +21,6 @@ from parity.verdict.checks import Check
 # Of the first step as a whole, more may differ than what differs first.
 APART = "python -m parity.record with --reference, the other recording, says which stage of which step differs first"
 STEP = re.compile(r"step (\d+)")
-FORWARD = re.compile(r", (forward|running statistics|loss)\b")
 FOLLOWING = re.compile(r"step (\d+) float64 ([^\s,]+)")
 # So often a run is recorded again.
 TURNS = 3
@@ -70,9 +69,7 @@ def sought(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides | Non
             own, search = stages.findings(a, b, place(judged[0]), following(judged), ask)
             found += own
         found += loop.findings(a, b, [check for check in failed if check.level != "pretraining"], ask)
-        # Where a layer is off by itself, so is what it gives in eval mode.
-        if not any(check.level == "lockstep" and FORWARD.search(check.where or "") for check in failed):
-            found += evaluation.findings(a, b, failed, ask)
+        found += evaluation.findings(a, b, failed, ask)
         if not found:
             found += later(a, b, failed, ask)
     if search is not None and search.left is None and ask is not None:

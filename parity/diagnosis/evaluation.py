@@ -15,16 +15,22 @@ from parity.verdict.checks import Check
 from parity.verdict.segments import common
 
 STEP = re.compile(r"step (\d+)")
+FORWARD, LOSS = re.compile(r", (forward|running statistics)\b"), re.compile(r", loss\b")
 OUTPUTS = re.compile(r"step (\d+) outputs in eval mode, on (.+)'s checkpoint")
 SAME = "layers, loss and optimizer by themselves are the same"
 
 
 def findings(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides) -> list[Finding]:
     """What is off in the evaluation of a model that both sides share; outputs stand for what is made of them."""
-    if any(check.level == "consumed" for check in failed):
-        # Both models were given something else.
-        return []
     own = [check for check in failed if check.level == "loop" and check.follows is None]
+    apart = [check for check in own if OUTPUTS.match(check.name)]
+    # Where both were given something else, or a layer is off by itself, so is what it gives in eval mode; but not what
+    # a side counts of its own predictions.
+    stages = [check.where or "" for check in failed if check.level == "lockstep"]
+    if any(map(LOSS.search, stages)):
+        own = [check for check in own if "loss" not in check.name]
+    if apart and (any(map(FORWARD.search, stages)) or any(check.level == "consumed" for check in failed)):
+        own = [check for check in own if check.name.startswith(("accuracy of ", "predictions"))]
     for check in own:
         match = OUTPUTS.match(check.name)
         if match is None:

@@ -24,6 +24,8 @@ NAMED = 3
 LARGEST_DENOMINATOR = 1000
 # Two factors that differ by less, of themselves, are one.
 SAME = 1e-6
+# How a tensor's value in the state before the step is called.
+BEFORE = "what it was before the step"
 FORMATS = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 
@@ -177,9 +179,11 @@ def indices(places: Array) -> str:
 def simple(two: Two) -> Iterator[tuple[str, Array]]:
     """What y may be of x, in words, the simplest first."""
     x, w = two.x, two.weight
+    # What nothing was done to is told so, also where it was zero.
+    same = [(f"the same as {name}", other) for name, other in two.others.items()]
+    yield from (entry for entry in same if entry[0].endswith(BEFORE))
     yield "zero", np.zeros_like(x)
-    for name, other in two.others.items():
-        yield f"the same as {name}", other
+    yield from (entry for entry in same if not entry[0].endswith(BEFORE))
     for name, z in rounded(two):
         yield f"rounded through {name}", z
     if x.size > 1 and x.any():

@@ -173,8 +173,8 @@ def cost_of(check: Check, loops: Sequence[Check]) -> Check | None:
 
 
 def outputs_of(check: Check, evaluations: Sequence[Check]) -> Check | None:
-    """The failure of the outputs that accuracy and loss were measured from."""
-    if " outputs " in check.name:
+    """The failure of the outputs that accuracy and loss were measured from; what a side counts of its own has none."""
+    if " outputs " in check.name or check.side is not None:
         return None
     return next((r for r in evaluations if r.result == "failed" and " outputs " in r.name and r.side is None), None)
 
