@@ -357,6 +357,25 @@ def test_the_command():
     assert "Not recorded: none." in done.stdout
 
 
+@pytest.mark.ci
+@pytest.mark.parametrize(
+    ("names", "side"),
+    [
+        # What a side counts of its own predictions tells, whatever else is off.
+        (("accuracy leaves out ten samples", "an input is rounded through float32"), "tf"),
+        # In pre-training: a weight that was zero and stays so, and a loop that does more than its step.
+        (("the visible bias is not updated", "kernels are shrunk in the loop of pre-training"), "tf"),
+    ],
+)  # fmt: skip
+def test_two_faults_at_once_are_both_told(names, side, tmp_path):
+    planters = campaign.Planters(1)
+    try:
+        row = together.planted(planters, names, side, tmp_path)
+    finally:
+        planters.stop()
+    assert row.told == (True, True), row
+
+
 def test_pairs_of_faults_go_together():
     pairs = together.drawn(30, 0)
     assert len(set(pairs)) == 30

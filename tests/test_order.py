@@ -8,7 +8,7 @@ import pytest
 from parity.report import console
 from parity.report.junit import xml
 from parity.verdict import Check, judge
-from parity.verdict.order import in_time, step_of
+from parity.verdict.order import in_time, outputs_of, step_of
 
 
 def check(level, where, follows=None, result="failed"):
@@ -50,6 +50,14 @@ def failures(verdict):
 def test_the_first_divergence_is_the_first_in_time(checks, first):
     for given in (checks, checks[::-1]):
         assert in_time(given)[0].where == first
+
+
+def test_what_a_side_counts_of_its_own_predictions_follows_from_nothing():
+    outputs = check("loop", "step 0, outputs in eval mode")
+    outputs = replace(outputs, name="step 0 outputs in eval mode, on Keras's checkpoint")
+    own = replace(check("loop", "the last epoch, accuracy"), side="Keras")
+    assert outputs_of(own, [outputs, own]) is None
+    assert outputs_of(replace(own, side=None), [outputs, own]) is outputs
 
 
 def test_what_passed_comes_behind_what_failed(clean_pair):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from parity.diagnosis.account import told
-from parity.diagnosis.relations import relation
+from parity.diagnosis.relations import BEFORE, relation
 
 NUMBERS = np.random.default_rng(0)
 X = NUMBERS.normal(size=(100, 32))
@@ -89,6 +89,12 @@ def test_a_part_without_a_relation_is_named():
     assert (found.says, found.whole) == ("but unit 7", False)
 
 
+def test_what_nothing_was_done_to_is_told_so_also_where_it_was_zero():
+    kept = relation(X, 0 * X, np.full(X.shape, ALLOWED), ("sample", "unit"), {BEFORE: 0 * X})
+    assert kept is not None
+    assert kept.says == f"the same as {BEFORE}"
+
+
 def test_one_number_proves_nothing():
     found = relation(np.array(99.0), np.array(100.0), np.array(ALLOWED))
     assert (found.says, found.whole) == ("times 1.0101 (100/99)", False)
@@ -96,7 +102,13 @@ def test_one_number_proves_nothing():
 
 @pytest.mark.parametrize(
     ("number", "neutral", "said"),
-    [(0.9991, 0.999, "0.9991"), (0.001000001, 0.001, "0.001000001"), (1e-6, 0.0, "1e-06"), (100.0, 1.0, "100")],
+    [
+        (0.9991, 0.999, "0.9991"),
+        (0.001000001, 0.001, "0.001000001"),
+        (1e-6, 0.0, "1e-06"),
+        (100.0, 1.0, "100"),
+        (-6.2e-248, 1.0, "0"),
+    ],
 )
 def test_a_number_has_the_digits_that_tell_it_apart(number, neutral, said):
     assert told(number * (1 + 1e-14), neutral) == said

@@ -35,8 +35,16 @@ class Item:
         return f"{layer}:{self.name}" if self.name else layer
 
 
-# Layers without weights that go by another name than their function.
+# Layers without weights that go by another name than their function; functions of Keras's that torch calls otherwise.
 ACTIVATIONS = {"LogSoftmax": "log_softmax", "Swish": "silu"}
+FUNCTIONS = {"exponential": "exp", "swish": "silu"}
+# Functions that both frameworks have as one call.
+NONLINEAR = {
+    "softmax", "log_softmax", "sigmoid", "tanh", "relu", "gelu", "silu", "elu", "selu", "softplus", "exp", "leaky_relu",
+    "hard_sigmoid", "mish",
+}  # fmt: skip
+# Of what attention reads, its values alone do not go through the softmax inside it.
+ATTENTION, VALUES = "scaled_dot_product_attention", 2
 
 
 class Side:
@@ -83,15 +91,41 @@ class Side:
 
         A layer's own activation is one, as "dense/tanh", and so is a layer without weights.
         """
-        alone = {tensor: tuple(reads) for tensor, reads in self.made_of.items()}
-        functions = [(reads, tensor.rpartition("/")[2].partition("#")[0]) for tensor, reads in alone.items()]
-        functions += [(tuple(i.layer.reads), ACTIVATIONS.get(i.layer.kind, i.layer.kind)) for i in self.weightless]
         return {
             item.position: tuple(
-                sorted(name.lower() for reads, name in functions if len(reads) == 1 and reads[0] in item.layer.writes)
+                sorted(name for name, reads, _ in self.functions if len(reads) == 1 and reads[0] in item.layer.writes)
             )
             for item in self.weighted
         }
+
+    @cached_property
+    def functions(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+        """What is called that has no weights: the function's name, what it reads, what it makes."""
+        found = [(called(tensor.rpartition("/")[2].partition("#")[0]), tuple(reads), (tensor,))
+                 for tensor, reads in self.made_of.items()]  # fmt: skip
+        others = [(i.layer, ACTIVATIONS.get(i.layer.kind, i.layer.kind)) for i in self.weightless]
+        return found + [(called(name), tuple(layer.reads), tuple(layer.writes)) for layer, name in others]
+
+    @cached_property
+    def way(self) -> dict[int, tuple[str, ...]]:
+        """For each item with weights, the nonlinear functions through which what it gives goes to the next ones."""
+        return {item.position: tuple(sorted(self.beyond(item.layer.writes))) for item in self.weighted}
+
+    def beyond(self, tensors: Iterable[str]) -> set[str]:
+        """The names of the nonlinear functions that tensors go through before the next weights."""
+        found, seen, waiting = set[str](), set[str](), list(tensors)
+        while waiting:
+            tensor = waiting.pop()
+            if tensor in seen:
+                continue
+            seen.add(tensor)
+            for name, reads, made in self.functions:
+                if tensor not in reads:
+                    continue
+                found |= {name} & NONLINEAR
+                found |= {"softmax"} if name == ATTENTION and reads.index(tensor) < VALUES else set()
+                waiting += made
+        return found
 
     @cached_property
     def beside(self) -> dict[int, frozenset[int]]:
@@ -145,6 +179,11 @@ class Side:
                 return True
             waiting += sources
         return first.layer.path == last.layer.path
+
+
+def called(name: str) -> str:
+    """A function's name, as torch has it."""
+    return FUNCTIONS.get(name.lower(), name.lower())
 
 
 def pieces(framework: str, layer: Layer, stacked: bool) -> Iterator[tuple[str, Part | None, str | None]]:

@@ -6,7 +6,7 @@ their names; then their order, if what the one gives reaches the next. Where all
 which is said; and layers that read the same tensor, as queries, keys and values do, have no order: they stay unpaired.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from parity.pairing.groups import Group, chained, fitting, groups, in_order, parallel, segments, told
@@ -50,6 +50,7 @@ class Matcher:
             self.by_surroundings,
             self.single_between,
             self.by_activation,
+            self.by_way,
             self.by_names,
             self.by_chain,
             self.by_order,
@@ -156,14 +157,25 @@ class Matcher:
 
     def by_activation(self) -> bool:
         """Rule 3: what is applied to what they give is one member's alone, on both sides alike."""
+        return self.by_functions([side.applied for side in self.sides])
+
+    def by_way(self) -> bool:
+        """Rule 3: what they give goes through functions on its way to the next weights that no other member's does."""
+        return self.by_functions([side.way for side in self.sides], named=False)
+
+    def by_functions(self, of_side: Sequence[Mapping[int, tuple[str, ...]]], named: bool = True) -> bool:
+        """Pair those members of a group whose functions are one member's alone, on both sides; if `named`, some."""
         before = len(self.found)
-        for group in list(self.even()):
-            own, other = (
-                [side.applied[item.position] for item in items] for side, items in zip(self.sides, group, strict=True)
-            )
+        for group in [*self.even(), *(group for group in self.whole() if len(group[0]) == len(group[1]))]:
+            own, other = ([names[item.position] for item in items] for names, items in zip(of_side, group, strict=True))
+            if sorted(own) != sorted(other) and not named:
+                continue
             for item, name in zip(group[0], own, strict=True):
-                if name and own.count(name) == other.count(name) == 1:
-                    self.found[item.position] = Found(group[1][other.index(name)], "structure")
+                free = self.free()
+                if (name or not named) and own.count(name) == other.count(name) == 1:
+                    partner = group[1][other.index(name)]
+                    if item in free[0] and partner in free[1] and self.fit(item, partner):
+                        self.found[item.position] = Found(partner, "structure")
         return len(self.found) > before
 
     def by_names(self) -> bool:

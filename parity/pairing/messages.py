@@ -32,7 +32,8 @@ def whole_groups(matcher: Matcher) -> list[Group]:
     """The groups that stayed unpaired, each once: those of the segments come again in that of all free items."""
     found: list[Group] = []
     seen: set[int] = set()
-    for group in matcher.groups():
+    every = [*matcher.groups(), *matcher.whole()]
+    for group in sorted(every, key=lambda group: len(group[0]) != len(group[1])):
         members = {id(item) for items in group for item in items}
         if not members & seen:
             found.append(group)

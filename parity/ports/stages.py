@@ -148,16 +148,34 @@ class Matching:
                     last = n
                     break
 
-    def by_place(self) -> None:
-        """Pair what is made of paired tensors on both sides, if it is of a kind, or computes something on both."""
+    def by_place(self, pairing: Pairing) -> None:
+        """Pair what is made of paired tensors on both sides, if it is of a kind, or computes something on both.
+
+        What has weights is none by its place where these have another partner that was called as often, or fit several.
+        """
+        models = pairing.keras, pairing.torch
+        weighted = [{layer.path for layer in model.layers if layer.weights} for model in models]
+        made = [{(call.layer, call.number) for call in calls} for calls in (self.keras, self.torch)]
+        partners: tuple[dict[str, set[str]], dict[str, set[str]]] = {}, {}
+        for pair in pairing.pairs:
+            partners[0].setdefault(pair.keras, set()).add(pair.torch)
+            partners[1].setdefault(pair.torch, set()).add(pair.keras)
+
+        def taken(side: int, call: Call) -> bool:
+            others = partners[side].get(call.layer or "", set()) if call.layer in weighted[side] else set()
+            return any((other, call.number) in made[1 - side] for other in others)
+
+        def is_free(side: int, call: Call) -> bool:
+            return call.layer in weighted[side] and call.layer not in partners[side]
+
         for keras in self.keras:
             made_of = self.origins(0, keras.name)
-            if keras.name in self.stages or not made_of:
+            if keras.name in self.stages or not made_of or taken(0, keras):
                 continue
             found = []
             # Of several in a row, the last is what the layer as a whole makes.
             for torch in reversed(self.torch):
-                if torch.name in self.partners or (torch.layer is not None and keras.layer is None and not torch.kind):
+                if torch.name in self.partners or taken(1, torch) or (is_free(0, keras) and is_free(1, torch)):
                     continue
                 if {self.partners.get(name, name) for name in self.origins(1, torch.name)} != made_of:
                     continue
@@ -244,6 +262,6 @@ def matched(
     matching.by_layers(pairing, alike_alone=True)
     matching.by_values()
     matching.by_layers(pairing, alike_alone=False)
-    matching.by_place()
+    matching.by_place(pairing)
     stages = [matching.stages[call.name] for call in calls[0] if call.name in matching.stages]
     return [replace(stage, inside=matching.inside(stage)) for stage in stages]
