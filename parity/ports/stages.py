@@ -161,21 +161,26 @@ class Matching:
             partners[0].setdefault(pair.keras, set()).add(pair.torch)
             partners[1].setdefault(pair.torch, set()).add(pair.keras)
 
-        def taken(side: int, call: Call) -> bool:
-            others = partners[side].get(call.layer or "", set()) if call.layer in weighted[side] else set()
-            return any((other, call.number) in made[1 - side] for other in others)
+        def taken(side: int, call: Call, other: Call) -> bool:
+            """Whether the weights are another layer's; a function may come after the partner, if it has no other."""
+            own = partners[side].get(call.layer or "", set()) if call.layer in weighted[side] else set()
+            if not any((partner, call.number) in made[1 - side] for partner in own):
+                return False
+            return other.layer in weighted[1 - side] or any(len(partners[1 - side][partner]) > 1 for partner in own)
 
         def is_free(side: int, call: Call) -> bool:
             return call.layer in weighted[side] and call.layer not in partners[side]
 
         for keras in self.keras:
             made_of = self.origins(0, keras.name)
-            if keras.name in self.stages or not made_of or taken(0, keras):
+            if keras.name in self.stages or not made_of:
                 continue
             found = []
             # Of several in a row, the last is what the layer as a whole makes.
             for torch in reversed(self.torch):
-                if torch.name in self.partners or taken(1, torch) or (is_free(0, keras) and is_free(1, torch)):
+                if torch.name in self.partners or (is_free(0, keras) and is_free(1, torch)):
+                    continue
+                if taken(0, keras, torch) or taken(1, torch, keras):
                     continue
                 if {self.partners.get(name, name) for name in self.origins(1, torch.name)} != made_of:
                     continue
