@@ -80,6 +80,20 @@ def test_names_tell_parallel_layers_apart_whatever_their_order():
     }
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (("dense_1", "dense_2", "dense_3"), ("es.0", "es.1", "es.2")),
+        (("dense", "dense_1", "dense_2"), ("fc1", "fc2", "fc3")),
+        (("tower_9", "tower_10", "tower_11"), ("t.9", "t.10", "t.11")),
+    ],
+)
+def test_numbers_tell_parallel_layers_apart_by_their_order(ours, theirs):
+    """One side counts from 0, the other from 1, or from some layer before."""
+    found = names(pair(attention(keras, ours), attention(torch, theirs[::-1])))
+    assert {pair for pair, rule in found.items() if rule == "names"} == set(zip(ours, theirs, strict=True))
+
+
 def test_parallel_layers_without_telling_names_stay_unpaired():
     found = pair(attention(keras, ("d_a", "d_b", "d_c")), attention(torch, ("one", "two", "three")))
     assert found.unpaired == {"keras": ("d_a", "d_b", "d_c"), "torch": ("one", "two", "three")}

@@ -103,7 +103,8 @@ class Side:
         """What is called that has no weights: the function's name, what it reads, what it makes."""
         found = [(called(tensor.rpartition("/")[2].partition("#")[0]), tuple(reads), (tensor,))
                  for tensor, reads in self.made_of.items()]  # fmt: skip
-        others = [(i.layer, ACTIVATIONS.get(i.layer.kind, i.layer.kind)) for i in self.weightless]
+        layers = [i.layer for i in self.weightless if not i.layer.weights]
+        others = [(layer, ACTIVATIONS.get(layer.kind, layer.kind)) for layer in layers]
         return found + [(called(name), tuple(layer.reads), tuple(layer.writes)) for layer, name in others]
 
     @cached_property

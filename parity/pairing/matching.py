@@ -51,6 +51,7 @@ class Matcher:
             self.single_between,
             self.by_activation,
             self.by_way,
+            self.by_surrounding_functions,
             self.by_names,
             self.by_chain,
             self.by_order,
@@ -136,9 +137,13 @@ class Matcher:
                         self.found[item.position] = Found(like[0], "structure")
         return len(self.found) > before
 
-    def by_surroundings(self) -> bool:
+    def by_surrounding_functions(self) -> bool:
+        """Rule 3: the same, if the functions that lie between are looked at, too."""
+        return self.by_surroundings(functions=True)
+
+    def by_surroundings(self, functions: bool = False) -> bool:
         """Rule 3: the only one of its group whose surroundings look so, in ever wider circles."""
-        for colours in surroundings(self.sides, self.partner_of(), self.fits):
+        for colours in surroundings(self.sides, self.partner_of(), self.fits, functions):
             before = len(self.found)
             for ours, theirs in list(self.whole()):
                 own, other = (

@@ -44,7 +44,8 @@ class Pairing:
 
     `unpaired` are paths of layers with weights that have no partner. Among them are the `ambiguous`, Keras's that
     fit as many of torch with nothing that tells these apart, and those of `two_sizes`: Keras's path, torch's, and both
-    sizes in words. `ignored` are those that the user's map leaves out.
+    sizes in words. `ignored` are those that the user's map leaves out. `undecided` are groups of paths, Keras's and
+    torch's, any of which fit: the ambiguous, and those that are paired by a guess.
     """
 
     keras: Model
@@ -53,6 +54,7 @@ class Pairing:
     unpaired: Mapping[Side, tuple[str, ...]] = field(default_factory=lambda: {"keras": (), "torch": ()})
     ignored: tuple[str, ...] = ()
     ambiguous: tuple[str, ...] = ()
+    undecided: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
     two_sizes: tuple[tuple[str, str, str], ...] = ()
     messages: tuple[str, ...] = ()
     given: PairingMap = field(default_factory=PairingMap)

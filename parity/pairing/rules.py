@@ -65,6 +65,7 @@ def pair(
         {"keras": unpaired[0], "torch": unpaired[1]},
         given.ignore,
         tuple(item.path for ours, _ in even_groups(matcher) for item in ours),
+        tuple(undecided(matcher)),
         tuple((k.path, t.path, f"{sized(k)} in Keras, {sized(t)} in torch") for k, t in of_two_sizes(matcher)),
         (),
         given,
@@ -74,6 +75,19 @@ def pair(
     return replace(
         found, messages=tuple(messages(found, matcher, keras_values is not None and torch_values is not None))
     )
+
+
+def undecided(matcher: Matcher) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The groups of two and more whose members all fit one another: those that stayed unpaired, and guesses."""
+    groups: dict[frozenset[int], tuple[list[Item], list[Item]]] = {}
+    for position, found in sorted(matcher.found.items()):
+        if found.guess:
+            ours, theirs = groups.setdefault(matcher.fits[position], ([], []))
+            ours.append(matcher.sides[0].items[position])
+            theirs.append(found.torch)
+    for ours, theirs in [*even_groups(matcher), *groups.values()]:
+        if len(ours) > 1 and all(matcher.fit(k, t) for k in ours for t in theirs):
+            yield tuple(item.path for item in ours), tuple(item.path for item in theirs)
 
 
 def sized(item: Item) -> str:

@@ -14,11 +14,21 @@ ROUNDS = 12
 Colours = tuple[Mapping[int, Hashable], Mapping[int, Hashable]]
 
 
-def surroundings(sides: tuple[Side, Side], pairs: Mapping[int, int], fits: Fits) -> Iterator[Colours]:
-    """The colours of both sides' items with weights, by position, after each round; none where no flow is known."""
+def surroundings(
+    sides: tuple[Side, Side], pairs: Mapping[int, int], fits: Fits, functions: bool = False
+) -> Iterator[Colours]:
+    """The colours of both sides' items with weights, by position, after each round; none where no flow is known.
+
+    With `functions` a colour says, too, through which functions what an item gives goes on.
+    """
     if not all(any(sources for sources in side.before.values()) for side in sides):
         return
     colours = first(sides, pairs, fits)
+    if functions:
+        colours = tuple(  # type: ignore[assignment]
+            {position: (colour, side.way[position]) for position, colour in own.items()}
+            for side, own in zip(sides, colours, strict=True)
+        )
     for _ in range(ROUNDS):
         wider = widened(sides[0], colours[0]), widened(sides[1], colours[1])
         numbers: dict[Hashable, int] = {}

@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,19 +15,21 @@ from parity.errors import IncomparableError, UsageError
 from parity.models.described import Side as Framework
 from parity.page import PAGE
 from parity.pairing.given import from_toml, to_toml
-from parity.pairing.pairs import Pairing, PairingMap
+from parity.pairing.messages import quoted
+from parity.pairing.pairs import Pairing
 from parity.pairing.proof import proven
 from parity.pairing.rules import pair
 from parity.pairing.transfer import moved
 from parity.pairing.tying import with_flattening
 from parity.ports import batch, recording, saving
 from parity.ports.arrays import Arrays, load_arrays, save_arrays
+from parity.ports.assignments import assignments, can_be_tried
 from parity.ports.batch import Batch
 from parity.ports.findings import Finding
 from parity.ports.generic import generic
 from parity.ports.job import ForceJob, InputsJob, OpenJob, PortJob, RecordJob
 from parity.ports.judge import Judge, Side
-from parity.ports.levels import alone, doubted, judge_of, judged, to_force, with_every_stage
+from parity.ports.levels import DOUBT, alone, doubted, judge_of, judged, to_force, with_every_stage
 from parity.ports.recording import Opened
 from parity.ports.report import Report
 from parity.ports.saving import Saving
@@ -106,6 +109,10 @@ class Check:
     start: dict[Framework, Arrays] = field(default_factory=dict)
     frozen: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    # Lines of a map that are added to the user's; whether this only tries them; whether all were tried in vain.
+    assigned: str = ""
+    is_trial: bool = False
+    is_settled: bool = False
 
     def live(self) -> list[Framework]:
         """The sides that are run here."""
@@ -131,8 +138,10 @@ class Check:
         proofs = proven(pairing, self.start["keras"], self.start["torch"])
         judge = judge_of(sides["keras"], sides["torch"], pairing)
         findings = [unloaded(finding, untouched, self.start["torch"]) for finding in judged(judge, proofs)]
-        findings = [*doubted(findings, judge), *self.uncovered(pairing, findings)]
+        findings = [*doubted(findings, judge, self.is_settled), *self.uncovered(pairing, findings)]
         report = Report(sides["keras"], sides["torch"], pairing, tuple(findings), tuple(self.notes), self.out)
+        if self.is_trial:
+            return report
         report = replace(report, strict=self.request.strict, always=self.request.notes)
         if any(finding.result == "failed" and finding.level == "forward" for finding in findings):
             report = replace(report, alone=tuple(self.alone(with_every_stage(judge, findings))))
@@ -190,13 +199,13 @@ class Check:
 
     def paired(self) -> Pairing:
         """Which layer is which."""
-        given = PairingMap()
+        text = ""
         if self.request.map is not None:
             try:
                 text = self.request.map.read_text()
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"{self.request.map} cannot be read: {error}") from error
-            given = from_toml(text, str(self.request.map))
+        given = from_toml(self.assigned + text, str(self.request.map))
         models = self.opened["keras"], self.opened["torch"]
         made = [
             {call.name: call.reads for call in opened.calls if call.layer is None or call.number} for opened in models
@@ -316,8 +325,26 @@ def placed(pairing: Pairing, side: Framework, path: str) -> str:
 
 
 def checked(request: Request, workers: Workers, out: Path) -> Report:
-    """Carry out a request with live workers, below the folder `out`."""
-    return Check(request, workers, out).run()
+    """Carry out a request with live workers, below the folder `out`.
+
+    Layers that nothing tells apart are paired in every way, until one makes both models agree.
+    """
+    check = Check(request, workers, out)
+    report = check.run()
+    moves = len(check.live()) == len(KINDS) and check.weights() in KINDS
+    if report or not moves or not can_be_tried(report.pairing):
+        return report
+    for number, assigned in enumerate(assignments(report.pairing), 1):
+        with tempfile.TemporaryDirectory() as folder:
+            trial = Check(request, workers, Path(folder), assigned=assigned, is_trial=True).run()
+        if trial:
+            names = quoted([name for ours, _ in report.pairing.undecided for name in ours])
+            note = f"which partners {names} have was found by trying: with these, way {number}, every number agrees"
+            return Check(request, workers, out, assigned=assigned, notes=[note]).run()
+    if any(finding.reason == DOUBT for finding in report.findings) and not report.pairing.ambiguous:
+        note = "no way to pair layers that nothing tells apart makes both models agree"
+        return Check(request, workers, out, notes=[note], is_settled=True).run()
+    return report
 
 
 def record_side(

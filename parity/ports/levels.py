@@ -67,12 +67,14 @@ def judged(judge: Judge, proofs: Sequence[Proof]) -> list[Finding]:
     return found
 
 
-def doubted(findings: Sequence[Finding], judge: Judge) -> list[Finding]:
+def doubted(findings: Sequence[Finding], judge: Judge, is_settled: bool = False) -> list[Finding]:
     """Findings without the failures of what comes after layers that could not be told apart.
 
-    Their weights were not moved, so that results differ whether or not the models do. What fails before them fails.
+    Their weights were not moved, or by a guess, so that results differ whether or not the models do. What fails before
+    them fails; and where every way was tried (`is_settled`), so does what comes after a guess.
     """
-    ambiguous = {path.partition(":")[0] for path in judge.pairing.ambiguous}
+    paths = judge.pairing.ambiguous if is_settled else [p for ours, _ in judge.pairing.undecided for p in ours]
+    ambiguous = {path.partition(":")[0] for path in paths}
     order = [call.name for call in judge.keras.recorded.calls["eval"] if call.layer in ambiguous]
     if not order:
         return list(findings)

@@ -40,6 +40,14 @@ def keras_layer(kind: str) -> Row:
     return lambda layer: [keras_cell(kind, layer.settings.get("reset_after", True))]
 
 
+def of_cell(layer: Layer) -> Iterator[Reading]:
+    """A layer that runs one of Keras's own cells; of another one, or of several, nothing is known."""
+    cell = layer.settings.get("cell") or {}
+    kind = str(cell.get("class_name", "")).removesuffix("Cell")
+    if kind in FORMS:
+        yield keras_cell(kind, cell["config"].get("reset_after", True))
+
+
 def bidirectional(layer: Layer) -> Iterator[Reading]:
     """Two layers; the roles of their weights begin with the direction."""
     for direction, name in (("forward", "layer"), ("backward", "backward_layer")):
@@ -79,6 +87,7 @@ def torch_layer(form: str) -> Row:
 KERAS: dict[str, Row] = {
     **{kind: keras_layer(kind) for kind in FORMS},
     **{f"{kind}Cell": keras_layer(kind) for kind in FORMS},
+    "RNN": of_cell,
     "Bidirectional": bidirectional,
 }
 TORCH: dict[str, Row] = {
