@@ -9,7 +9,6 @@ from parity.models.described import Layer, Model, Weight
 from parity.pairing.pairs import Pairing
 from parity.ports.assignments import MOST, assignments, can_be_tried
 
-
 ALWAYS = {"stacked", "attention", "queries"}
 
 

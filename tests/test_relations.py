@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from parity.diagnosis.account import told
-from parity.diagnosis.relations import BEFORE, relation
+from parity.diagnosis.relations import BEFORE, UNMOVED, relation
 
 NUMBERS = np.random.default_rng(0)
 X = NUMBERS.normal(size=(100, 32))
@@ -90,9 +90,10 @@ def test_a_part_without_a_relation_is_named():
 
 
 def test_what_nothing_was_done_to_is_told_so_also_where_it_was_zero():
-    kept = relation(X, 0 * X, np.full(X.shape, ALLOWED), ("sample", "unit"), {BEFORE: 0 * X})
-    assert kept is not None
-    assert kept.says == f"the same as {BEFORE}"
+    for name, said in ((UNMOVED, f"the same as {UNMOVED}"), (BEFORE, "zero")):
+        kept = relation(X, 0 * X, np.full(X.shape, ALLOWED), ("sample", "unit"), {name: 0 * X})
+        assert kept is not None
+        assert kept.says == said
 
 
 def test_one_number_proves_nothing():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from parity.diagnosis import mistakes, updates
 from parity.diagnosis.asked import Tensors
 from parity.diagnosis.expected import Given, stage
-from parity.diagnosis.relations import BEFORE, relation
+from parity.diagnosis.relations import BEFORE, UNMOVED, relation
 from parity.diagnosis.suppositions import Seen, Supposition, held_true
 from parity.diagnosis.transforms import listed
 from parity.experiment.optimizers import LBFGS
@@ -243,7 +243,7 @@ def around(given: Given, name: str) -> dict[str, Array]:
     nodes = [node.name for node in given.identity.model]
     found: dict[str, Array] = {}
     if name in state:
-        found[BEFORE] = state[name]
+        found[UNMOVED if group == "weights" else BEFORE] = state[name]
     if group == "outputs" and rest in nodes:
         found |= {"its input": given.input_of(rest)}
         if f"weights/{rest}/bias" in state:

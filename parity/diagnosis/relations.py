@@ -24,8 +24,9 @@ NAMED = 3
 LARGEST_DENOMINATOR = 1000
 # Two factors that differ by less, of themselves, are one.
 SAME = 1e-6
-# How a tensor's value in the state before the step is called.
+# How a tensor's value in the state before the step is called, and a weight's own.
 BEFORE = "what it was before the step"
+UNMOVED = "what it was before the step: it did not move"
 FORMATS = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 
@@ -179,11 +180,11 @@ def indices(places: Array) -> str:
 def simple(two: Two) -> Iterator[tuple[str, Array]]:
     """What y may be of x, in words, the simplest first."""
     x, w = two.x, two.weight
-    # What nothing was done to is told so, also where it was zero.
-    same = [(f"the same as {name}", other) for name, other in two.others.items()]
-    yield from (entry for entry in same if entry[0].endswith(BEFORE))
+    # A weight that nothing was done to is told so, also where it was zero.
+    same = [(name, other) for name, other in two.others.items()]
+    yield from ((f"the same as {name}", other) for name, other in same if name == UNMOVED)
     yield "zero", np.zeros_like(x)
-    yield from (entry for entry in same if not entry[0].endswith(BEFORE))
+    yield from ((f"the same as {name}", other) for name, other in same if name != UNMOVED)
     for name, z in rounded(two):
         yield f"rounded through {name}", z
     if x.size > 1 and x.any():
