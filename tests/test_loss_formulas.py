@@ -59,7 +59,7 @@ def test_roots_sums_of_rows_and_two_terms(code):
     "code",
     ["(outputs - targets).abs().pow(3).mean()", "(outputs - targets - 0.1).square().mean()",
      "((outputs - targets).square() * torch.linspace(0, 2, 16)[:, None]).mean()", "(outputs - targets).square().max()",
-     "(outputs * 1.001 - targets).square().mean()"],
+     "(outputs * 1.001 - targets).square().mean()", "(1 + (outputs - targets).square().mean()).log()"],
 )  # fmt: skip
 def test_of_another_loss_nothing_is_told(code):
     outputs, targets = given(4)

@@ -153,10 +153,14 @@ def build():
 )
 
 
-def test_layers_that_nothing_tells_apart_accuse_nobody(own_workers, tmp_path):
-    """Their weights are not moved, so what comes after them proves nothing, until a map says which is which."""
+def test_layers_that_nothing_tells_apart_accuse_nobody(own_workers, tmp_path, monkeypatch):
+    """Where they are too many to be tried, what comes after them proves nothing, until a map says which is which."""
     pair = Pair(*TWINS, data(REALS.format(4), TARGET), (), optimizer=None)
     paths = pair.write(tmp_path / "pair")
+    tried = checked(request(paths), own_workers, tmp_path / "tried")
+    assert tried.verdict == "parity", str(tried)
+    assert 'which partners "dense_1" and "dense_2" have was found by trying' in str(tried)
+    monkeypatch.setattr("parity.ports.check.can_be_tried", lambda pairing: False)
     report = checked(request(paths), own_workers, tmp_path / "one")
     assert report.verdict == "insufficient", str(report)
     assert str(report).startswith("insufficient: results differ, but it is not known which layer is which\n")

@@ -118,9 +118,10 @@ def formula(outputs: Array, targets: Array, value: Value) -> str | None:
         if values.mean() > 0 and amounts(np.sqrt(values.mean())):
             return f"{code}.mean().sqrt()"
     for code, values, factor in fitting:
-        # What no gradient sees.
-        rest = float(value.loss) - factor * values.sum()
-        return joined(f"{rest:.9g}", reduced(code, factor, values, outputs))
+        written = reduced(code, factor, values, outputs)
+        # What no gradient sees; a function of the whole, as a logarithm, would have such a gradient with some factor.
+        if written.removeprefix("-").startswith(code):
+            return joined(f"{float(value.loss) - factor * values.sum():.9g}", written)
     for (code, values, by), (other, others, beside) in combinations(known, 2):
         factors, *_ = np.linalg.lstsq(np.stack([by.ravel(), beside.ravel()], 1), gradient.ravel(), rcond=None)
         one, two = (float(factor) for factor in factors)
