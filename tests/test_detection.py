@@ -357,14 +357,16 @@ def test_the_command():
     assert "Not recorded: none." in done.stdout
 
 
-@pytest.mark.ci
 @pytest.mark.parametrize(
     ("names", "side"),
     [
         # What a side counts of its own predictions tells, whatever else is off.
-        (("accuracy leaves out ten samples", "an input is rounded through float32"), "tf"),
+        pytest.param(("accuracy leaves out ten samples", "an input is rounded through float32"), "tf", marks=pytest.mark.ci),
         # In pre-training: a weight that was zero and stays so, and a loop that does more than its step.
-        (("the visible bias is not updated", "kernels are shrunk in the loop of pre-training"), "tf"),
+        pytest.param(
+            ("the visible bias is not updated", "kernels are shrunk in the loop of pre-training"), "tf",
+            marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_two_faults_at_once_are_both_told(names, side, tmp_path):

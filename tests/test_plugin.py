@@ -74,7 +74,7 @@ def test_from_a_pair_to_a_golden_that_finds_drift(project):
     assert "2 failed" in done.stdout
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_an_update_says_what_moved_and_takes_no_wrong_port(project):
     folder, torch = project
     assert suite(folder, "--parity-update").returncode == 0

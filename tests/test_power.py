@@ -193,7 +193,7 @@ def test_the_tables_and_the_exit_status():
     assert "Every visible fault is found." in [*power.summary(plants[:2])]
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_the_command(tmp_path):
     """Two faults, each in an experiment of its own."""
     command = [sys.executable, "-m", "benchmarks.detection", "--random", "2", "--seed", "3", "--jobs", "1"]

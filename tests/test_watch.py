@@ -31,7 +31,7 @@ def test_every_step_of_both_runs_is_the_replayed_one(clean_pair):
         pytest.param(shortened("xor_sigmoid", 60), id="sigmoid"),
         pytest.param(shortened("mnist_tokens", 25), id="tokens"),
         pytest.param(shortened("mnist_batchnorm", 25, dtype="float64"), id="float64"),
-        pytest.param(shortened("mnist_dropout", 15), id="dropout", marks=pytest.mark.ci),
+        pytest.param(shortened("mnist_dropout", 15), id="dropout", marks=pytest.mark.slow),
     ],
 )
 def test_the_replay_rounds_as_the_loop_does(experiment, record_pair, tmp_path):
