@@ -361,7 +361,9 @@ def test_the_command():
     ("names", "side"),
     [
         # What a side counts of its own predictions tells, whatever else is off.
-        pytest.param(("accuracy leaves out ten samples", "an input is rounded through float32"), "tf", marks=pytest.mark.ci),
+        pytest.param(
+            ("accuracy leaves out ten samples", "an input is rounded through float32"), "tf", marks=pytest.mark.ci
+        ),
         # In pre-training: a weight that was zero and stays so, and a loop that does more than its step.
         pytest.param(
             ("the visible bias is not updated", "kernels are shrunk in the loop of pre-training"), "tf",
