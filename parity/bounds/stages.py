@@ -173,10 +173,16 @@ def at_least(scale: Array, u: float) -> Array:
     return np.maximum(scale, smallest_normal(u))
 
 
+def taken_gradient(identity: Identity, weight: str) -> str:
+    """What the gradient of a weight that the optimizer takes is recorded as."""
+    return f"{'gradients' if identity.clipping is None else 'clipped'}/{weight}"
+
+
 def gradients(identity: Identity, recorded: Arrays, clipped: bool = False) -> dict[str, Array]:
     """Each weight's recorded gradient by its name; with `clipped`, as the optimizer takes it."""
-    group = "clipped" if clipped and identity.clipping is not None else "gradients"
-    return {name: recorded[f"{group}/{name}"] for name in identity.weights}
+    return {
+        name: recorded[taken_gradient(identity, name) if clipped else f"gradients/{name}"] for name in identity.weights
+    }
 
 
 def clipping_scales(identity: Identity, realisation: Realisation, recorded: Arrays, u: float) -> dict[str, Array]:

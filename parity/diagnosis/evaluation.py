@@ -43,7 +43,8 @@ def findings(a: Recording, b: Recording, failed: Sequence[Check], ask: Sides) ->
     if not numbers:
         return []
     said = tuple(dict.fromkeys(of_number(a, b, check) for check in numbers))
-    return [Finding(f"loop, {numbers[0].place}", described=said, beside="outputs in eval mode are the same")]
+    beside = None if apart else "outputs in eval mode are the same"
+    return [Finding(f"loop, {numbers[0].place}", described=said, beside=beside)]
 
 
 def of_outputs(

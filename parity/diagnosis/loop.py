@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parity.bounds.stages import taken_gradient
 from parity.bounds.whole_step import BOTH
 from parity.diagnosis import updates
 from parity.diagnosis.account import axes, of_optimizer, related, simplest
@@ -140,7 +141,7 @@ def of_gradients(given: Given, whole: Arrays, looped: Arrays, allowed: Arrays, l
     found: dict[str, list[str]] = {}
     for weight in given.identity.weights:
         taken = taken_by(given.identity, given.state, looped, weight, allowed)
-        name = f"gradients/{weight}" if given.identity.clipping is None else f"clipped/{weight}"
+        name = taken_gradient(given.identity, weight)
         if taken is not None and name in whole:
             others = {"the weight": given.state[f"weights/{weight}"]}
             if name.startswith("clipped"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from parity.bounds.clipping import norms
+from parity.bounds.clipping import factor, norms
 from parity.bounds.stages import gradients
 from parity.diagnosis.asked import Sides
 from parity.diagnosis.value import Cause, Residual, chosen
@@ -31,8 +31,6 @@ from parity.verdict.checks import Check
 
 # Values by the names of fields of `Realisation`.
 Choices = dict[str, Any]
-# What is added to a norm is a millionth, and changes nothing of what is so far within the limit.
-REACHED = 0.99
 # Replays by torch cost least: nothing is compiled.
 ORDER: tuple[Framework, ...] = ("torch", "tf")
 
@@ -136,7 +134,8 @@ def search(
         ]
 
     while (stage := first_failed(stages, left)) is not None:
-        fields = [f for f in candidates(stage.name, side, owner) if f not in choices and matters(f, stage.step, owner)]
+        known = [field for field in candidates(stage.name, side, owner) if field not in choices]
+        fields = [field for field in known if matters(field, side, owner, stage.step)]
         extended = smallest(choices, fields, stage, side, left, replayed)
         if extended is None:
             left[stage.name] = stage, tuple(fields)
@@ -191,13 +190,15 @@ def acts_in(field: str, stage: str, identity: Identity, realisation: Realisation
     return functions.get(stage.split()[-1]) in readers
 
 
-def matters(field: str, step: int, owner: Recording) -> bool:
-    """Whether a choice can make a difference at a checkpoint: nothing is added to the norm of what is not clipped."""
-    identity = owner.manifest.identity
+def matters(field: str, side: Recording, owner: Recording, step: int) -> bool:
+    """Whether a choice makes a difference at a checkpoint: what is added to the norm does where that clips."""
+    identity, ours = owner.manifest.identity, side.manifest.realisation
     if field != "clip_epsilon" or identity.clipping is None:
         return True
-    reached = norms(identity.clipping, gradients(identity, owner.checkpoint(step)[1]))
-    return max(reached.values()) > REACHED * identity.clipping.limit
+    changes: Choices = {field: other_value(field, ours)}
+    ways = ours, replace(ours, **changes)
+    reached = norms(identity.clipping, gradients(identity, owner.checkpoint(step)[1])).values()
+    return any(len({factor(identity.clipping, way, norm) for way in ways}) > 1 for norm in reached)
 
 
 def other_value(field: str, realisation: Realisation) -> str:

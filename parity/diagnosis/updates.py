@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parity.bounds.stages import gradients
+from parity.bounds.stages import gradients, taken_gradient
 from parity.diagnosis.expected import Given
 from parity.diagnosis.suppositions import Arrays, Supposition, all_of, changed, instead, numbers_of, with_state
 from parity.experiment.optimizers import HISTORIES, LBFGS, SGD, Moments, Optimizer
@@ -106,8 +106,7 @@ def each(names: list[str], change: Callable[[Array], Array]) -> Callable[[Given,
 def times(given: Given, factor: float, clipped: bool = True) -> Given:
     """With the gradients that the optimizer takes times a factor, clipped or not."""
     taken = gradients(given.identity, given.recorded, clipped)
-    group = "gradients" if given.identity.clipping is None else "clipped"
-    recorded = {**given.recorded, **{f"{group}/{name}": factor * g for name, g in taken.items()}}
+    recorded = {**given.recorded, **{taken_gradient(given.identity, name): factor * g for name, g in taken.items()}}
     return replace(given, recorded=recorded)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.bounds.measure import Tolerance
-from parity.bounds.stages import gradients
+from parity.bounds.stages import gradients, taken_gradient
 from parity.bounds.whole_step import followed
 from parity.experiment import randomness
 from parity.experiment.optimizers import Rprop
@@ -81,8 +81,7 @@ def passed_on(replayer: Replayer, state: Arrays, whole: Mapping[Dtype, Arrays]) 
     if replayer.job.phase != "training":
         # Pre-training adds what it computes, and divides by nothing.
         return {}
-    taken = "gradients" if identity.clipping is None else "clipped"
-    if not all(f"{taken}/{name}" in whole[dtype] for dtype in whole for name in identity.weights):
+    if not all(taken_gradient(identity, name) in arrays for arrays in whole.values() for name in identity.weights):
         # A step that gives no gradient of a weight is told by its own check.
         return {}
     ours, theirs = (gradients(identity, whole[dtype], clipped=True) for dtype in ("float32", "float64"))
