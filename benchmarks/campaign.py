@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.causes import diagnosed
-from benchmarks.families import family
+from benchmarks.families import EPOCH, family
 from benchmarks.faults import FAULTS, Fault
 from benchmarks.judged import Judgement, jobs, judged, tidy
 from benchmarks.kept import Kept, as_content
@@ -33,8 +33,6 @@ DIGITS, XOR = 400, 1000
 LENGTHS = {"mnist_rbm": 200, "xor_tanh": XOR, "xor_leaky_relu": XOR, "xor_lbfgs": 100}
 SHORT = {"xor_tanh": 200, "xor_leaky_relu": 200}
 REDUCED_DIGITS = 60
-# Steps of an epoch of the embedded digits.
-EPOCH = 40
 # A framework keeps some of what it compiled: its process serves so many times, and another one goes on.
 SERVICES = 20
 # A hanging job ends after so many seconds.
@@ -264,8 +262,7 @@ def content(row: Row) -> dict[str, Any]:
         "rules": sorted(row.judgement.rules),
     }  # fmt: skip
     rest = {"visible": row.visible, "shown": row.shown, "causes": sorted(row.causes), "told": row.told}
-    rest["epochs"] = row.epochs
-    return {**judgement, **rest}
+    return {**judgement, **rest, "epochs": row.epochs}
 
 
 def of_content(planting: Planting, found: Mapping[str, Any]) -> Row:
@@ -273,7 +270,7 @@ def of_content(planting: Planting, found: Mapping[str, Any]) -> Row:
     first = () if found["first"] is None else (Check(**found["first"]),)
     judgement = Judgement(Verdict(found["verdict"], first), frozenset(found["rules"]))
     causes, told = frozenset(found["causes"]), tuple(found["told"])
-    rest = {"shown": found["shown"], "epochs": found.get("epochs", 1)}
+    rest = {"shown": found["shown"], "epochs": found["epochs"]}
     return Row(planting, found["visible"], judgement, causes=causes, told=told, **rest)
 
 

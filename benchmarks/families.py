@@ -15,6 +15,9 @@ from parity.experiment.optimizers import OPTIMIZERS, Clipping
 from parity.experiment.requested import COSTS, chosen_optimizer, initializer, with_activation
 from parity.experiment.spec import Experiment, Pretraining
 
+# Steps of an epoch of the embedded digits, in batches of 100.
+EPOCH = 40
+
 
 def shortened(name: str, steps: int, **changes: Any) -> Experiment:
     """An experiment cut to so many steps, with other fields of its identity changed."""
@@ -63,8 +66,8 @@ def dropout(steps: int) -> Experiment:
 
 
 def rbm(steps: int) -> Experiment:
-    """Pre-training of as many steps for either layer, a whole number of epochs of 40, and as many of training."""
-    return pretrained(steps, max(1, steps // 40))
+    """Pre-training of as many steps for either layer, a whole number of epochs, and as many of training."""
+    return pretrained(steps, max(1, steps // EPOCH))
 
 
 FAMILIES: dict[str, Callable[[int], Experiment]] = {

@@ -29,8 +29,6 @@ nb_execution_mode = "off"
 default_role = "code"
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
-# Types of numpy and of the standard library are on sites of their own.
-nitpicky = False
 # Blocks without a language are what a terminal shows.
 highlight_language = "text"
 html_static_path = ["_static"]

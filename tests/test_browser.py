@@ -81,6 +81,7 @@ def opened(browser):
     assert [said for said in noted if not said.startswith(("file:", "data:"))] == []
 
 
+UNFOLD = "document.querySelectorAll('details').forEach(part => { part.open = true })"
 # How far what is to be read sticks out of the window, and out of whatever hides what sticks out.
 CUT = """() => {
     const root = document.documentElement, hidden = [...document.querySelectorAll("*")].filter(element => {
@@ -98,8 +99,7 @@ def test_nothing_is_cut_or_asked_for(name, pages, opened):
         for scheme in ("light", "dark"):
             page = opened(pages[name], width, scheme)
             assert page.evaluate(CUT) == [0, []], (width, scheme)
-            # What a click opens, and what is printed.
-            page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
+            page.evaluate(UNFOLD)
             assert page.evaluate(CUT) == [0, []], (width, scheme, "open")
 
 
@@ -119,7 +119,7 @@ def test_axe_finds_nothing(name, pages, opened):
     for scheme in ("light", "dark"):
         # The page's own policy lets no script in, axe's neither.
         page = opened(pages[name], 1200, scheme, bypass_csp=True)
-        page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
+        page.evaluate(UNFOLD)
         found = Axe().run(page).response
         assert found["passes"]
         assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []

@@ -1,6 +1,7 @@
 """What a loss computes, told by its value and its gradient alone: which formula, and how it is reduced."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parity.causes.cause import Cause
-from parity.causes.losses import Places, Value, made
+from parity.causes.losses import ALIKE, Places, Value, made
 from parity.causes.rules import close
 
 Array = NDArray[np.float64]
@@ -18,7 +19,7 @@ Formula = Callable[[Complex, NDArray[Any]], Complex]
 CONFIRMED = "value and gradient of each side's loss are those of its formula, every number"
 # The step of a derivative by a complex number, which no digit is lost in (Squire and Trapp, SIAM Review 40, 1998).
 STEP = 1e-100
-# Columns of a row beyond which its gradient would cost too much.
+# Rows, or columns, beyond which the gradient of a function of whole rows would cost too much.
 WIDEST = 64
 
 
@@ -82,17 +83,17 @@ BY_ROW: Mapping[str, Formula] = {
 def evaluated(outputs: Array, targets: Array) -> Iterator[tuple[str, Array, Array]]:
     """Each formula that has numbers here: how it is written, its values, its sum's gradient by the results."""
     with np.errstate(all="ignore"):
-        for code, formula in BY_ELEMENT.items():
-            found = formula(outputs + 1j * STEP, targets)
+        for code, function in BY_ELEMENT.items():
+            found = function(outputs + 1j * STEP, targets)
             yield code, found.real, found.imag / STEP
-        if outputs.ndim == 2 and max(outputs.shape[0], outputs.shape[1]) <= WIDEST:
-            for code, formula in BY_ROW.items():
+        if outputs.ndim == 2 and max(outputs.shape) <= WIDEST:
+            for code, function in BY_ROW.items():
                 gradient = np.zeros(outputs.shape)
                 for place in np.ndindex(outputs.shape):
                     moved = outputs.astype(np.complex128)
                     moved[place] += 1j * STEP
-                    gradient[place] = formula(moved, targets).imag.sum() / STEP
-                yield code, formula(outputs.astype(np.complex128), targets).real, gradient
+                    gradient[place] = function(moved, targets).imag.sum() / STEP
+                yield code, function(outputs.astype(np.complex128), targets).real, gradient
 
 
 def formula(outputs: Array, targets: Array, value: Value) -> str | None:
@@ -143,7 +144,7 @@ def reduced(code: str, factor: float, values: Array, outputs: Array) -> str:
     if values.shape == outputs.shape and outputs.ndim > 1:
         ways[f"{code}.sum(-1).mean()"] = outputs.shape[-1] / values.size
     for written, share in ways.items():
-        if abs(size / share - 1) < 1e-9:
+        if abs(size / share - 1) < ALIKE:
             return sign + written
     return f"{sign}{size * values.size:.9g} * {code}.mean()"
 
@@ -161,4 +162,4 @@ def another(outputs: Array, targets: Array, keras: Value, torch: Value, places: 
     if ours is None or theirs is None or ours == theirs:
         return None
     cause = made("another_loss", f"Keras's loss is {ours}, torch's {theirs}", ours, places)
-    return Cause(**{**vars(cause), "confirmed": CONFIRMED})
+    return replace(cause, confirmed=CONFIRMED)

@@ -35,9 +35,8 @@ class Item:
         return f"{layer}:{self.name}" if self.name else layer
 
 
-# Layers without weights that go by another name than their function; functions of Keras's that torch calls otherwise.
-ACTIVATIONS = {"LogSoftmax": "log_softmax", "Swish": "silu"}
-FUNCTIONS = {"exponential": "exp", "swish": "silu"}
+# Functions, and layers without weights, that go by another name than torch's function.
+FUNCTIONS = {"logsoftmax": "log_softmax", "exponential": "exp", "swish": "silu"}
 # Functions that both frameworks have as one call.
 NONLINEAR = {
     "softmax", "log_softmax", "sigmoid", "tanh", "relu", "gelu", "silu", "elu", "selu", "softplus", "exp", "leaky_relu",
@@ -103,9 +102,17 @@ class Side:
         """What is called that has no weights: the function's name, what it reads, what it makes."""
         found = [(called(tensor.rpartition("/")[2].partition("#")[0]), tuple(reads), (tensor,))
                  for tensor, reads in self.made_of.items()]  # fmt: skip
-        layers = [i.layer for i in self.weightless if not i.layer.weights]
-        others = [(layer, ACTIVATIONS.get(layer.kind, layer.kind)) for layer in layers]
-        return found + [(called(name), tuple(layer.reads), tuple(layer.writes)) for layer, name in others]
+        layers = [item.layer for item in self.weightless if not item.layer.weights]
+        return found + [(called(layer.kind), tuple(layer.reads), tuple(layer.writes)) for layer in layers]
+
+    @cached_property
+    def takers(self) -> dict[str, list[tuple[str, int, tuple[str, ...]]]]:
+        """For each tensor the functions that read it: the function's name, as which argument, what it makes."""
+        found: dict[str, list[tuple[str, int, tuple[str, ...]]]] = {}
+        for name, reads, made in self.functions:
+            for position, tensor in enumerate(reads):
+                found.setdefault(tensor, []).append((name, position, made))
+        return found
 
     @cached_property
     def way(self) -> dict[int, tuple[str, ...]]:
@@ -120,11 +127,9 @@ class Side:
             if tensor in seen:
                 continue
             seen.add(tensor)
-            for name, reads, made in self.functions:
-                if tensor not in reads:
-                    continue
+            for name, position, made in self.takers.get(tensor, ()):
                 found |= {name} & NONLINEAR
-                found |= {"softmax"} if name == ATTENTION and reads.index(tensor) < VALUES else set()
+                found |= {"softmax"} if name == ATTENTION and position < VALUES else set()
                 waiting += made
         return found
 

@@ -1,9 +1,10 @@
 """Which layers correspond by what they are and where they stand: rules 3 and 4 of pairing.
 
 Layers that fit one another and stand between the same pairs form a group. A group of one on each side is a pair. In a
-larger one, what its members read and who reads them tells them apart, then what is applied to what they give, then
-their names; then their order, if what the one gives reaches the next. Where all of that fails, order alone is a guess,
-which is said; and layers that read the same tensor, as queries, keys and values do, have no order: they stay unpaired.
+larger one, what its members read and who reads them tells them apart, then what is applied to what they give, alone or
+on the way to the next weights, then their names; then their order, if what the one gives reaches the next. Where all of
+that fails, order alone is a guess, which is said; and layers that read the same tensor, as queries, keys and values do,
+have no order: they stay unpaired.
 """
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -162,22 +163,25 @@ class Matcher:
 
     def by_activation(self) -> bool:
         """Rule 3: what is applied to what they give is one member's alone, on both sides alike."""
-        return self.by_functions([side.applied for side in self.sides])
+        return self.by_functions([side.applied for side in self.sides], needed=True)
 
     def by_way(self) -> bool:
         """Rule 3: what they give goes through functions on its way to the next weights that no other member's does."""
-        return self.by_functions([side.way for side in self.sides], named=False)
+        return self.by_functions([side.way for side in self.sides], needed=False)
 
-    def by_functions(self, of_side: Sequence[Mapping[int, tuple[str, ...]]], named: bool = True) -> bool:
-        """Pair those members of a group whose functions are one member's alone, on both sides; if `named`, some."""
+    def by_functions(self, of_side: Sequence[Mapping[int, tuple[str, ...]]], needed: bool) -> bool:
+        """Pair those members of a group whose functions are one member's alone, on both sides.
+
+        Where some are `needed`, having none tells nothing; where not, all members' have to be the same on both sides.
+        """
         before = len(self.found)
         for group in [*self.even(), *(group for group in self.whole() if len(group[0]) == len(group[1]))]:
             own, other = ([names[item.position] for item in items] for names, items in zip(of_side, group, strict=True))
-            if sorted(own) != sorted(other) and not named:
+            if not needed and sorted(own) != sorted(other):
                 continue
             for item, name in zip(group[0], own, strict=True):
                 free = self.free()
-                if (name or not named) and own.count(name) == other.count(name) == 1:
+                if (name or not needed) and own.count(name) == other.count(name) == 1:
                     partner = group[1][other.index(name)]
                     if item in free[0] and partner in free[1] and self.fit(item, partner):
                         self.found[item.position] = Found(partner, "structure")

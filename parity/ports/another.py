@@ -99,7 +99,6 @@ class Another:
 
     def told(self, stage: Stage, says: str, found: tuple[Expression, Expression], names: Sequence[str]) -> Cause:
         """The cause in a stage, by the expressions of both sides."""
-        # A layer of a Sequential has a number for its name.
         own, other = (e.of([spoken(name) for name in names]) for e in found)
         entry = next(
             (e for e, (ours, theirs) in ENTRIES.items() if re.match(ours, own) and re.match(theirs, other)), None

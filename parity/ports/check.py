@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from parity.page import PAGE
 from parity.pairing.given import from_toml, to_toml
 from parity.pairing.messages import quoted
 from parity.pairing.pairs import Pairing
-from parity.pairing.proof import proven
+from parity.pairing.proof import Proof, proven
 from parity.pairing.rules import pair
 from parity.pairing.transfer import moved
 from parity.pairing.tying import with_flattening
@@ -97,6 +97,14 @@ class Request:
         return [side for side in KINDS if Path(self.source(side)).is_dir()]
 
 
+class Measured(NamedTuple):
+    """What a request's two models made, what is known of their weights, and what came of each comparison."""
+
+    judge: Judge
+    proofs: list[Proof]
+    findings: list[Finding]
+
+
 @dataclass
 class Check:
     """A request while it is carried out by live workers; everything is written below `out`."""
@@ -109,10 +117,8 @@ class Check:
     start: dict[Framework, Arrays] = field(default_factory=dict)
     frozen: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    # Lines of a map that are added to the user's; whether this only tries them; whether all were tried in vain.
+    # Lines of a map that are added to the user's.
     assigned: str = ""
-    is_trial: bool = False
-    is_settled: bool = False
 
     def live(self) -> list[Framework]:
         """The sides that are run here."""
@@ -120,9 +126,11 @@ class Check:
 
     def run(self) -> Report:
         """All of it."""
-        lacking = missing_of_page()
-        if lacking:
-            self.notes.append(f"no {PAGE} is written: pip install {' '.join(lacking)}")
+        measured = self.measured()
+        return self.whole(self.verdict(measured), measured)
+
+    def measured(self) -> Measured:
+        """Run both models, each from its weights, and hold what they made against each other."""
         steps = self.prepare()
         pairing = self.paired()
         write_whole(self.out / MAP, to_toml(pairing).encode())
@@ -138,22 +146,34 @@ class Check:
         proofs = proven(pairing, self.start["keras"], self.start["torch"])
         judge = judge_of(sides["keras"], sides["torch"], pairing)
         findings = [unloaded(finding, untouched, self.start["torch"]) for finding in judged(judge, proofs)]
-        findings = [*doubted(findings, judge, self.is_settled), *self.uncovered(pairing, findings)]
-        report = Report(sides["keras"], sides["torch"], pairing, tuple(findings), tuple(self.notes), self.out)
-        if self.is_trial:
-            return report
-        report = replace(report, strict=self.request.strict, always=self.request.notes)
-        if any(finding.result == "failed" and finding.level == "forward" for finding in findings):
-            report = replace(report, alone=tuple(self.alone(with_every_stage(judge, findings))))
+        return Measured(judge, proofs, findings)
+
+    def verdict(self, measured: Measured, is_settled: bool = False) -> Report:
+        """What follows from that; `is_settled` where every way to pair layers that nothing tells apart was tried."""
+        judge, _, found = measured
+        findings = [*doubted(found, judge, is_settled), *self.uncovered(judge.pairing, found)]
+        report = Report(judge.keras, judge.torch, judge.pairing, tuple(findings), tuple(self.notes), self.out)
+        return replace(report, strict=self.request.strict, always=self.request.notes)
+
+    def whole(self, report: Report, measured: Measured) -> Report:
+        """The report with what each stage does alone, the causes and the saved weights, written below `out`."""
+        judge, proofs, _ = measured
+        failed = [finding for finding in report.findings if finding.result == "failed"]
+        if any(finding.level == "forward" for finding in failed):
+            report = replace(report, alone=tuple(self.alone(with_every_stage(judge, report.findings))))
         if len(self.live()) == len(KINDS):
             starts = {side: self.out / side / START for side in KINDS}
-            found, excluded = causes(judge, self.workers, self.out, starts, tuple(self.frozen), findings, report.alone)
+            given = list(report.findings)
+            found, excluded = causes(judge, self.workers, self.out, starts, tuple(self.frozen), given, report.alone)
             report = replace(report, causes=tuple(found), excluded=tuple(excluded))
-        elif any(finding.result == "failed" for finding in findings):
+        elif failed:
             report = replace(report, excluded=("a recording cannot be replayed: give both sides live",))
         if self.request.save_weights is not None:
             asked = Saving(self.request.save_weights, self.weights() == "port", self.out, self.workers)
             report = replace(report, saved=asked.saved(report, proofs))
+        lacking = missing_of_page()
+        if lacking:
+            report = replace(report, notes=(f"no {PAGE} is written: pip install {' '.join(lacking)}", *report.notes))
         report.write()
         if not lacking:
             report.html(self.out / PAGE, self.request.command())
@@ -330,21 +350,23 @@ def checked(request: Request, workers: Workers, out: Path) -> Report:
     Layers that nothing tells apart are paired in every way, until one makes both models agree.
     """
     check = Check(request, workers, out)
-    report = check.run()
+    measured = check.measured()
+    report = check.verdict(measured)
     moves = len(check.live()) == len(KINDS) and check.weights() in KINDS
     if report or not moves or not can_be_tried(report.pairing):
-        return report
+        return check.whole(report, measured)
     for number, assigned in enumerate(assignments(report.pairing), 1):
         with tempfile.TemporaryDirectory() as folder:
-            trial = Check(request, workers, Path(folder), assigned=assigned, is_trial=True).run()
-        if trial:
+            trial = Check(request, workers, Path(folder), assigned=assigned)
+            agrees = bool(trial.verdict(trial.measured()))
+        if agrees:
             names = quoted([name for ours, _ in report.pairing.undecided for name in ours])
             note = f"which partners {names} have was found by trying: with these, way {number}, every number agrees"
             return Check(request, workers, out, assigned=assigned, notes=[note]).run()
     if any(finding.reason == DOUBT for finding in report.findings) and not report.pairing.ambiguous:
-        note = "no way to pair layers that nothing tells apart makes both models agree"
-        return Check(request, workers, out, notes=[note], is_settled=True).run()
-    return report
+        check.notes.insert(0, "no way to pair layers that nothing tells apart makes both models agree")
+        report = check.verdict(measured, is_settled=True)
+    return check.whole(report, measured)
 
 
 def record_side(

@@ -21,7 +21,7 @@ from parity.verdict.checks import Result
 # What is judged before any layer is called.
 EARLY: tuple[Level, ...] = ("settings", "inputs", "weights")
 # Why a result that differs is no failure.
-DOUBT = "it comes after layers that could not be told apart, and whose weights were not moved"
+DOUBT = "it comes after layers that could not be told apart, and whose weights were not moved, or by a guess"
 TRAIN_MODE: tuple[Level, ...] = ("training forward", "buffers")
 TRAINING: tuple[Level, ...] = ("optimizer step", "steps", "forward after training")
 # What an optimizer of Keras's keeps of a weight, and torch's names of the same thing; where torch's stock optimizer has
@@ -89,7 +89,7 @@ def doubted(findings: Sequence[Finding], judge: Judge, is_settled: bool = False)
 
 def inputs(judge: Judge) -> Iterator[Finding]:
     """What either model was called with, up to a layout; what cannot be laid over each other is left to its effects."""
-    ours, theirs = judge.keras.names(INPUTS), judge.torch.names("inputs/")
+    ours, theirs = judge.keras.names(INPUTS), judge.torch.names(INPUTS)
     if len(ours) != len(theirs):
         reason = f"Keras's model is called with {len(ours)} arrays, torch's with {len(theirs)}"
         yield Finding("inputs", "inputs", "not_judged", reason, needed=False)

@@ -71,6 +71,37 @@ def alike(a: Array, b: Array) -> bool:
     return bool(np.max(np.abs(a - b)) <= ALIKE * size)
 
 
+class Owners:
+    """Whose the weights are that two calls have: whether place alone may pair what these made."""
+
+    def __init__(self, pairing: Pairing, calls: tuple[Sequence[Call], Sequence[Call]]) -> None:
+        models = pairing.keras, pairing.torch
+        self.weighted = [{layer.path for layer in model.layers if layer.weights} for model in models]
+        self.made = [{(call.layer, call.number) for call in side} for side in calls]
+        self.partners: tuple[dict[str, set[str]], dict[str, set[str]]] = {}, {}
+        for pair in pairing.pairs:
+            self.partners[0].setdefault(pair.keras, set()).add(pair.torch)
+            self.partners[1].setdefault(pair.torch, set()).add(pair.keras)
+
+    def allow(self, keras: Call, torch: Call) -> bool:
+        """Not where either has another partner, nor where both have none: then several may fit."""
+        if self.is_free(0, keras) and self.is_free(1, torch):
+            return False
+        return not self.is_taken(0, keras, torch) and not self.is_taken(1, torch, keras)
+
+    def is_free(self, side: int, call: Call) -> bool:
+        """Whether a call has weights, and these no partner."""
+        return call.layer in self.weighted[side] and call.layer not in self.partners[side]
+
+    def is_taken(self, side: int, call: Call, other: Call) -> bool:
+        """Whether the weights are another layer's, called as often; a function may come after their only partner."""
+        own = self.partners[side].get(call.layer or "", set()) if call.layer in self.weighted[side] else set()
+        if not any((partner, call.number) in self.made[1 - side] for partner in own):
+            return False
+        shared = any(len(self.partners[1 - side][partner]) > 1 for partner in own)
+        return shared or other.layer in self.weighted[1 - side]
+
+
 class Matching:
     """Pairs tensors: those of paired layers, then those of equal values, then those in the same place."""
 
@@ -153,24 +184,7 @@ class Matching:
 
         What has weights is none by its place where these have another partner that was called as often, or fit several.
         """
-        models = pairing.keras, pairing.torch
-        weighted = [{layer.path for layer in model.layers if layer.weights} for model in models]
-        made = [{(call.layer, call.number) for call in calls} for calls in (self.keras, self.torch)]
-        partners: tuple[dict[str, set[str]], dict[str, set[str]]] = {}, {}
-        for pair in pairing.pairs:
-            partners[0].setdefault(pair.keras, set()).add(pair.torch)
-            partners[1].setdefault(pair.torch, set()).add(pair.keras)
-
-        def taken(side: int, call: Call, other: Call) -> bool:
-            """Whether the weights are another layer's; a function may come after the partner, if it has no other."""
-            own = partners[side].get(call.layer or "", set()) if call.layer in weighted[side] else set()
-            if not any((partner, call.number) in made[1 - side] for partner in own):
-                return False
-            return other.layer in weighted[1 - side] or any(len(partners[1 - side][partner]) > 1 for partner in own)
-
-        def is_free(side: int, call: Call) -> bool:
-            return call.layer in weighted[side] and call.layer not in partners[side]
-
+        owners = Owners(pairing, (self.keras, self.torch))
         for keras in self.keras:
             made_of = self.origins(0, keras.name)
             if keras.name in self.stages or not made_of:
@@ -178,9 +192,7 @@ class Matching:
             found = []
             # Of several in a row, the last is what the layer as a whole makes.
             for torch in reversed(self.torch):
-                if torch.name in self.partners or (is_free(0, keras) and is_free(1, torch)):
-                    continue
-                if taken(0, keras, torch) or taken(1, torch, keras):
+                if torch.name in self.partners or not owners.allow(keras, torch):
                     continue
                 if {self.partners.get(name, name) for name in self.origins(1, torch.name)} != made_of:
                     continue
